@@ -1,0 +1,1 @@
+"""From a folder with a FastAPI app to a running, verified, watched Hugging Face Docker Space."""

@@ -1,0 +1,201 @@
+"""Everything that can go wrong, as one tree; each class has a code (`spaceops explain CODE`) and an exit code.
+
+::
+
+    SpaceopsError           1   failed
+    ├── BadInput            2   bad-input          a path, an option or a file cannot be used as it is
+    │   └── SpecError       2   spec-invalid       space.toml is wrong
+    ├── HubError            1   hub-error          the Hub refused for a reason that has no class of its own
+    │   ├── NotFound        3   not-found          no such Space, file or revision, or this token may not see it
+    │   ├── Forbidden       4   not-allowed        401 and 403
+    │   ├── PaymentRequired 4   payment-required   402
+    │   ├── Conflict        5   conflict           409 and 412
+    │   ├── RateLimited    75   rate-limited       429
+    │   └── Unreachable    75   hub-unreachable    nobody answers there, or HF_HUB_OFFLINE is set
+    ├── PlanStale           5   plan-stale         the Space changed since the plan was made
+    ├── InUse               5   in-use             a port or a data folder belongs to another process
+    ├── SecretMissing      10   secret-missing     a reference to a secret leads nowhere on this machine
+    ├── DeployFailed      7, 8  deploy-failed      the build failed (7), or the app does not come up (8)
+    ├── TimedOut          124   timed-out          it did not happen within the time allowed
+    ├── NotebookFailed      1   notebook-failed    a cell raised
+    └── ExtraMissing        1   extra-missing      an optional part of spaceops is not installed
+
+An error prints as three lines: what happened, ``hint:`` the next command or edit, ``more:`` where to read on.
+Facts stay attributes; the foreign exception, if there was one, stays ``__cause__``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class SpaceopsError(Exception):
+    """Something failed. The message says what; the hint says what to do about it."""
+
+    code: ClassVar[str] = "failed"
+    exit_code: int = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        hint = f"\nhint: {self.hint}" if self.hint else ""
+        return f"{self.message}{hint}\nmore: spaceops explain {self.code}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as it appears under ``error`` in ``--json`` output."""
+        return {"code": self.code, "exit_code": self.exit_code, "message": self.message, "hint": self.hint}
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython asks for this: in a notebook the error is these lines, not forty frames."""
+        return str(self).splitlines()
+
+
+class BadInput(SpaceopsError):
+    """A path, an option or a file cannot be used as it is. Nothing was changed."""
+
+    code = "bad-input"
+    exit_code = 2
+
+
+class SpecError(BadInput):
+    """`space.toml` is wrong: the field, what it got and what it wants. Nothing was changed."""
+
+    code = "spec-invalid"
+
+    def __init__(self, field: str, *, got: object, want: str, hint: str | None = None, file: str = "space.toml") -> None:
+        super().__init__(f"{file}: {field}: got {got!r}, wants {want}", hint=hint)
+        self.field, self.got, self.want, self.file = field, got, want, file
+
+
+class HubError(SpaceopsError):
+    """The Hub refused. `status` is the HTTP status, `request_id` what its support asks for."""
+
+    code = "hub-error"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, status: int | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status, self.request_id = status, request_id
+
+
+class NotFound(HubError):
+    """No such Space, file or revision; the Hub says the same of private ones that this token may not see."""
+
+    code = "not-found"
+    exit_code = 3
+
+
+class Forbidden(HubError):
+    """The Hub does not accept the token (401), or the token may not do this (403)."""
+
+    code = "not-allowed"
+    exit_code = 4
+
+
+class PaymentRequired(HubError):
+    """The account's plan does not include this (402): Docker Spaces need PRO, Team or Enterprise."""
+
+    code = "payment-required"
+    exit_code = 4
+
+
+class Conflict(HubError):
+    """Somebody else changed it first (409, 412), or it exists already. Plan again and look at what changed."""
+
+    code = "conflict"
+    exit_code = 5
+
+
+class RateLimited(HubError):
+    """Too many requests in five minutes (429). The same command works after the pause that the Hub names."""
+
+    code = "rate-limited"
+    exit_code = 75
+
+
+class Unreachable(HubError):
+    """Nobody answers at the endpoint, the network is down, or HF_HUB_OFFLINE forbids to try."""
+
+    code = "hub-unreachable"
+    exit_code = 75
+
+
+class PlanStale(SpaceopsError):
+    """The Space changed between plan and apply. Nothing was changed; plan again."""
+
+    code = "plan-stale"
+    exit_code = 5
+
+
+class InUse(SpaceopsError):
+    """A port or a data folder belongs to another process."""
+
+    code = "in-use"
+    exit_code = 5
+
+
+class SecretMissing(SpaceopsError):
+    """A reference to a secret leads nowhere on this machine: `key` is the secret, `looked_in` the reference."""
+
+    code = "secret-missing"
+    exit_code = 10
+
+    def __init__(self, key: str, looked_in: str, *, hint: str | None = None) -> None:
+        super().__init__(f"The secret {key} cannot be resolved: {looked_in} leads nowhere", hint=hint)
+        self.key, self.looked_in = key, looked_in
+
+
+class DeployFailed(SpaceopsError):
+    """The Space did not come up with the new version: the build failed (exit code 7) or the app is not healthy (8)."""
+
+    code = "deploy-failed"
+
+    def __init__(
+        self, message: str, *, release: Any, log_tail: Sequence[str] = (), built: bool = False, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.release, self.log_tail, self.built = release, list(log_tail), built
+        self.exit_code = 8 if built else 7
+
+    def __str__(self) -> str:
+        tail = "".join(f"\n  | {line}" for line in self.log_tail)
+        first, _, rest = super().__str__().partition("\nhint:" if self.hint else "\nmore:")
+        return f"{first}{tail}{'\nhint:' if self.hint else '\nmore:'}{rest}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error with the last lines of the log that explains it."""
+        return super().as_dict() | {"log_tail": self.log_tail}
+
+
+class TimedOut(SpaceopsError):
+    """It did not happen within the time allowed. The Space goes on by itself; `spaceops wait` waits longer."""
+
+    code = "timed-out"
+    exit_code = 124
+
+
+class NotebookFailed(SpaceopsError):
+    """A cell of a notebook raised: `cell` is its number, `output` the executed notebook, complete up to there."""
+
+    code = "notebook-failed"
+
+    def __init__(self, message: str, *, cell: int | None, output: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.cell, self.output = cell, output
+
+
+class ExtraMissing(SpaceopsError):
+    """An optional part of spaceops is not installed."""
+
+    code = "extra-missing"
+
+    def __init__(self, extra: str, *, for_what: str) -> None:
+        super().__init__(f"{for_what} needs the extra '{extra}'", hint=f"pip install 'spaceops[{extra}]'")
+        self.extra = extra

@@ -1,0 +1,1 @@
+"""What turns a pushed commit into a running app."""
