@@ -68,7 +68,9 @@ class SpecError(BadInput):
 
     code = "spec-invalid"
 
-    def __init__(self, field: str, *, got: object, want: str, hint: str | None = None, file: str = "space.toml") -> None:
+    def __init__(
+        self, field: str, *, got: object, want: str, hint: str | None = None, file: str = "space.toml"
+    ) -> None:
         super().__init__(f"{file}: {field}: got {got!r}, wants {want}", hint=hint)
         self.field, self.got, self.want, self.file = field, got, want, file
 
