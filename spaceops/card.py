@@ -29,7 +29,8 @@ class Card:
         block = _front_matter(text)
         if block is None:
             return cls()
-        from ruamel.yaml import YAML, YAMLError  # 40 ms that only a reader of cards should pay
+        from ruamel.yaml import YAML  # 40 ms that only a reader of cards should pay
+        from ruamel.yaml.error import YAMLError
 
         try:
             fields = YAML(typ="safe", pure=True).load(block)

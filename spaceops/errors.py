@@ -168,8 +168,7 @@ class DeployFailed(SpaceopsError):
 
     def __str__(self) -> str:
         tail = "".join(f"\n  | {line}" for line in self.log_tail)
-        first, _, rest = super().__str__().partition("\nhint:" if self.hint else "\nmore:")
-        return f"{first}{tail}{'\nhint:' if self.hint else '\nmore:'}{rest}"
+        return f"{self.message}{tail}{super().__str__().removeprefix(self.message)}"
 
     def as_dict(self) -> dict[str, Any]:
         """The error with the last lines of the log that explains it."""

@@ -1,0 +1,332 @@
+"""What a Space should be (`Space`, read from space.toml) and what it is (`Observed`): frozen data, no effects."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from spaceops.errors import BadInput, SpecError
+from spaceops.secret import is_reference
+
+FILE_NAME = "space.toml"
+BUSY_STAGES = frozenset({"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
+NEVER = -1  # the Hub's word for "does not sleep"
+
+_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_DURATION = re.compile(r"(\d+)\s*([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Visibility = Literal["public", "protected", "private"]
+Transport = Literal["api", "git"]
+
+
+class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[health]`: what must answer before a deploy has succeeded."""
+
+    path: Annotated[str, Meta(description="The path that is asked for, with GET.")] = "/"
+    status: Annotated[int, Meta(ge=100, le=599, description="The HTTP status that counts as healthy.")] = 200
+    times: Annotated[int, Meta(ge=1, le=100, description="How many answers in a row make it healthy.")] = 3
+    timeout: Annotated[str, Meta(description="How long the build and the start may take: 90s, 15m, 1h.")] = "30m"
+
+    @property
+    def seconds(self) -> int:
+        """The time-out in seconds."""
+        return seconds("health.timeout", self.timeout)
+
+
+class Volume(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[[volumes]]`: a bucket or a repository that the app sees as a folder."""
+
+    source: Annotated[str, Meta(description="hf://buckets/NS/NAME, hf://models/…, hf://datasets/… or hf://spaces/….")]
+    mount: Annotated[str, Meta(description="The folder in the container, such as /data.")]
+    read_only: Annotated[bool, Meta(description="Repositories are always read-only.")] = False
+
+
+class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a Space should be. A field left out is left alone on a Space that exists."""
+
+    repo_id: Annotated[str, Meta(description="owner/name of the Space.")]
+    source: Annotated[str, Meta(description="The folder that is pushed, seen from space.toml.")] = "."
+    visibility: Annotated[
+        Visibility | None, Meta(description="public, protected (private source, public app) or private.")
+    ] = None
+    hardware: Annotated[str | None, Meta(description="A flavor of the Hub, such as cpu-basic or t4-small.")] = None
+    sleep_time: Annotated[
+        str | int | None, Meta(description="Idle time before it sleeps: 30m, 2h, or never. Not on cpu-basic.")
+    ] = None
+    transport: Annotated[Transport, Meta(description="api (the Hub's commit API) or git.")] = "api"
+    fingerprints: Annotated[
+        bool,
+        Meta(description="Whether the descriptions of secrets carry a fingerprint, to tell changed from unchanged."),
+    ] = True
+    variables: Annotated[
+        Mapping[str, str | int | float | bool], Meta(description="Environment variables. Everybody can read them.")
+    ] = {}
+    secrets: Annotated[
+        Mapping[str, str],
+        Meta(description="References, never values: env:NAME, file:PATH, dotenv:FILE#NAME, cmd:COMMAND."),
+    ] = {}
+    volumes: Annotated[tuple[Volume, ...], Meta(description="Buckets and repositories mounted as folders.")] = ()
+    health: Annotated[Health, Meta(description="What must answer before a deploy has succeeded.")] = Health()
+    folder: Path = msgspec.field(default_factory=Path)  # where space.toml lies; not a key of it
+
+    @classmethod
+    def load(cls, path: str | Path = ".", **changes: Any) -> Space:
+        """Read `path` (a space.toml, or the folder with one); `changes` replace fields.
+
+        A relative path is looked for from the working directory and then from its parents.
+        Raises `BadInput` when there is none and `SpecError` when it is wrong.
+        """
+        file = find(path)
+        try:
+            data = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SpecError("syntax", got=str(error), want="valid TOML", file=file.name) from error
+        changes = {name: value for name, value in changes.items() if value is not None}
+        return cls.parse(data | changes, folder=file.parent, file=file.name)
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], *, folder: Path = Path(), file: str = FILE_NAME) -> Space:
+        """Make a `Space` of plain data, every field checked."""
+        _refuse_unknown(cls, data, file)
+        try:
+            space = msgspec.convert(dict(data) | {"folder": folder}, cls, strict=True, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            raise _spec_error(cls, data, str(error), file) from error
+        _check(space, file)
+        return space
+
+    @property
+    def root(self) -> Path:
+        """The folder that is pushed."""
+        return (self.folder / self.source).resolve()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables as the app will see them: numbers and booleans as text."""
+        return {
+            key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in self.variables.items()
+        }
+
+    @property
+    def sleep_seconds(self) -> int | None:
+        """The sleep time as the Hub counts it: seconds, -1 for never, None for unmanaged."""
+        if self.sleep_time is None or isinstance(self.sleep_time, int):
+            return self.sleep_time
+        return NEVER if self.sleep_time == "never" else seconds("sleep_time", self.sleep_time)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What runs now, as the Hub says it (`GET /api/spaces/{id}/runtime`)."""
+
+    stage: str
+    error_message: str | None = None
+    sha: str | None = None  # the commit that serves
+    hardware: str | None = None
+    requested_hardware: str | None = None
+    sleep_time: int | None = None  # seconds; None is never
+    volumes: tuple[Mapping[str, Any], ...] = ()
+    host: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is building or starting, so that waiting makes sense."""
+        return self.stage in BUSY_STAGES
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return not self.is_busy
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file on the Hub: its size in bytes, its git blob id, and the sha256 of its content if it is a large one."""
+
+    size: int
+    oid: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a Space is. One that does not exist has `exists=False` and nothing else."""
+
+    repo_id: str
+    exists: bool = False
+    sha: str | None = None  # head of main
+    runtime: Runtime = Runtime("NONE")
+    visibility: str | None = None
+    url: str | None = None
+    host: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str | None] = field(default_factory=dict)  # key -> description
+    files: Mapping[str, RemoteFile] = field(default_factory=dict, repr=False)
+
+    @property
+    def stage(self) -> str:
+        """The stage of the Hub's runtime, such as RUNNING."""
+        return self.runtime.stage
+
+    def as_dict(self) -> dict[str, Any]:
+        """The Space for `--json`; of secrets the names only."""
+        return {
+            "repo_id": self.repo_id,
+            "exists": self.exists,
+            "stage": self.stage,
+            "error_message": self.runtime.error_message,
+            "sha": self.sha,
+            "running_sha": self.runtime.sha,
+            "hardware": self.runtime.hardware,
+            "requested_hardware": self.runtime.requested_hardware,
+            "sleep_time": self.runtime.sleep_time,
+            "visibility": self.visibility,
+            "url": self.url,
+            "host": self.host,
+            "variables": dict(self.variables),
+            "secrets": sorted(self.secrets),
+            "volumes": [dict(volume) for volume in self.runtime.volumes],
+        }
+
+    def __str__(self) -> str:
+        runtime = self.runtime
+        rows = {
+            "stage": self.stage,
+            "error": runtime.error_message,
+            "sha": short(self.sha),
+            "running": short(runtime.sha) if runtime.sha else None,
+            "hardware": runtime.hardware or runtime.requested_hardware,
+            "sleep": "never" if self.exists and runtime.sleep_time is None else f"after {runtime.sleep_time} s",
+            "visibility": self.visibility,
+            "app": self.host,
+            "page": self.url,
+        }
+        lines = (f"  {name:<11}{value}" for name, value in rows.items() if value)
+        return "\n".join((self.repo_id, *lines)) if self.exists else f"{self.repo_id} does not exist"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def find(path: str | Path) -> Path:
+    """The space.toml that `path` means: the file itself or in that folder; from here, then from each parent folder."""
+    path = Path(path).expanduser()
+    for start in [Path.cwd(), *Path.cwd().parents]:
+        place = start / path
+        if place.is_dir() and (place / FILE_NAME).is_file():
+            return (place / FILE_NAME).resolve()
+        if place.is_file() and place.suffix == ".toml":
+            return place.resolve()
+        if path.is_absolute():
+            break
+    raise BadInput(f"No {FILE_NAME} at {path}", hint=f"spaceops new {path} writes an app with one.")
+
+
+def seconds(name: str, duration: str) -> int:
+    """The seconds of `90s`, `15m`, `2h` or `1d`. Raises `SpecError` for anything else."""
+    found = _DURATION.fullmatch(duration.strip())
+    if not found:
+        raise SpecError(name, got=duration, want="a duration such as 90s, 15m, 2h or 1d")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def repo_id_of(text: str) -> str:
+    """The `owner/name` in what users write: `owner/name`, `spaces/owner/name`, a URL of the Space, `hf://spaces/…`."""
+    name = re.sub(r"^(hf|https?)://([^/]*(?=/spaces/)/)?", "", text.strip()).removeprefix("spaces/").strip("/")
+    if not _REPO_ID.fullmatch(name) or ".." in name or "--" in name or len(name) > 96:
+        raise SpecError("repo_id", got=text, want="owner/name of letters, digits, '-', '_' and '.'", file="Space")
+    return name
+
+
+def short(sha: str | None) -> str:
+    """The first seven digits of a commit."""
+    return sha[:7] if sha else "nothing"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of space.toml."""
+    made = msgspec.json.schema(Space, schema_hook=lambda _: {"type": "string"})
+    made["$defs"]["Space"]["properties"].pop("folder")
+    return made
+
+
+def _check(space: Space, file: str) -> None:
+    if not _REPO_ID.fullmatch(space.repo_id):
+        raise SpecError("repo_id", got=space.repo_id, want="owner/name", file=file)
+    if not space.health.path.startswith("/"):
+        raise SpecError("health.path", got=space.health.path, want="a path that starts with /", file=file)
+    _check_names(space, file)
+    for key, reference in space.secrets.items():
+        if not is_reference(reference):
+            hint = f'{key} = "env:{key}" takes the value from the environment.'
+            raise SpecError(
+                f"secrets.{key}", got="[REDACTED]", want="a reference, never the value", hint=hint, file=file
+            )
+    for number, volume in enumerate(space.volumes):
+        if not volume.source.startswith("hf://") or not volume.mount.startswith("/"):
+            got = f"{volume.source} at {volume.mount}"
+            raise SpecError(f"volumes[{number}]", got=got, want="source hf://… and mount /…", file=file)
+    _ = space.sleep_seconds, space.health.seconds
+
+
+def _check_names(space: Space, file: str) -> None:
+    for table in ("variables", "secrets"):
+        for key in getattr(space, table):
+            if not _VARIABLE.fullmatch(key):
+                raise SpecError(f"{table}.{key}", got=key, want="letters, digits and '_', no digit first", file=file)
+    for key in sorted(space.variables.keys() & space.secrets.keys()):
+        raise SpecError(f"secrets.{key}", got=key, want="a name that is not a variable too", file=file)
+
+
+def _refuse_unknown(kind: type[Struct], data: Mapping[str, Any], file: str, where: str = "") -> None:
+    known = [name for name in kind.__struct_fields__ if name != "folder"]
+    for key in data:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"Did you mean {where}{near[0]}?" if near else "spaceops docs space lists every key."
+            raise SpecError(f"{where}{key}", got=key, want=f"one of {', '.join(known)}", hint=hint, file=file)
+    if isinstance(health := data.get("health"), dict):
+        _refuse_unknown(Health, health, file, "health.")
+    volumes = data.get("volumes", [])
+    for volume in volumes if isinstance(volumes, list) else []:
+        if isinstance(volume, dict):
+            _refuse_unknown(Volume, volume, file, "volumes.")
+
+
+def _spec_error(kind: type[Struct], data: Mapping[str, Any], message: str, file: str) -> SpecError:
+    """msgspec's `Expected X, got Y - at $.a.b` as our error: the field's path, the value, the field's description."""
+    text, _, place = message.partition(" - at `$")
+    path = place.rstrip("`").removeprefix(".").replace("[...]", "")
+    top = path.partition(".")[0].partition("[")[0]
+    got: object = "[REDACTED]" if top == "secrets" else data.get(top)
+    wanted = text.removeprefix("Expected ").partition(", got")[0].replace("`", "")
+    if missing := re.search(r"missing required field `(\w+)`", text):
+        path = f"{path}.{missing[1]}".strip(".")
+        top, got, wanted = top or path, None, "a value"
+    elif text.startswith("Invalid enum value"):
+        wanted = "one of the values that the hint names"
+    return SpecError(path or top, got=got, want=wanted, hint=_description(kind, top), file=file)
+
+
+def _description(kind: type[Struct], name: str) -> str | None:
+    hints = get_type_hints(kind, include_extras=True)
+    return next((meta.description for meta in getattr(hints.get(name), "__metadata__", ()) if meta.description), None)
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise TypeError(kind)
