@@ -1,0 +1,166 @@
+"""A log on disk, with a time for each line, that several readers can replay and follow.
+
+The file holds `TIMESTAMP TEXT` lines, so that people can read it too. Memory stays bounded whatever is written: readers
+read the file, in pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+STAMP = len("2026-01-31T21:54:36.123456Z")
+PIECE = 256 * 1024  # bytes read and handed on at once
+LONGEST_LINE = 64 * 1024  # a line without end is cut here
+KEEP_ALIVE = 15.0  # seconds of silence until readers hear that the log is still there
+TICK = timedelta(microseconds=1)
+
+
+class Line(NamedTuple):
+    """A line of a log: the text with its newline, and when it was written."""
+
+    text: str
+    timestamp: str
+
+
+class Logbook:
+    """One log: opened empty, written, then closed; what an earlier process wrote can be replayed."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._writer: _Writer | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more lines may come."""
+        return self._writer is not None
+
+    def open(self) -> None:
+        """Begin anew. Readers of the former log keep what they read and come to its end."""
+        self.close()
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.file.with_suffix(".new")
+        self._writer = _Writer(fresh)
+        fresh.replace(self.file)
+
+    def write(self, text: str) -> None:
+        """Append lines of our own; does nothing once the log is closed."""
+        self.feed((text.removesuffix("\n") + "\n").encode())
+
+    def feed(self, data: bytes) -> None:
+        """Append what a program printed, in pieces as they come: a line is entered when it is complete."""
+        if self._writer is not None:
+            self._writer.feed(data)
+
+    def close(self) -> None:
+        """The last line was written; readers come to the end."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def tail(self, count: int) -> list[str]:
+        """The last lines, without times and newlines."""
+        if self._writer is not None:
+            self._writer.flush()
+        if not self.file.exists():
+            return []
+        with self.file.open("rb") as stream:
+            size = stream.seek(0, 2)
+            start = max(0, size - PIECE)
+            stream.seek(start)
+            lines = stream.read().splitlines()
+        whole = lines[1:] if start else lines
+        return [line[STAMP + 1 :].decode(errors="replace") for line in whole[-count:]]
+
+    async def lines(self) -> AsyncIterator[list[Line]]:
+        """Replay from the first line, then follow until the log is closed; many lines at once where they are there.
+
+        An empty list comes once after what was there already, and after each quarter of a minute without a line.
+        """
+        if not self.file.exists():
+            yield []
+            return
+        writer = self._writer
+        told = False
+        with self.file.open("rb") as stream:
+            while True:
+                if found := _read(stream):
+                    yield found
+                    await asyncio.sleep(0)  # a long replay must not hold up the others
+                    continue
+                if not told:
+                    told = True
+                    yield []
+                if writer is None:
+                    return
+                if writer.closed:
+                    writer = None  # one more look: lines may have come with the end
+                elif not await writer.more(stream.tell()):
+                    yield []
+
+
+class _Writer:
+    """The writing end of one file, and those who wait for it."""
+
+    def __init__(self, file: Path) -> None:
+        self._stream = file.open("wb", buffering=0)
+        self._rest = b""
+        self._last = datetime.min.replace(tzinfo=UTC)
+        self._changed = asyncio.Event()
+        self.size = 0
+        self.closed = False
+
+    def feed(self, data: bytes) -> None:
+        *complete, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            complete, self._rest = [*complete, self._rest], b""
+        if complete:
+            self._append(complete)
+
+    def flush(self) -> None:
+        if self._rest:
+            self._append([self._rest])
+            self._rest = b""
+
+    def close(self) -> None:
+        self.flush()
+        self._stream.close()
+        self.closed = True
+        self._wake()
+
+    async def more(self, beyond: int) -> bool:
+        """Wait until the file is longer, or closed; False when nothing came for a while."""
+        changed = self._changed
+        if self.closed or self.size > beyond:
+            return True
+        try:
+            await asyncio.wait_for(changed.wait(), KEEP_ALIVE)
+        except TimeoutError:
+            return False
+        return True
+
+    def _append(self, lines: list[bytes]) -> None:
+        out = b"".join(b"%s %s\n" % (self._stamp(), line) for line in lines)
+        self.size += self._stream.write(out)
+        self._wake()
+
+    def _stamp(self) -> bytes:
+        self._last = max(datetime.now(UTC), self._last + TICK)
+        return (self._last.isoformat(timespec="microseconds")[: STAMP - 1] + "Z").encode()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _read(stream: BinaryIO) -> list[Line]:
+    data = stream.read(PIECE)
+    data += b"" if data.endswith(b"\n") else stream.readline()
+    rows = data.decode(errors="replace").removesuffix("\n").split("\n") if data else []
+    return [Line(row[STAMP + 1 :] + "\n", row[:STAMP]) for row in rows]
