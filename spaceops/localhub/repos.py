@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
+from spaceops.localhub.git import NOTHING, SHA, GitError, Node, contents, git, is_ref_name, nodes
+from spaceops.localhub.lfs import POINTER_SIZES, LargeFiles, Pointer
+from spaceops.localhub.store import wire_time
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from spaceops.localhub.store import Repo
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything in one commit: files and folders by path, and which files are large ones."""
+
+    nodes: Mapping[str, Node]
+    pointers: Mapping[str, Pointer]
+
+    def size(self, path: str) -> int:
+        """The bytes that a reader of the file gets."""
+        return self.pointers[path].size if path in self.pointers else self.nodes[path].size
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit."""
+
+    oid: str
+    date: str  # "…Z"
+    author: str
+    title: str
+    message: str  # what follows the title
 
 
 class Repos:
@@ -15,18 +51,186 @@ class Repos:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.large_files = LargeFiles(folder)
+        self._temporary = folder / "tmp"
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
+        self._snapshot = lru_cache(maxsize=8)(_read_snapshot)
+        self._commit = lru_cache(maxsize=2048)(_read_commit)
+
+    def path(self, repo: Repo) -> Path:
+        """The bare repository's folder."""
+        return self.folder / "git" / f"{repo.kind}s" / repo.namespace / f"{repo.name}.git"
+
+    def lock(self, repo: Repo) -> Lock:
+        """Held by whoever adds a commit."""
+        return self._locks[repo.id]
+
+    def create(self, repo: Repo) -> None:
+        """Make an empty repository; what a crash or a deleted repository left behind under that name goes."""
+        with tempfile.TemporaryDirectory(dir=self._temporary) as scratch:
+            fresh = Path(scratch) / "git"
+            git(fresh, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
+            self._discard(self.path(repo))
+            self.path(repo).parent.mkdir(parents=True, exist_ok=True)
+            fresh.rename(self.path(repo))
+
+    def delete(self, repo: Repo) -> None:
+        """Remove a repository and its large files."""
+        self._discard(self.path(repo))
+        self.large_files.drop(repo)
+
+    def _discard(self, path: Path) -> None:
+        """Remove a folder so that nobody sees half of it."""
+        if path.exists():
+            grave = tempfile.mkdtemp(dir=self._temporary)
+            path.rename(Path(grave) / "git")
+            shutil.rmtree(grave, ignore_errors=True)
 
     def head(self, repo: Repo, ref: str = "main") -> str | None:
         """The commit (40 hex digits) that a branch or tag names, None if there is none."""
-        raise NotImplementedError
+        if not is_ref_name(ref):
+            return None
+        return self.branch(repo, ref) or self._parse(repo, f"refs/tags/{ref}")
+
+    def branch(self, repo: Repo, name: str) -> str | None:
+        """The commit that a branch names, None if there is no such branch."""
+        if not is_ref_name(name):
+            return None
+        try:  # unless git has packed it away it is a file: two hundred Spaces are listed without two hundred gits
+            found = (self.path(repo) / "refs" / "heads" / name).read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return self._parse(repo, f"refs/heads/{name}")
+        return found if SHA.fullmatch(found) else None
+
+    def resolve(self, repo: Repo, revision: str) -> str | None:
+        """The commit that a branch, a tag, a full ref or a sha (7 digits or more) names, None if there is none."""
+        if SHA.fullmatch(revision):
+            return revision if self.commit(repo, revision) else None
+        if revision == "HEAD":
+            return self.head(repo)
+        if not is_ref_name(revision):
+            return None
+        is_sha = len(revision) >= 7 and all(digit in "0123456789abcdef" for digit in revision)
+        exact = revision.startswith("refs/") or is_sha
+        return self.head(repo, revision) or (self._parse(repo, revision) if exact else None)
+
+    def _parse(self, repo: Repo, name: str) -> str | None:
+        try:
+            return git(self.path(repo), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
+        except GitError:
+            return None
+
+    def commit(self, repo: Repo, sha: str) -> Commit | None:
+        """The facts about a commit, None if there is none."""
+        try:
+            return self._commit(self.path(repo), sha)
+        except GitError:
+            return None
+
+    def history(self, repo: Repo, sha: str, *, skip: int = 0, limit: int, path: str | None = None) -> list[Commit]:
+        """Commits from `sha` back, newest first; with `path` those that touched it."""
+        return _log(self.path(repo), f"--skip={skip}", f"--max-count={limit}", sha, "--", *([path] if path else []))
+
+    def count(self, repo: Repo, sha: str) -> int:
+        """How many commits lead to `sha`, itself included."""
+        return int(git(self.path(repo), "rev-list", "--count", sha))
+
+    def snapshot(self, repo: Repo, sha: str) -> Snapshot:
+        """Everything in a commit."""
+        return self._snapshot(self.path(repo), sha)
 
     def read(self, repo: Repo, sha: str, path: str) -> bytes | None:
-        """A file of a commit as git has it, None if there is none."""
-        raise NotImplementedError
+        """A file of a commit as git has it (of a large file the pointer), None if there is none."""
+        node = self.snapshot(repo, sha).nodes.get(path)
+        if node is None or not node.mode.startswith("1") or node.mode == "160000":
+            return None
+        return next(contents(self.path(repo), [node.oid]))
+
+    def refs(self, repo: Repo) -> dict[str, str]:
+        """Branches and tags by their full names, with the commits that they name."""
+        listing = git(
+            self.path(repo),
+            "for-each-ref",
+            "--format=%(refname) %(objectname) %(*objectname)",
+            "refs/heads",
+            "refs/tags",
+        )
+        words = [line.split(" ") for line in listing.decode().splitlines()]
+        return {name: peeled or oid for name, oid, peeled in words}
+
+    def create_ref(self, repo: Repo, name: str, sha: str) -> bool:
+        """Create a branch or tag by its full name; False if it is there already, or stands in another's way."""
+        try:
+            git(self.path(repo), "update-ref", name, sha, NOTHING)
+        except GitError:
+            return False
+        return True
+
+    def delete_ref(self, repo: Repo, name: str) -> None:
+        """Delete a branch or tag by its full name."""
+        git(self.path(repo), "update-ref", "-d", name)
 
     def export(self, repo: Repo, sha: str, folder: Path) -> None:
         """Write the whole tree of a commit to `folder`: large files with their content, no `.git`.
 
-        Exec bits are kept; so are symlinks that stay inside the folder.
+        Exec bits are kept; so are symlinks that stay inside the folder. (`git archive` would leave out what
+        `.gitattributes` marks as export-ignore.)
         """
-        raise NotImplementedError
+        snapshot = self.snapshot(repo, sha)
+        files = [node for node in snapshot.nodes.values() if node.mode in ("100644", "100755", "120000")]
+        files = [node for node in files if _stays_inside(node.path)]
+        links = []
+        for node, content in zip(files, contents(self.path(repo), [node.oid for node in files]), strict=True):
+            target = folder / node.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if node.mode == "120000":
+                links.append((target, content))
+            else:
+                self._write(repo, snapshot.pointers.get(node.path), content, target)
+                target.chmod(0o755 if node.mode == "100755" else 0o644)
+        _link(folder, links)
+
+    def _write(self, repo: Repo, pointer: Pointer | None, content: bytes, target: Path) -> None:
+        if pointer and self.large_files.size(repo, pointer.oid) is not None:
+            shutil.copyfile(self.large_files.path(repo, pointer.oid), target)
+        else:
+            target.write_bytes(content)
+
+
+def _read_snapshot(folder: Path, sha: str) -> Snapshot:
+    found = {node.path: node for node in nodes(folder, sha)}
+    small = [node for node in found.values() if node.size in POINTER_SIZES and node.mode.startswith("100")]
+    texts = contents(folder, [node.oid for node in small]) if small else ()
+    read = {node.path: Pointer.read(text) for node, text in zip(small, texts, strict=True)}
+    return Snapshot(found, {path: pointer for path, pointer in read.items() if pointer})
+
+
+def _read_commit(folder: Path, sha: str) -> Commit:
+    return _log(folder, "--max-count=1", sha, "--")[0]
+
+
+def _log(folder: Path, *words: str) -> list[Commit]:
+    form = "--format=%H%x00%ct%x00%an%x00%s%x00%b"
+    command = ["git", f"--git-dir={folder}", "--literal-pathspecs"]
+    text = git(folder, *command[2:], "log", "-z", form, *words).decode(errors="replace")
+    fields = text.split("\0")[:-1]
+    return [_commit(*fields[start : start + 5]) for start in range(0, len(fields), 5)]
+
+
+def _commit(oid: str, seconds: str, author: str, title: str, body: str) -> Commit:
+    return Commit(oid, wire_time(datetime.fromtimestamp(int(seconds), UTC)), author, title, body.strip())
+
+
+def _stays_inside(path: str) -> bool:
+    """git itself refuses such paths; a repository made by something else may hold them."""
+    return not any(part.lower() in ("", ".", "..", ".git") for part in path.split("/"))
+
+
+def _link(folder: Path, links: list[tuple[Path, bytes]]) -> None:
+    """Make symlinks once everything else is there (nothing is written through one), and drop those that lead out."""
+    for link, target in links:
+        link.symlink_to(os.fsdecode(target))
+    inside = folder.resolve()
+    for link, _ in links:
+        if not link.resolve().is_relative_to(inside):
+            link.unlink()

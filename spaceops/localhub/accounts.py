@@ -1,0 +1,141 @@
+"""Who may do what: users, organisations and their tokens, read from a TOML file when the server starts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from spaceops.errors import BadInput
+
+if TYPE_CHECKING:
+    from spaceops.localhub.store import Repo
+
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
+EXAMPLE = 'A user is [[users]] with name = "ada" and token = "hf_...".'
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody with one token."""
+
+    name: str
+    token: str
+    fullname: str = ""
+    role: Literal["read", "write"] = "write"  # of the token
+    plan: Literal["free", "pro"] = "free"
+    orgs: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"User({self.name})"  # never the token
+
+    @property
+    def id(self) -> str:
+        """The id that the Hub shows in place of the name."""
+        return identity(self.name)
+
+
+class Org(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An organisation; who is in it stands with the users."""
+
+    name: str
+    fullname: str = ""
+    plan: Literal["free", "team", "enterprise"] = "team"
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    users: list[User]
+    orgs: list[Org] = []
+
+
+DEMO = User(name="demo", fullname="Demo", plan="pro", token="hf_local")  # noqa: S106  opens nothing but this machine's own Hub
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The users and organisations of one server."""
+
+    users: tuple[User, ...] = (DEMO,)
+    orgs: tuple[Org, ...] = ()
+
+    @classmethod
+    def load(cls, file: Path) -> Accounts:
+        """Read an accounts file; raises `BadInput` that names what is wrong, and never shows a token."""
+        try:
+            found = msgspec.convert(tomllib.loads(file.read_text("utf-8")), _File)
+        except OSError as error:
+            raise BadInput(f"{file}: {error.strerror}", hint=EXAMPLE) from error
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{file}: it is not UTF-8 text", hint=EXAMPLE) from error
+        except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+            raise BadInput(f"{file}: {error}", hint=EXAMPLE) from error
+        _check(file, found)
+        return cls(tuple(found.users), tuple(found.orgs))
+
+    @property
+    def built_in(self) -> bool:
+        """Whether these are the accounts of a server that was given none."""
+        return self.users == (DEMO,)
+
+    def user(self, token: str | None) -> User | None:
+        """Whose token it is."""
+        return next((user for user in self.users if token and user.token == token), None)
+
+    def org(self, name: str) -> Org | None:
+        """The organisation of that name, whatever the case of its letters."""
+        return next((org for org in self.orgs if org.name.lower() == name.lower()), None)
+
+    def namespace(self, name: str) -> str | None:
+        """A user's or organisation's name as it is written, whatever the case it was asked for in."""
+        names = [user.name for user in self.users] + [org.name for org in self.orgs]
+        return next((known for known in names if known.lower() == name.lower()), None)
+
+    def may_see(self, user: User | None, repo: Repo) -> bool:
+        """Whether somebody may read a repository's files; a protected Space's are private."""
+        return repo.visibility == "public" or belongs(user, repo.namespace)
+
+    def may_visit(self, repo: Repo, token: str | None) -> bool:
+        """Whether the bearer of a token may open a Space's app."""
+        return repo.visibility != "private" or belongs(self.user(token), repo.namespace)
+
+    def pays(self, namespace: str, user: User) -> bool:
+        """Whether a plan covers what is not free."""
+        org = self.org(namespace)
+        return org.plan != "free" if org else user.plan == "pro"
+
+
+def belongs(user: User | None, namespace: str) -> bool:
+    """Whether a namespace is the user's own or an organisation of theirs."""
+    return user is not None and namespace.lower() in {user.name.lower(), *(org.lower() for org in user.orgs)}
+
+
+def may_write(user: User | None, namespace: str) -> bool:
+    """Whether a user may create and change what is in a namespace: it is theirs, and their token writes."""
+    return user is not None and user.role == "write" and belongs(user, namespace)
+
+
+def identity(name: str) -> str:
+    """24 hex digits that stay the same for a name."""
+    return hashlib.sha256(name.lower().encode()).hexdigest()[:24]
+
+
+def _check(file: Path, found: _File) -> None:
+    names = [user.name for user in found.users] + [org.name for org in found.orgs]
+    if not found.users:
+        raise BadInput(f"{file}: there is no user in it", hint=EXAMPLE)
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise BadInput(f"{file}: {name!r} cannot be a name", hint="Letters, digits, '-', '_' and '.' only.")
+    lowered = [name.lower() for name in names]
+    if twice := next((name for name in names if lowered.count(name.lower()) > 1), None):
+        raise BadInput(f"{file}: there are two accounts named {twice}", hint="Rename one of them.")
+    tokens = [user.token for user in found.users]
+    if any(not token or token != token.strip() for token in tokens) or len(set(tokens)) < len(tokens):
+        raise BadInput(f"{file}: every user needs a token of their own", hint='For instance token = "hf_ada".')
+    for user in found.users:
+        if lost := set(user.orgs) - {org.name for org in found.orgs}:
+            raise BadInput(f"{file}: {user.name} is in {min(lost)}, which is no [[orgs]]", hint="Add it.")

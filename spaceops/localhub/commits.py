@@ -1,0 +1,283 @@
+"""A commit that comes through the API: lines of JSON in, one commit by `git fast-import` out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import IO, TYPE_CHECKING, Literal
+
+import msgspec
+
+from spaceops.localhub.attributes import Attributes, track
+from spaceops.localhub.git import SHA, environment
+from spaceops.localhub.lfs import OID, Pointer
+from spaceops.localhub.metadata import problems
+from spaceops.localhub.refusals import Refused, bad_request, no_entry, no_revision, stale_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from spaceops.localhub.accounts import User
+    from spaceops.localhub.repos import Repos, Snapshot
+    from spaceops.localhub.store import Repo
+
+ATTRIBUTES = ".gitattributes"
+
+
+class Header(msgspec.Struct, rename="camel"):
+    """What the commit says."""
+
+    summary: str
+    description: str = ""
+    parent_commit: str | None = None
+
+
+class File(msgspec.Struct):
+    """A file whose content is in the line itself; where to find it again is in `at`."""
+
+    path: str
+    at: int = 0
+
+
+class Content(msgspec.Struct):
+    """The other half of a `File`."""
+
+    content: str
+    encoding: Literal["base64", "utf-8"] = "utf-8"
+
+
+class LargeFile(msgspec.Struct):
+    """A file whose content was uploaded before; of a copy the size is not given."""
+
+    path: str
+    oid: str
+    size: int | None = None
+    algo: Literal["sha256"] = "sha256"
+
+
+class Deleted(msgspec.Struct):
+    """A file or folder that goes."""
+
+    path: str
+
+
+VALUES = {
+    "header": Header,
+    "file": File,
+    "lfsFile": LargeFile,
+    "deletedFile": Deleted,
+    "deletedFolder": Deleted,
+}
+
+
+class Line(msgspec.Struct):
+    """One line of the request; the type of its value depends on the key."""
+
+    key: str
+    value: msgspec.Raw
+
+
+@dataclass
+class Proposal:
+    """A commit as it was asked for; the content of its files is still in the request's body."""
+
+    body: IO[bytes]
+    header: Header
+    changes: list[File | LargeFile | Deleted] = field(default_factory=list)
+
+    def content(self, file: File) -> bytes:
+        """The content of a file of this commit."""
+        self.body.seek(file.at)
+        value = msgspec.json.decode(msgspec.json.decode(self.body.readline(), type=Line).value, type=Content)
+        if value.encoding == "utf-8":
+            return value.content.encode()
+        try:
+            return base64.b64decode(value.content, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise bad_request(f"{file.path}: the content is not base64") from error
+
+    def file(self, path: str) -> bytes | None:
+        """The content that this commit gives to a path, None if it does not say."""
+        found = [change for change in self.changes if isinstance(change, File) and change.path == path]
+        return self.content(found[-1]) if found else None
+
+
+def read_proposal(body: IO[bytes]) -> Proposal:
+    """Read a request's body, leaving the files' content where it is; raises `msgspec.ValidationError`, `Refused`."""
+    proposal = None
+    for at, text in _lines(body):
+        line = msgspec.json.decode(text, type=Line)
+        if line.key not in VALUES:
+            raise bad_request(f"Unknown operation {line.key!r}")
+        value = msgspec.json.decode(line.value, type=VALUES[line.key])
+        if isinstance(value, Header):
+            proposal = Proposal(body, value)
+            continue
+        if proposal is None:
+            raise bad_request("The first line must be the header")
+        if isinstance(value, File):
+            value.at = at
+        value.path = checked_path(value.path)
+        proposal.changes.append(value)
+    if proposal is None or not proposal.header.summary.strip():
+        raise bad_request("A commit needs a header with a summary")
+    return proposal
+
+
+def _lines(body: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    body.seek(0)
+    at = 0
+    while text := body.readline():
+        if text.strip():
+            yield at, text
+        at += len(text)
+
+
+def checked_path(path: str) -> str:
+    """The path without a slash at its end; raises `Refused` for one that must not be in a repository."""
+    path = path.removesuffix("/")
+    parts = path.split("/")
+    bad = any(part.lower() in ("", ".", "..", ".git") or len(part.encode()) > 255 for part in parts)
+    if bad or re.search(r"[\x00-\x1f\x7f\\]", path) or len(path.encode()) > 4000:
+        raise Refused(422, f"Invalid path in repository: {path!r}")
+    return path
+
+
+def make_commit(repos: Repos, repo: Repo, branch: str, proposal: Proposal, author: User) -> str:
+    """Add the commit to a branch and return its sha; blocks. Raises `Refused` and changes nothing when it may not be.
+
+    Between API commits the repository's lock decides, between them and a git push git itself does.
+    """
+    with repos.lock(repo):
+        head = repos.branch(repo, branch)
+        if head is None:
+            raise no_revision(branch)
+        _check_parent(proposal.header.parent_commit, head)
+        snapshot = repos.snapshot(repo, head)
+        _check(repos, repo, head, snapshot, proposal)
+        attributes = _attributes(repos, repo, head, proposal)
+        message = "\n\n".join(filter(None, [proposal.header.summary, proposal.header.description]))
+        start = [_start(branch, message, author), f"from {head}\n".encode()]
+        return fast_import(repos.path(repo), chain(start, _changes(snapshot, proposal), attributes))
+
+
+def first_commit(repos: Repos, repo: Repo, files: dict[str, bytes], author: User) -> str:
+    """Give a new repository its first commit."""
+    changes = (piece for path, content in files.items() for piece in _put(path, content))
+    start = _start("main", "initial commit", author)
+    return fast_import(repos.path(repo), [start, *changes])
+
+
+def fast_import(folder: Path, stream: Iterable[bytes]) -> str:
+    """Feed one commit, marked 1, to git and return its sha.
+
+    Nothing is added when the stream breaks off, and no ref moves unless it can move forward.
+    """
+    command = ["git", f"--git-dir={folder}", "fast-import", "--quiet", "--done"]
+    pipes = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipes, stdout=pipes, stderr=pipes, env=environment()) as process:
+        assert process.stdin  # noqa: S101  for the type checker: it is a pipe
+        try:
+            for piece in stream:
+                process.stdin.write(piece)
+            process.stdin.write(b"get-mark :1\ndone\n")
+        except BrokenPipeError:
+            pass  # git ended early; it says why below
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            out, complaint = process.communicate()
+            if process.returncode:
+                _clean(folder)
+    if process.returncode:
+        raise stale_parent() if b"Not updating" in complaint else bad_request(_reason(complaint))
+    return out.decode().strip()
+
+
+def _clean(folder: Path) -> None:
+    """Remove what fast-import leaves behind when it fails; nothing else writes such files there."""
+    for left in (*folder.glob("objects/pack/tmp_pack_*"), *folder.glob("fast_import_crash_*")):
+        left.unlink(missing_ok=True)
+
+
+def _reason(complaint: bytes) -> str:
+    return next(iter(complaint.decode(errors="replace").splitlines()), "git refused the commit")
+
+
+def _check_parent(parent: str | None, head: str) -> None:
+    if parent is None or parent == head:
+        return
+    if not SHA.fullmatch(parent):
+        raise bad_request("parentCommit must be a full commit sha")
+    raise stale_parent()
+
+
+def _check(repos: Repos, repo: Repo, head: str, snapshot: Snapshot, proposal: Proposal) -> None:
+    for change in proposal.changes:
+        if isinstance(change, Deleted) and change.path not in snapshot.nodes:
+            raise no_entry(f"A file with this name doesn't exist: {change.path}", head)
+        if isinstance(change, LargeFile):
+            _check_large(repos, repo, change)
+    card = proposal.file("README.md")
+    if card is not None and (found := problems(card.decode(errors="replace"), repo.kind)):
+        raise bad_request("Invalid metadata in README.md: " + "; ".join(found))
+
+
+def _check_large(repos: Repos, repo: Repo, change: LargeFile) -> None:
+    size = repos.large_files.size(repo, change.oid) if OID.fullmatch(change.oid) else None
+    if size is None or change.size not in (None, size):
+        raise bad_request(f"{change.path}: there is no large file {change.oid} of that size; upload it first")
+    change.size = size
+
+
+def _attributes(repos: Repos, repo: Repo, head: str, proposal: Proposal) -> Iterator[bytes]:
+    """`.gitattributes` with a line for every large file that it does not cover, nothing if it need not change.
+
+    Without it, who clones the repository with git gets the pointer and not the file.
+    """
+    stated = proposal.file(ATTRIBUTES)
+    text = (stated if stated is not None else repos.read(repo, head, ATTRIBUTES) or b"").decode(errors="replace")
+    known = Attributes(text)
+    paths = [change.path for change in proposal.changes if isinstance(change, LargeFile)]
+    lines = [track(path) for path in paths if not known.is_lfs(path)]
+    if lines:
+        separator = "" if text.endswith("\n") or not text else "\n"
+        yield from _put(ATTRIBUTES, (text + separator + "".join(lines)).encode())
+
+
+def _changes(snapshot: Snapshot, proposal: Proposal) -> Iterator[bytes]:
+    for change in proposal.changes:
+        mode = snapshot.nodes[change.path].mode if change.path in snapshot.nodes else "100644"
+        mode = mode if mode == "100755" else "100644"  # an executable file stays one
+        match change:
+            case Deleted():
+                yield b"D " + _quoted(change.path) + b"\n"
+            case LargeFile():
+                yield from _put(change.path, Pointer(change.oid, change.size or 0).text(), mode)
+            case File():
+                yield from _put(change.path, proposal.content(change), mode)
+
+
+def _start(branch: str, message: str, author: User) -> bytes:
+    name = re.sub(r"[<>\n\0]", "", author.fullname or author.name)
+    who = f"{name} <{author.name}@users.noreply.localhost> {int(time.time())} +0000"
+    text = message.encode()
+    begin = f"commit refs/heads/{branch}\nmark :1\nauthor {who}\ncommitter {who}\ndata {len(text)}\n"
+    return begin.encode() + text + b"\n"
+
+
+def _put(path: str, content: bytes, mode: str = "100644") -> Iterator[bytes]:
+    yield f"M {mode} inline ".encode() + _quoted(path) + f"\ndata {len(content)}\n".encode()
+    yield content
+    yield b"\n"
+
+
+def _quoted(path: str) -> bytes:
+    return b'"' + path.replace("\\", "\\\\").replace('"', '\\"').encode() + b'"'

@@ -1,0 +1,105 @@
+"""git as the local Hub runs it: on bare repositories, with nothing of the user's own configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+SHA = re.compile(r"[0-9a-f]{40}")
+NOTHING = "0" * 40  # what git writes for "no such commit"
+
+CONFIG = {
+    "safe.directory": "*",  # a data folder on a mounted volume may belong to somebody else
+    "gc.auto": "0",  # nothing may run on after the request that started it
+    "receive.autogc": "false",
+    "receive.fsckObjects": "true",
+    "http.receivepack": "true",
+    "uploadpack.allowFilter": "true",
+    "uploadpack.allowAnySHA1InWant": "true",
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A file or folder of a commit."""
+
+    path: str
+    mode: str  # 100644, 100755, 120000 (symlink), 040000 (folder), 160000 (submodule)
+    oid: str
+    size: int  # bytes as git stores it; 0 for folders
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder; everything else is a file, symlinks too."""
+        return self.mode == "040000"
+
+
+class GitError(Exception):
+    """git refused; the message is its own."""
+
+
+def environment(**config: str) -> dict[str, str]:
+    """The environment for git: the machine's PATH, our configuration, and no more."""
+    settings = {**CONFIG, **config}
+    env = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": os.devnull,
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_COUNT": str(len(settings)),
+    }
+    for number, (key, value) in enumerate(settings.items()):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return env
+
+
+def git(folder: Path, *words: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+    """Run one git command on a bare repository and return what it printed; raises `GitError`."""
+    command = ["git", f"--git-dir={folder}", *words]
+    done = subprocess.run(command, input=stdin, capture_output=True, env=env or environment(), check=False)
+    if done.returncode:
+        raise GitError(done.stderr.decode(errors="replace").strip())
+    return done.stdout
+
+
+def nodes(folder: Path, sha: str) -> Iterator[Node]:
+    """All files and folders of a commit, folders before what is in them."""
+    listing = git(folder, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", sha)
+    for line in listing.split(b"\0")[:-1]:
+        facts, _, path = line.partition(b"\t")
+        mode, _, oid, size = facts.decode().split()
+        yield Node(path.decode(errors="replace"), mode, oid, int(size) if size.isdecimal() else 0)
+
+
+def contents(folder: Path, oids: Iterable[str]) -> Iterator[bytes]:
+    """The content of objects, in the order asked for; raises `GitError` for one that does not exist."""
+    with subprocess.Popen(
+        ["git", f"--git-dir={folder}", "cat-file", "--batch"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdin and process.stdout  # noqa: S101  for the type checker: both are pipes
+        for oid in oids:
+            process.stdin.write(f"{oid}\n".encode())
+            process.stdin.flush()
+            header = process.stdout.readline().split()
+            if len(header) != 3:
+                raise GitError(f"There is no object {oid}")
+            yield process.stdout.read(int(header[2]))
+            process.stdout.read(1)
+        process.stdin.close()
+
+
+def is_ref_name(name: str) -> bool:
+    """Whether git would take it as the name of a branch or tag (git-check-ref-format's rules)."""
+    bad = r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|^[./-]|\.lock(/|$)|[./]$|^@$|^$"
+    return re.search(bad, name) is None and len(name.encode()) <= 250
