@@ -186,10 +186,9 @@ class Hub:
         self,
         repo_id: str,
         *,
-        add: Mapping[str, Any],
+        add: Mapping[str, str],
         remove: Sequence[str],
         message: str,
-        description: str,
         parent: str | None,
     ) -> str:
         """Make one commit on main: paths to local files, paths to remove; its sha.
@@ -206,7 +205,6 @@ class Hub:
                 operations,
                 repo_type="space",
                 commit_message=message,
-                commit_description=description,
                 parent_commit=parent,
             )
         return str(done.oid)
@@ -482,9 +480,15 @@ def _runtime(raw: Mapping[str, Any]) -> Runtime:
         requested_hardware=hardware.get("requested"),
         sleep_time=raw.get("gcTimeout"),
         volumes=tuple(raw.get("volumes") or ()),
-        host=domain if domain is None or "://" in domain else f"https://{domain}",
+        host=_address(domain) if domain else None,
         raw=raw,
     )
+
+
+def _address(domain: str) -> str:
+    if "://" in domain:
+        return domain
+    return f"{'http' if domain.startswith(_LOOPBACK) else 'https'}://{domain}"
 
 
 def _flavor(item: Any) -> Flavor:
