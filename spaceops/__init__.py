@@ -1,1 +1,82 @@
-"""From a folder with a FastAPI app to a running, verified, watched Hugging Face Docker Space."""
+"""From a folder with a FastAPI app to a running, verified, watched Hugging Face Docker Space.
+
+>>> from spaceops import Hub, Space, deploy, plan
+>>> hub = Hub("local")                      # or https://huggingface.co
+>>> space = Space.load("app_template")
+>>> print(plan(space, hub))                 # doctest: +SKIP
+>>> deploy(space, hub)                      # doctest: +SKIP
+
+Names are loaded when they are first used, so that `import spaceops` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spaceops.errors import DeployFailed, SpaceopsError
+    from spaceops.events import Event, follow, logs
+    from spaceops.hub import Hub
+    from spaceops.lifecycle import delete, pause, restart, status, wait
+    from spaceops.localhub import LocalHub
+    from spaceops.notebooks import run_notebook
+    from spaceops.plans import SETTINGS, Plan
+    from spaceops.releases import Release, apply, deploy, plan
+    from spaceops.secret import Secret
+    from spaceops.spec import Observed, Space
+    from spaceops.template import new
+
+__version__ = "0.1.0"
+__all__ = [
+    "SETTINGS",
+    "DeployFailed",
+    "Event",
+    "Hub",
+    "LocalHub",
+    "Observed",
+    "Plan",
+    "Release",
+    "Secret",
+    "Space",
+    "SpaceopsError",
+    "apply",
+    "delete",
+    "deploy",
+    "follow",
+    "logs",
+    "new",
+    "pause",
+    "plan",
+    "restart",
+    "run_notebook",
+    "status",
+    "wait",
+]
+
+_HOMES = {
+    "errors": ("DeployFailed", "SpaceopsError"),
+    "events": ("Event", "follow", "logs"),
+    "hub": ("Hub",),
+    "lifecycle": ("delete", "pause", "restart", "status", "wait"),
+    "localhub": ("LocalHub",),
+    "notebooks": ("run_notebook",),
+    "plans": ("SETTINGS", "Plan"),
+    "releases": ("Release", "apply", "deploy", "plan"),
+    "secret": ("Secret",),
+    "spec": ("Observed", "Space"),
+    "template": ("new",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'spaceops' has no attribute {name!r}")
+    value = getattr(import_module(f"spaceops.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

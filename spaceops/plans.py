@@ -323,7 +323,7 @@ def _compare_files(source: Source, observed: Observed, prune: bool) -> FileChang
 
 
 def _fingerprints(secrets: Mapping[str, Secret], observed: Observed, *, enabled: bool) -> dict[str, bool | None]:
-    """Whether each secret is the one on the Hub, None where nothing tells; without fingerprints what is there counts."""
+    """Whether each secret is the one on the Hub, None where nothing tells; without fingerprints what is there is."""
     if not enabled:
         return dict.fromkeys(secrets, True)
     with ThreadPoolExecutor() as pool:  # scrypt is slow by design, and leaves the interpreter free

@@ -141,16 +141,20 @@ def deploy(
     only: set[str] | frozenset[str] | None = None,
     prune: bool = False,
     detach: bool = False,
+    approve: Callable[[Plan], None] | None = None,
     watch: Watcher | None = None,
 ) -> Release:
     """Plan, apply, follow, verify. It has succeeded when the pushed commit runs and the health path answers.
 
-    `watch` is called with every event; `detach` returns without following. Raises `DeployFailed` with the end of the
+    `approve` sees the plan before anything changes and may raise; `watch` is called with every event; `detach`
+    returns without following. Raises `DeployFailed` with the end of the
     log when the build fails or the app does not come up, `TimedOut` after `health.timeout`.
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "plan"):
         proposal = plan(space, hub, only, prune=prune)
+    if approve:
+        approve(proposal)
     release = apply(proposal, hub, dry_run=dry_run, watch=watch)
     release = replace(release, seconds={**seconds, **release.seconds})
     if dry_run or detach or not _runs_something(proposal):

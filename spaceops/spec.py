@@ -22,6 +22,7 @@ NEVER = -1  # the Hub's word for "does not sleep"
 
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_VOLUME = re.compile(r"(hf://[^:]+):(/[^:]+)(:ro)?")
 _DURATION = re.compile(r"(\d+)\s*([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -249,6 +250,14 @@ def repo_id_of(text: str) -> str:
     if not _REPO_ID.fullmatch(name) or ".." in name or "--" in name or len(name) > 96:
         raise SpecError("repo_id", got=text, want="owner/name of letters, digits, '-', '_' and '.'", file="Space")
     return name
+
+
+def volume_of(text: str) -> Volume:
+    """The volume in `hf://[TYPE/]SOURCE:/MOUNT[:ro]`, as hf writes it."""
+    found = _VOLUME.fullmatch(text)
+    if not found:
+        raise SpecError("volume", got=text, want="hf://[TYPE/]SOURCE:/MOUNT[:ro]", file="volumes")
+    return Volume(source=found[1], mount=found[2], read_only=bool(found[3]))
 
 
 def short(sha: str | None) -> str:

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from spaceops.bundled import bundled
-from spaceops.errors import BadInput, SpecError
+from spaceops.errors import BadInput
+from spaceops.spec import repo_id_of
 
 _CACHES = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".venv")
-_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 def new(path: str | Path, *, repo_id: str | None = None) -> Path:
@@ -19,8 +19,7 @@ def new(path: str | Path, *, repo_id: str | None = None) -> Path:
 
     Raises `BadInput` for a folder that holds something already or cannot be written; then nothing was changed.
     """
-    if repo_id is not None and not _REPO_ID.fullmatch(repo_id):
-        raise SpecError("repo_id", got=repo_id, want="owner/name")
+    repo_id = repo_id and repo_id_of(repo_id)
     folder = Path(path).expanduser().absolute()
     try:
         _refuse_used(folder)

@@ -1,0 +1,5 @@
+"""`python -m spaceops` is the command `spaceops`."""
+
+from spaceops.cli import main
+
+main()

@@ -1,0 +1,371 @@
+"""The command `spaceops`: a few lines for each function; nothing is decided here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spaceops import __version__
+from spaceops.cli_settings import hardware_group, secrets_group, variables_group, volumes_group
+from spaceops.console import (
+    Group,
+    announced,
+    confirm,
+    connect,
+    endpoint_option,
+    hint,
+    json_option,
+    load_space,
+    only_option,
+    path_argument,
+    prune_option,
+    repo_id_from,
+    show,
+    show_observed,
+    space_argument,
+    yes_option,
+)
+from spaceops.errors import SpaceopsError
+
+if TYPE_CHECKING:
+    from spaceops.events import Event
+    from spaceops.plans import Plan
+
+INTERRUPTED = 130
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="spaceops %(version)s")
+def cli() -> None:
+    """From a folder with a FastAPI app to a running, verified, watched Hugging Face Docker Space.
+
+    PATH is a folder with a space.toml; SPACE is owner/name, or such a PATH.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with one of the published codes."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        cli.main(arguments, standalone_mode=False)
+    except SpaceopsError as error:
+        _fail(error, as_json="--json" in arguments)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone, `| head` for one
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _fail(error: SpaceopsError, *, as_json: bool) -> None:
+    from spaceops.secret import redact
+
+    if as_json:
+        click.echo(redact(json.dumps({"error": error.as_dict()}, default=str)))
+    click.echo(click.style("Error: ", fg="red") + redact(str(error)), err=True)
+    if os.environ.get("HF_DEBUG") == "1":
+        raise error
+    sys.exit(error.exit_code)
+
+
+# the main job
+
+
+@cli.command("new")
+@click.argument("path")
+@click.option("--repo-id", help="owner/name of the Space, for space.toml.")
+@json_option
+def new_command(path: str, repo_id: str | None, as_json: bool) -> None:
+    """Write the template app into a new folder PATH."""
+    from spaceops.template import new
+
+    folder = new(path, repo_id=repo_id)
+    show({"path": str(folder)}, as_json, str(folder))
+    hint(f"spaceops plan {path}")
+
+
+@cli.command("plan")
+@path_argument
+@endpoint_option
+@only_option
+@prune_option
+@json_option
+def plan_command(path: str, endpoint: str | None, only: tuple[str, ...], prune: bool, as_json: bool) -> None:
+    """Show what deploy would change; change nothing."""
+    from spaceops.releases import plan
+
+    proposal = plan(load_space(path), connect(endpoint), set(only) or None, prune=prune)
+    click.echo(proposal.title, err=True)
+    show(proposal.as_dict(), as_json, proposal)
+
+
+@cli.command("apply")
+@path_argument
+@endpoint_option
+@only_option
+@prune_option
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
+@yes_option
+@json_option
+def apply_command(
+    path: str, endpoint: str | None, only: tuple[str, ...], prune: bool, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Make the Space what space.toml says, without waiting for it to run."""
+    from spaceops.releases import deploy
+
+    release = deploy(
+        load_space(path),
+        connect(endpoint),
+        dry_run=dry_run,
+        only=set(only) or None,
+        prune=prune,
+        detach=True,
+        approve=_asker(yes or dry_run),
+        watch=_watch,
+    )
+    show(release.as_dict(), as_json, release)
+
+
+@cli.command("deploy")
+@path_argument
+@endpoint_option
+@only_option
+@prune_option
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
+@click.option("-d", "--detach", is_flag=True, help="Return after the push; `spaceops wait` continues.")
+@yes_option
+@json_option
+def deploy_command(
+    path: str,
+    endpoint: str | None,
+    only: tuple[str, ...],
+    prune: bool,
+    dry_run: bool,
+    detach: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Plan, apply, follow, and verify that the pushed commit runs and answers."""
+    from spaceops.releases import deploy
+
+    space = load_space(path)
+    try:
+        release = deploy(
+            space,
+            connect(endpoint),
+            dry_run=dry_run,
+            only=set(only) or None,
+            prune=prune,
+            detach=detach,
+            approve=_asker(yes or dry_run),
+            watch=_watch,
+        )
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nStopped following {space.repo_id}; what was sent stays, and the Space goes on by itself.", err=True
+        )
+        hint(f"spaceops wait {space.repo_id}   or the same deploy again")
+        sys.exit(INTERRUPTED)
+    show(release.as_dict(), as_json, release)
+    if release.outcome == "running":
+        hint(f"spaceops logs {space.repo_id} -f")
+
+
+@cli.command("status")
+@space_argument
+@endpoint_option
+@json_option
+def status_command(space: str, endpoint: str | None, as_json: bool) -> None:
+    """Show what the Space is and what runs in it."""
+    from spaceops.lifecycle import status
+
+    show_observed(status(repo_id_from(space), connect(endpoint)), as_json)
+
+
+@cli.command("wait")
+@space_argument
+@endpoint_option
+@click.option("--timeout", default="30m", show_default=True, help="How long to wait: 90s, 15m, 1h.")
+@json_option
+def wait_command(space: str, endpoint: str | None, timeout: str, as_json: bool) -> None:
+    """Wait until the Space is built and started."""
+    from spaceops.lifecycle import wait
+    from spaceops.spec import seconds
+
+    show_observed(wait(repo_id_from(space), connect(endpoint), timeout=seconds("--timeout", timeout)), as_json)
+
+
+@cli.command("logs")
+@space_argument
+@endpoint_option
+@click.option("--build", is_flag=True, help="The log of the build instead of the app's.")
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on as lines come.")
+@click.option("-n", "--tail", type=click.IntRange(0), help="Only the last N lines.")
+@click.option("--since", help="Only the last 90s, 15m, 2h; or from a time on (ISO 8601).")
+@click.option("--grep", help="Only lines that this regular expression finds.")
+@json_option
+def logs_command(
+    space: str,
+    endpoint: str | None,
+    build: bool,
+    following: bool,
+    tail: int | None,
+    since: str | None,
+    grep: str | None,
+    as_json: bool,
+) -> None:
+    """Print the log of the app or of its build."""
+    from spaceops.events import logs
+
+    found = logs(
+        repo_id_from(space), connect(endpoint), build=build, follow=following, tail=tail, since=since, grep=grep
+    )
+    for event in found:
+        click.echo(json.dumps(event.as_dict()) if as_json else event.text, err=event.kind == "gap" and not as_json)
+
+
+@cli.command("pause")
+@space_argument
+@endpoint_option
+@json_option
+def pause_command(space: str, endpoint: str | None, as_json: bool) -> None:
+    """Stop the app; it costs nothing until it is restarted."""
+    from spaceops.lifecycle import pause
+
+    hub, repo_id = announced(endpoint, space)
+    show_observed(pause(repo_id, hub), as_json)
+
+
+@cli.command("restart")
+@space_argument
+@endpoint_option
+@click.option("--factory", is_flag=True, help="Build it anew, without any cache.")
+@json_option
+def restart_command(space: str, endpoint: str | None, factory: bool, as_json: bool) -> None:
+    """Start the app again."""
+    from spaceops.lifecycle import restart
+
+    hub, repo_id = announced(endpoint, space)
+    show_observed(restart(repo_id, hub, factory=factory), as_json)
+    hint(f"spaceops wait {repo_id}")
+
+
+@cli.command("delete")
+@click.argument("space")
+@endpoint_option
+@yes_option
+@json_option
+def delete_command(space: str, endpoint: str | None, yes: bool, as_json: bool) -> None:
+    """Delete the Space with its code, settings and secrets. There is no way back."""
+    from spaceops.lifecycle import delete
+
+    hub, repo_id = announced(endpoint, space)
+    confirm(f"Delete {repo_id}, with its code, settings and secrets?", yes)
+    delete(repo_id, hub)
+    show({"repo_id": repo_id, "deleted": True}, as_json, f"{repo_id} is deleted")
+
+
+cli.add_command(variables_group, "variables")
+cli.add_command(secrets_group, "secrets")
+cli.add_command(hardware_group, "hardware")
+cli.add_command(volumes_group, "volumes")
+
+# notebooks, the local Hub, the demo, the documentation
+
+
+@cli.command("run")
+@click.argument("notebook", type=click.Path())
+@click.option("-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="One parameter.")
+@click.option("-f", "--file", "file", type=click.Path(path_type=Path), help="Parameters from a YAML or JSON file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the executed notebook goes.")
+@json_option
+def run_command(
+    notebook: str, pairs: tuple[tuple[str, str], ...], file: Path | None, output: Path | None, as_json: bool
+) -> None:
+    """Run a notebook with parameters; print its result."""
+    from spaceops.notebooks import read_parameters, run_notebook
+
+    parameters = {**(read_parameters(file) if file else {}), **dict(pairs)}
+    done = run_notebook(notebook, parameters, output=output, watch=lambda text: click.echo(text, err=True))
+    show(done.as_dict(), as_json, done)
+
+
+@cli.group("hub", cls=Group)
+def hub_group() -> None:
+    """The local Hub: the Hub's protocol on this machine, without an account."""
+
+
+@hub_group.command("serve")
+@click.option("--port", default=7777, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--data", type=click.Path(path_type=Path), help="The data folder. Default: the one that `local` means.")
+@click.option("--accounts", type=click.Path(path_type=Path), help="Users and tokens (TOML). Default: user demo.")
+@click.option("--runner", default="process", show_default=True, help="What builds and runs the Spaces.")
+def serve_command(port: int, host: str, data: Path | None, accounts: Path | None, runner: str) -> None:
+    """Serve until interrupted; prints `ready URL` once it answers."""
+    from spaceops.localhub import default_folder, serve
+
+    serve(data or default_folder(), port=port, host=host, accounts=accounts, runner=runner)
+
+
+@cli.command("demo")
+@click.option("--keep", is_flag=True, help="Leave the Hub running, and print what to open.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the app and the executed notebooks go.")
+@json_option
+def demo_command(keep: bool, output: Path | None, as_json: bool) -> None:
+    """The whole job on an embedded local Hub: create, configure, push, build, verify, call, break, survive."""
+    from spaceops.demo import demo
+
+    demo(output, keep=keep, show=lambda done: show(done.as_dict(), as_json, done))
+
+
+@cli.command("explain")
+@click.argument("code", required=False)
+@json_option
+def explain_command(code: str | None, as_json: bool) -> None:
+    """Say what an error code means; without CODE list them all."""
+    from spaceops.reference import error_codes, explain
+
+    show(explain(code) if code else error_codes(), as_json, None)
+
+
+@cli.command("docs")
+@click.argument("section", type=click.Choice(["space", "errors", "commands"]))
+def docs_command(section: str) -> None:
+    """Print a part of the reference: every key of space.toml, every error, every command."""
+    from spaceops.reference import render
+
+    click.echo(render(section))
+
+
+def _asker(yes: bool) -> Callable[[Plan], None]:
+    """Shows the plan, and asks where it costs money, removes files or makes something public."""
+
+    def ask(proposal: Plan) -> None:
+        click.echo(f"{proposal.title}\n{proposal}", err=True)
+        public = proposal.space.visibility in ("public", "protected") and (
+            proposal.creates or proposal.has("visibility")
+        )
+        reasons = {
+            f"costs ${proposal.hourly_cost:.2f} an hour more": proposal.hourly_cost > 0,
+            f"makes {proposal.space.repo_id} {proposal.space.visibility}": public,
+            f"removes {len(proposal.files.removed)} files": bool(proposal.files.removed),
+        }
+        if found := [reason for reason, holds in reasons.items() if holds]:
+            confirm(f"This {' and '.join(found)}. Go on?", yes)
+
+    return ask
+
+
+def _watch(event: Event) -> None:
+    click.echo(str(event), err=True)

@@ -1,0 +1,116 @@
+"""What the commands share: options, the Hub and the Space they mean, questions, and output.
+
+Data goes to stdout, talk to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spaceops.errors import BadInput
+
+if TYPE_CHECKING:
+    from spaceops.hub import Hub
+    from spaceops.spec import Observed, Space
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Data as JSON on stdout.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+endpoint_option = click.option(
+    "--endpoint", envvar="HF_ENDPOINT", help="The Hub: a URL, or `local`. Default: HF_ENDPOINT, then the real Hub."
+)
+only_option = click.option(
+    "--only", multiple=True, metavar="PART", help="Only hardware, variables, secrets, files, … (again for more)."
+)
+prune_option = click.option("--prune", is_flag=True, help="Remove files that are on the Hub only.")
+path_argument = click.argument("path", default=".")
+space_argument = click.argument("space", default=".")
+
+
+class Group(click.Group):
+    """Commands in the order in which they are written; every one ends with one of the published exit codes."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The commands, unsorted."""
+        return list(self.commands)
+
+
+def load_space(path: str) -> Space:
+    """The Space that a PATH describes."""
+    from spaceops.spec import Space
+
+    return Space.load(path)
+
+
+def repo_id_from(space: str) -> str:
+    """The `owner/name` that SPACE means: itself, a URL, or a PATH with a space.toml."""
+    from spaceops.spec import FILE_NAME, repo_id_of
+
+    if space.endswith(".toml") or Path(space, FILE_NAME).is_file() or space in (".", ".."):
+        return load_space(space).repo_id
+    return repo_id_of(space)
+
+
+def connect(endpoint: str | None) -> Hub:
+    """The Hub at `endpoint`."""
+    from spaceops.hub import Hub
+
+    return Hub(endpoint)
+
+
+def announced(endpoint: str | None, space: str) -> tuple[Hub, str]:
+    """The Hub and the Space's id, named before anything changes."""
+    repo_id = repo_id_from(space)
+    hub = connect(endpoint)
+    click.echo(f"as {hub.account} on {hub.endpoint}: {repo_id}", err=True)
+    return hub, repo_id
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask, unless `yes`; where nobody can answer, refuse with `BadInput`."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise BadInput(f"Not done without being asked: {question}", hint="Use --yes.")
+    click.confirm(question, abort=True, err=True)
+
+
+def show_observed(observed: Observed, as_json: bool) -> None:
+    """Print a Space as it is."""
+    show(observed.as_dict(), as_json, observed)
+
+
+def show(data: Any, as_json: bool, text: object) -> None:
+    """Print `data` as JSON, else `text`, else `data` as lines; secrets are blacked out."""
+    from spaceops.secret import redact
+
+    if as_json:
+        click.echo(redact(json.dumps(data, indent=2, default=str)))
+    elif text is not None:
+        click.echo(redact(str(text)))
+    else:
+        show(data, False, _lines(data))
+
+
+def _lines(data: Mapping[str, Any]) -> str:
+    width = max(map(len, data), default=0)
+    return "\n".join(f"{key:<{width}}  {value}" for key, value in data.items())
+
+
+def table(headers: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
+    """Rows under headers, in columns."""
+    lines = [headers, *(tuple(map(str, row)) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def hint(text: str) -> None:
+    """Say which command comes next."""
+    click.echo(f"hint: {text}", err=True)
