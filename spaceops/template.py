@@ -19,7 +19,7 @@ def new(path: str | Path, *, repo_id: str | None = None) -> Path:
 
     Raises `BadInput` for a folder that holds something already or cannot be written; then nothing was changed.
     """
-    repo_id = repo_id and repo_id_of(repo_id)
+    repo_id = None if repo_id is None else repo_id_of(repo_id)
     folder = Path(path).expanduser().absolute()
     try:
         _refuse_used(folder)
