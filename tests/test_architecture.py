@@ -1,0 +1,109 @@
+"""The structure: imports go one way, and `import spaceops` costs nothing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "spaceops"
+LEVELS = {
+    "errors": 0,
+    "secret": 1,
+    "bundled": 1,
+    "spec": 2,
+    "card": 2,
+    "dockerfile": 2,
+    "files": 3,
+    "template": 3,
+    "hub": 3,
+    "plans": 4,
+    "push": 4,
+    "logstream": 4,
+    "events": 5,
+    "lifecycle": 6,
+    "releases": 7,
+    "engine": 6,
+    "notebooks": 7,
+    "console": 8,
+    "panels": 8,
+    "demo": 8,
+    "cli_settings": 9,
+    "reference": 9,
+    "cli": 10,
+    "__init__": 11,
+    "__main__": 11,
+}
+LOCAL_HUB_MAY_IMPORT = {"errors", "card", "dockerfile"}
+
+
+def imported(path: Path) -> set[str]:
+    """Our modules that a file imports when it is loaded or run; `if TYPE_CHECKING` does not count."""
+    found: set[str] = set()
+    queue: list[ast.AST] = [ast.parse(path.read_text())]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("spaceops"):
+            tail = (node.module or "").removeprefix("spaceops").removeprefix(".")
+            found |= {tail} if tail else {alias.name for alias in node.names if alias.name != "__version__"}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.removeprefix("spaceops.") for alias in node.names if alias.name.startswith("spaceops.")
+            }
+        queue += ast.iter_child_nodes(node)
+    return found
+
+
+def test_every_module_has_its_level():
+    assert {path.stem for path in PACKAGE.glob("*.py")} == set(LEVELS)
+
+
+def test_imports_go_from_higher_levels_to_lower_ones():
+    upward = [
+        f"{name} imports {other}"
+        for name, level in LEVELS.items()
+        if name != "__init__"
+        for other in imported(PACKAGE / f"{name}.py")
+        if not other.startswith("localhub") and LEVELS[other.partition(".")[0]] >= level
+        if (name, other) != ("reference", "cli")  # it renders the help that the commands print
+    ]
+
+    assert not upward
+
+
+def test_the_local_hub_shares_no_code_with_the_client_side():
+    foreign = {
+        f"{path.name} imports {other}"
+        for path in (PACKAGE / "localhub").rglob("*.py")
+        for other in imported(path)
+        if not other.startswith("localhub") and other not in LOCAL_HUB_MAY_IMPORT
+    }
+
+    assert not foreign
+    assert not [path for path in (PACKAGE / "localhub").rglob("*.py") if "huggingface_hub" in imports_of(path)]
+
+
+def imports_of(path: Path) -> set[str]:
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name for node in nodes]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_only_hub_py_calls_the_client():
+    callers = {path.name for path in PACKAGE.glob("*.py") if "huggingface_hub" in imports_of(path)}
+
+    assert {"hub.py"} == callers
+
+
+def test_import_spaceops_loads_no_third_party_module():
+    code = (
+        "import sys; before = set(sys.modules); import spaceops;"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names);"
+        "print(sorted(new))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+
+    assert "['spaceops']" == done.stdout.strip()
