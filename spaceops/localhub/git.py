@@ -79,14 +79,11 @@ def nodes(folder: Path, sha: str) -> Iterator[Node]:
         yield Node(path.decode(errors="replace"), mode, oid, int(size) if size.isdecimal() else 0)
 
 
-def contents(folder: Path, oids: Iterable[str]) -> Iterator[bytes]:
+def contents(folder: Path, oids: Iterable[str], env: Mapping[str, str] | None = None) -> Iterator[bytes]:
     """The content of objects, in the order asked for; raises `GitError` for one that does not exist."""
-    with subprocess.Popen(
-        ["git", f"--git-dir={folder}", "cat-file", "--batch"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment(),
-    ) as process:
+    command = ["git", f"--git-dir={folder}", "cat-file", "--batch"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=env or environment()) as process:
         assert process.stdin and process.stdout  # noqa: S101  for the type checker: both are pipes
         for oid in oids:
             process.stdin.write(f"{oid}\n".encode())

@@ -52,7 +52,7 @@ class Repos:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.large_files = LargeFiles(folder)
-        self._temporary = folder / "tmp"
+        self.temporary = folder / "tmp"
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
         self._snapshot = lru_cache(maxsize=8)(_read_snapshot)
         self._commit = lru_cache(maxsize=2048)(_read_commit)
@@ -67,7 +67,7 @@ class Repos:
 
     def create(self, repo: Repo) -> None:
         """Make an empty repository; what a crash or a deleted repository left behind under that name goes."""
-        with tempfile.TemporaryDirectory(dir=self._temporary) as scratch:
+        with tempfile.TemporaryDirectory(dir=self.temporary) as scratch:
             fresh = Path(scratch) / "git"
             git(fresh, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
             self._discard(self.path(repo))
@@ -82,7 +82,7 @@ class Repos:
     def _discard(self, path: Path) -> None:
         """Remove a folder so that nobody sees half of it."""
         if path.exists():
-            grave = tempfile.mkdtemp(dir=self._temporary)
+            grave = tempfile.mkdtemp(dir=self.temporary)
             path.rename(Path(grave) / "git")
             shutil.rmtree(grave, ignore_errors=True)
 

@@ -1,0 +1,134 @@
+"""A repository as the wire describes it: one function for each field, so that `expand` can ask for any of them."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from spaceops.card import Card
+from spaceops.errors import BadInput
+from spaceops.localhub.refusals import bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from spaceops.localhub.repos import Repos, Snapshot
+    from spaceops.localhub.store import Repo
+
+LARGEST_CARD = 10_000  # values; a card that unfolds into more (YAML has aliases) is not shown
+
+
+class Facts:
+    """A repository at one commit; what a field needs is read when the field is asked for. Reading blocks on git."""
+
+    def __init__(self, repos: Repos, repo: Repo, sha: str, space: Mapping[str, Any], *, blobs: bool = False) -> None:
+        self.repos, self.repo, self.sha, self.blobs = repos, repo, sha, blobs
+        self.space = space  # of a Space: its host and its runtime
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The files."""
+        return self.repos.snapshot(self.repo, self.sha)
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """README.md's front matter; empty when there is none, or none that can be read."""
+        text = (self.repos.read(self.repo, self.sha, "README.md") or b"").decode(errors="replace")
+        try:
+            found = _plain(Card.read(text).fields, iter(range(LARGEST_CARD)))
+        except (BadInput, RecursionError, StopIteration):
+            return {}
+        return dict(found)
+
+    @property
+    def sdk(self) -> str | None:
+        """What a Space is built with: what its card says, else what it was created for."""
+        return self.card.get("sdk") or self.repo.sdk
+
+    def last_modified(self) -> str | None:
+        """When the commit was made."""
+        commit = self.repos.commit(self.repo, self.sha)
+        return commit.date if commit else None
+
+    def siblings(self) -> list[dict[str, Any]]:
+        """The files; with `blobs` their sizes and hashes."""
+        return [self._sibling(path) for path, node in self.snapshot.nodes.items() if not node.is_folder]
+
+    def used_storage(self) -> int:
+        """Bytes of all files."""
+        return sum(self.snapshot.size(path) for path in self.snapshot.nodes)
+
+    def _sibling(self, path: str) -> dict[str, Any]:
+        if not self.blobs:
+            return {"rfilename": path}
+        file = {"rfilename": path, "size": self.snapshot.size(path), "blobId": self.snapshot.nodes[path].oid}
+        if pointer := self.snapshot.pointers.get(path):
+            stored = self.snapshot.nodes[path].size
+            file["lfs"] = {"sha256": pointer.oid, "size": pointer.size, "pointerSize": stored}
+        return file
+
+
+COMMON: dict[str, Callable[[Facts], Any]] = {
+    "author": lambda facts: facts.repo.namespace,
+    "sha": lambda facts: facts.sha,
+    "lastModified": Facts.last_modified,
+    "createdAt": lambda facts: facts.repo.created_at,
+    "private": lambda facts: facts.repo.visibility != "public",
+    "visibility": lambda facts: facts.repo.visibility,
+    "gated": lambda _: False,
+    "disabled": lambda _: False,
+    "likes": lambda _: 0,
+    "trendingScore": lambda _: 0,
+    "tags": lambda facts: list(filter(None, [facts.sdk, "region:us"])),
+    "cardData": lambda facts: facts.card,
+    "usedStorage": Facts.used_storage,
+    "siblings": Facts.siblings,
+}
+SPACE: dict[str, Callable[[Facts], Any]] = {
+    **COMMON,
+    "sdk": lambda facts: facts.sdk,
+    "subdomain": lambda facts: facts.repo.repo_id.lower().replace("/", "-").replace("_", "-").replace(".", "-"),
+    "host": lambda facts: facts.space["host"],
+    "runtime": lambda facts: facts.space["runtime"],
+    "models": lambda facts: facts.card.get("models") or [],
+    "datasets": lambda facts: facts.card.get("datasets") or [],
+    "region": lambda _: "us",
+    "resourceGroup": lambda _: None,
+}
+DOWNLOADED: dict[str, Callable[[Facts], Any]] = {
+    **COMMON,
+    "downloads": lambda _: 0,
+    "downloadsAllTime": lambda _: 0,
+    "resourceGroup": lambda _: None,
+}
+FIELDS = {"space": SPACE, "model": DOWNLOADED, "dataset": DOWNLOADED}
+LISTED = ("author", "lastModified", "createdAt", "private", "visibility", "likes", "trendingScore", "tags", "sdk")
+
+
+def fields_of(kind: str, expand: Iterable[str], otherwise: Iterable[str]) -> list[str]:
+    """The fields to show: those asked for, else the usual ones; refuses one that there is not."""
+    known = FIELDS[kind]
+    asked = list(expand)
+    if unknown := [field for field in asked if field not in known]:
+        raise bad_request(f'"expand" must be one of [{", ".join(known)}], got {unknown[0]}')
+    return asked or [field for field in otherwise if field in known]
+
+
+def describe(facts: Facts, fields: Iterable[str]) -> dict[str, Any]:
+    """The repository with these fields; blocks on git."""
+    known = FIELDS[facts.repo.kind]
+    identity = {"_id": facts.repo.id, "id": facts.repo.repo_id}
+    return {**identity, **{field: known[field](facts) for field in fields}}
+
+
+def _plain(value: Any, budget: Iterable[int]) -> Any:
+    """A YAML value as JSON can say it."""
+    next(iter(budget))
+    if isinstance(value, dict):
+        return {str(key): _plain(inner, budget) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(inner, budget) for inner in value]
+    if isinstance(value, bool | int | str) or value is None:
+        return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)

@@ -1,0 +1,165 @@
+"""git over HTTP: git's own `http-backend` does the work, and what is pushed goes the way of every other commit."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+
+from spaceops.localhub.git import environment
+from spaceops.localhub.refusals import Refused
+from spaceops.localhub.routes_uploads import kind_of_prefix, pushed
+from spaceops.localhub.wire import caller, parts, repo_of
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from spaceops.localhub.store import Repo
+
+SERVICES = ("git-upload-pack", "git-receive-pack")
+PIECE = 64 << 10  # bytes
+
+
+def install_hook(folder: Path) -> None:
+    """Write the program that git runs before it accepts a push."""
+    hook = folder / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    package = shlex.quote(str(Path(__file__).resolve().parents[2]))
+    command = shlex.join([sys.executable, "-m", "spaceops.localhub.pre_receive"])
+    hook.write_text(f'#!/bin/sh\nPYTHONPATH={package} exec {command} "$HUB_REPO_KIND"\n', "utf-8")
+    hook.chmod(0o755)
+
+
+async def info_refs(request: Request) -> Response:
+    """`GET …/info/refs?service=…`: how every fetch and push begins."""
+    service = request.query_params.get("service", "")
+    if service not in SERVICES:
+        raise Refused(403, "Please upgrade your git client: only the smart protocol is spoken here")
+    return await _backend(request, _repo(request, service), service, "/info/refs")
+
+
+async def rpc(request: Request) -> Response:
+    """`POST …/git-upload-pack` and `…/git-receive-pack`."""
+    service = request.scope["path"].rpartition("/")[2]
+    repo = _repo(request, service)
+    if service == "git-upload-pack":
+        return await _backend(request, repo, service, f"/{service}")
+    heads = parts(request).repos
+    before = heads.branch(repo, "main")
+    answer = await _backend(request, repo, service, f"/{service}", whole=True)
+    if heads.branch(repo, "main") != before:
+        pushed(request, repo, "main")
+    return answer
+
+
+def _repo(request: Request, service: str) -> Repo:
+    """The repository, for somebody who may do that with it; git sends its credentials only when it is asked to."""
+    try:
+        return repo_of(request, write=service == "git-receive-pack", kind=kind_of_prefix(request))
+    except Refused as refused:
+        if refused.status == 401:
+            refused.headers["WWW-Authenticate"] = 'Basic realm="Hub token", charset="UTF-8"'
+        raise
+
+
+async def _backend(request: Request, repo: Repo, service: str, path: str, *, whole: bool = False) -> Response:
+    """Run git's CGI program for one request; with `whole` its answer is complete before anything is sent."""
+    process = await asyncio.create_subprocess_exec(
+        "git",
+        "http-backend",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=_environment(request, repo, service, path),
+    )
+    feeding = asyncio.create_task(_feed(request, process))
+    try:
+        status, headers = await _head(process)
+        if whole:
+            body = await _rest(process)
+            await feeding
+            return Response(body, status, headers)
+    except BaseException:
+        await _end(process, feeding)
+        raise
+    return StreamingResponse(_stream(process, feeding), status, headers)
+
+
+def _environment(request: Request, repo: Repo, service: str, path: str) -> dict[str, str]:
+    repos = parts(request).repos
+    user = caller(request)
+    headers = request.headers
+    cgi = {
+        "GIT_PROJECT_ROOT": str(repos.path(repo)),
+        "PATH_INFO": path,
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "REQUEST_METHOD": request.method,
+        "QUERY_STRING": f"service={service}" if path == "/info/refs" else "",
+        "CONTENT_TYPE": headers.get("content-type", ""),
+        "HTTP_CONTENT_ENCODING": headers.get("content-encoding", ""),
+        "GIT_PROTOCOL": headers.get("git-protocol", ""),
+        "REMOTE_USER": user.name if user else "",
+        "REMOTE_ADDR": "127.0.0.1",
+        "HUB_REPO_KIND": repo.kind,
+    }
+    if "content-length" in headers:
+        cgi["CONTENT_LENGTH"] = headers["content-length"]
+    hooks = repos.folder / "hooks"
+    return {**environment(**{"core.hooksPath": str(hooks)}), **{key: value for key, value in cgi.items() if value}}
+
+
+async def _feed(request: Request, process: Process) -> None:
+    """Hand the request's body to git; when the client goes away, git is told that no more comes."""
+    assert process.stdin  # noqa: S101  for the type checker: it is a pipe
+    try:
+        async for chunk in request.stream():
+            process.stdin.write(chunk)
+            await process.stdin.drain()
+    except (ClientDisconnect, BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        process.stdin.close()
+
+
+async def _head(process: Process) -> tuple[int, dict[str, str]]:
+    assert process.stdout  # noqa: S101  for the type checker: it is a pipe
+    headers = {}
+    while line := (await process.stdout.readline()).strip():
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name] = value.strip()
+    status = headers.pop("Status", "200").split()[0]
+    return int(status) if headers else 500, headers
+
+
+async def _rest(process: Process) -> bytes:
+    return b"".join([piece async for piece in _pieces(process)])
+
+
+async def _pieces(process: Process) -> AsyncIterator[bytes]:
+    assert process.stdout  # noqa: S101  for the type checker: it is a pipe
+    while piece := await process.stdout.read(PIECE):
+        yield piece
+    await process.wait()
+
+
+async def _stream(process: Process, feeding: asyncio.Task[None]) -> AsyncIterator[bytes]:
+    try:
+        async for piece in _pieces(process):
+            yield piece
+    finally:
+        await _end(process, feeding)
+
+
+async def _end(process: Process, feeding: asyncio.Task[None]) -> None:
+    """Leave no program behind, whatever happened."""
+    feeding.cancel()
+    if process.returncode is None:
+        process.terminate()
+        await process.wait()

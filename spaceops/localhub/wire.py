@@ -1,0 +1,246 @@
+"""What every route shares: who asks, for which repository, with what in the body, and the headers of every answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import email.utils
+import secrets
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, unquote, urlencode
+
+import msgspec
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+
+from spaceops.localhub.accounts import User, may_write
+from spaceops.localhub.refusals import Refused, bad_request, no_revision
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from spaceops.localhub.accounts import Accounts
+    from spaceops.localhub.repos import Repos
+    from spaceops.localhub.spaces import Spaces
+    from spaceops.localhub.store import Repo, Store
+    from spaceops.localhub.tickets import Tickets
+    from spaceops.localhub.xet import Xet
+
+LARGEST_BODY = 32 << 20  # bytes of JSON; files do not come this way
+REQUESTS_KEPT = 100_000
+KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the routes work on."""
+
+    accounts: Accounts
+    store: Store
+    repos: Repos
+    spaces: Spaces
+    tickets: Tickets
+    xet: Xet
+
+
+class Json(Response):
+    """An answer in JSON."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The content as JSON."""
+        return msgspec.json.encode(content)
+
+
+def parts(request: Request) -> Parts:
+    """What the routes work on."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+def base(request: Request) -> str:
+    """The address under which the client knows this server; every URL in an answer starts with it."""
+    return f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
+
+
+def param(request: Request, name: str) -> str:
+    """A part of the path, unquoted; routes match the path as it came, so that `refs%2Fpr%2F1` is one part."""
+    return unquote(str(request.path_params[name]))
+
+
+def flag(request: Request, name: str) -> bool:
+    """A query parameter that is true or false."""
+    return request.query_params.get(name, "").lower() in ("true", "1")
+
+
+def number(request: Request, name: str, default: int, *, most: int) -> int:
+    """A query parameter that is a number from 0 on; more than `most` counts as `most`."""
+    text = request.query_params.get(name, str(default))
+    if not text.isdecimal() or len(text) > 9:
+        raise bad_request(f"{name} must be a number")
+    return min(int(text), most)
+
+
+async def raw_body(request: Request, most: int = LARGEST_BODY) -> bytes:
+    """The request's body, refused when it is larger than `most` bytes."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise Refused(413, f"The request is larger than {most} bytes")
+    return bytes(body)
+
+
+async def body_of(request: Request, kind: type[T]) -> T:
+    """The request's body, which must be JSON of that shape."""
+    return msgspec.json.decode(await raw_body(request), type=kind)
+
+
+def token_of(request: Request) -> str | None:
+    """The token that came along: as Bearer, or as the password of Basic, as git sends it."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value).decode().partition(":")[2].strip()
+        except (binascii.Error, ValueError):
+            return ""
+    return value.strip() if scheme else None
+
+
+def caller(request: Request) -> User | None:
+    """Who asks, None for anonymous; a token that nobody has is refused."""
+    token = token_of(request)
+    user = parts(request).accounts.user(token)
+    if token is not None and user is None:
+        raise Refused(401, "Invalid credentials in Authorization header")
+    return user
+
+
+def member(request: Request) -> User:
+    """Who asks, who must be somebody."""
+    user = caller(request)
+    if user is None:
+        raise Refused(401, "Invalid username or password.")
+    return user
+
+
+def repo_of(request: Request, *, write: bool = False, kind: str | None = None) -> Repo:
+    """The repository that the path names; refused if the caller may not read it, or may not write what must be written.
+
+    Who may not read a repository learns nothing about it, not even that there is one.
+    """
+    kind = kind or KINDS.get(str(request.path_params.get("kinds")), "model")
+    repo_id = f"{param(request, 'namespace')}/{param(request, 'name').removesuffix('.git')}"
+    user = caller(request)
+    repo = parts(request).store.find(kind, repo_id)
+    if repo is None or not parts(request).accounts.may_see(user, repo):
+        raise no_repo(user)
+    if write:
+        check_write(user, repo.namespace, f"change {repo.repo_id}")
+    return repo
+
+
+def no_repo(user: User | None) -> Refused:
+    """There is none, or none for them."""
+    if user is None:
+        return Refused(401, "Invalid username or password.", "RepoNotFound")
+    return Refused(404, "Repository not found", "RepoNotFound")
+
+
+def check_write(user: User | None, namespace: str, what: str) -> None:
+    """Refuse whoever may not write in a namespace."""
+    if user is None:
+        raise Refused(401, "Invalid username or password.")
+    if user.role == "read":
+        raise Refused(403, f"Forbidden: you must use a write token to {what}.")
+    if not may_write(user, namespace):
+        raise Refused(403, f"You don't have the rights to {what}")
+
+
+def sha_of(request: Request, repo: Repo, revision: str) -> str:
+    """The commit that a revision names; blocks on git."""
+    sha = parts(request).repos.resolve(repo, revision)
+    if sha is None:
+        raise no_revision(revision)
+    return sha
+
+
+def prefix(repo: Repo) -> str:
+    """Where a repository's pages and files are, below the address of the server."""
+    return "" if repo.kind == "model" else f"/{repo.kind}s"
+
+
+def url_of(request: Request, repo: Repo) -> str:
+    """The address of a repository."""
+    return f"{base(request)}{prefix(repo)}/{repo.repo_id}"
+
+
+def page(request: Request, items: Sequence[Any], size: int, **headers: str) -> Json:
+    """One page of a list, with the address of the next one in `Link`."""
+    start = number(request, "cursor", 0, most=10**9)
+    if start + size < len(items):
+        headers["Link"] = next_page(request, start + size)
+    return Json(items[start : start + size], headers=headers)
+
+
+def next_page(request: Request, start: int) -> str:
+    """The `Link` header that leads to the rest of a list."""
+    query = [(key, value) for key, value in request.query_params.multi_items() if key != "cursor"]
+    path = quote(request.scope["path"], safe="/%")
+    return f'<{base(request)}{path}?{urlencode([*query, ("cursor", start)])}>; rel="next"'
+
+
+def refusal(refused: Refused, **more: Any) -> Json:
+    """The answer that says no."""
+    message = " ".join(refused.message.encode("latin-1", "replace").decode("latin-1").split())
+    headers = {**refused.headers, "X-Error-Message": message}
+    if refused.code:
+        headers["X-Error-Code"] = refused.code
+    return Json({"error": refused.message, **more}, refused.status, headers)
+
+
+class Front:
+    """The outermost layer: routes see the path as it came, every request is counted, every answer has its headers."""
+
+    def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
+        self._app, self._accounts = app, accounts
+        self.requests: deque[tuple[str, str]] = deque(maxlen=REQUESTS_KEPT)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["path"] = scope["raw_path"].decode("latin-1")
+        self.requests.append((scope["method"], scope["path"]))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add_headers(scope, MutableHeaders(raw=message.setdefault("headers", [])))
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    def _add_headers(self, scope: Scope, headers: MutableHeaders) -> None:
+        sent = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        headers["Date"] = email.utils.formatdate(usegmt=True)
+        trace = sent.get(b"x-amzn-trace-id", secrets.token_hex(16))[:200]
+        headers["X-Request-Id"] = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};{trace}"
+        limits = self._limits(sent.get(b"authorization", ""))
+        resource, quota = ("api", limits[0]) if scope["path"].startswith("/api/") else ("resolvers", limits[1])
+        headers["RateLimit"] = f'"{resource}";r={quota};t=300'
+        headers["RateLimit-Policy"] = f'"fixed window";"{resource}";q={quota};w=300'
+
+    def _limits(self, authorization: str) -> tuple[int, int]:
+        """The Hub's limits of this caller for five minutes; here nothing is ever used up."""
+        user = self._accounts.user(authorization.removeprefix("Bearer "))
+        plan = user.plan if user else None
+        return {None: (500, 3000), "free": (1000, 5000), "pro": (2500, 12000)}[plan]
