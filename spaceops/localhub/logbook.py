@@ -30,39 +30,25 @@ class Line(NamedTuple):
 
 
 class Logbook:
-    """One log: opened empty, written, then closed; what an earlier process wrote can be replayed."""
+    """One log on disk: each `open` begins it anew; what an earlier process of the server wrote can be replayed."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._writer: _Writer | None = None
+        self._writer: Writer | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether more lines may come."""
-        return self._writer is not None
-
-    def open(self) -> None:
+    def open(self) -> Writer:
         """Begin anew. Readers of the former log keep what they read and come to its end."""
         self.close()
         self.file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.file.with_suffix(".new")
-        self._writer = _Writer(fresh)
+        self._writer = Writer(fresh)
         fresh.replace(self.file)
-
-    def write(self, text: str) -> None:
-        """Append lines of our own; does nothing once the log is closed."""
-        self.feed((text.removesuffix("\n") + "\n").encode())
-
-    def feed(self, data: bytes) -> None:
-        """Append what a program printed, in pieces as they come: a line is entered when it is complete."""
-        if self._writer is not None:
-            self._writer.feed(data)
+        return self._writer
 
     def close(self) -> None:
-        """The last line was written; readers come to the end."""
+        """No more lines come; readers come to the end."""
         if self._writer is not None:
             self._writer.close()
-            self._writer = None
 
     def tail(self, count: int) -> list[str]:
         """The last lines, without times and newlines."""
@@ -105,7 +91,7 @@ class Logbook:
                     yield []
 
 
-class _Writer:
+class Writer:
     """The writing end of one file, and those who wait for it."""
 
     def __init__(self, file: Path) -> None:
@@ -116,7 +102,14 @@ class _Writer:
         self.size = 0
         self.closed = False
 
+    def write(self, text: str) -> None:
+        """Append a line of our own."""
+        self.feed((text.removesuffix("\n") + "\n").encode())
+
     def feed(self, data: bytes) -> None:
+        """Append what a program printed, as it comes; a line is entered when it is complete. Nothing after the end."""
+        if self.closed:
+            return
         *complete, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             complete, self._rest = [*complete, self._rest], b""
@@ -124,11 +117,15 @@ class _Writer:
             self._append(complete)
 
     def flush(self) -> None:
-        if self._rest:
+        """Enter what waits for its newline."""
+        if self._rest and not self.closed:
             self._append([self._rest])
             self._rest = b""
 
     def close(self) -> None:
+        """Write what is left; readers come to the end."""
+        if self.closed:
+            return
         self.flush()
         self._stream.close()
         self.closed = True

@@ -1,0 +1,133 @@
+"""The Python of an image: finding an interpreter, making an environment, and what the machine lends to a build."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spaceops.localhub.runners import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OFFICIAL = (
+    "",
+    "docker.io/",
+    "docker.io/library/",
+    "library/",
+    "public.ecr.aws/docker/library/",
+    "mirror.gcr.io/library/",
+)
+BASE = re.compile(r"(?P<registry>.*?)python(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]+)?")
+UV_BASE = re.compile(r"ghcr\.io/astral-sh/uv:(?:[\d.]+-)?python(?P<tag>3\.\d+)[\w.-]*(?:@sha256:[0-9a-f]+)?")
+UV_IMAGE = "ghcr.io/astral-sh/uv"
+RELEASED = {"2.7", *(f"3.{minor}" for minor in range(2, 16))}  # the minor versions that ever had an image
+SHIM = Path(__file__).with_name("pip_shim.py")
+IMAGE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+LENT = re.compile(
+    r"(PIP|UV)_\w+|(HTTPS?|ALL|NO|FTP)_PROXY|(https?|all|no|ftp)_proxy"
+    r"|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO|NODE_EXTRA_CA_CERTS|NIX_SSL_CERT_FILE"
+)
+NOT_LENT = re.compile(
+    r"UV_(SYSTEM_PYTHON|PYTHON|PROJECT\w*|BREAK_SYSTEM_PACKAGES)|PIP_(USER|TARGET|PREFIX|PYTHON|ROOT)"
+)
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def wanted_python(base: str) -> tuple[str | None, bool]:
+    """The version (`3.11`; None: any) that a base image promises, and whether uv is part of it.
+
+    Raises `BuildFailed` for every other image: an environment in its place would lie.
+    """
+    if found := UV_BASE.fullmatch(base):
+        return found["tag"], True
+    found = BASE.fullmatch(base)
+    if found is None or found["registry"] not in OFFICIAL:
+        raise BuildFailed(
+            f"{base}: this runner makes Python environments and has no other images; "
+            "for this base the local Hub would need a container engine (docker or podman)"
+        )
+    version = re.match(r"(\d+\.\d+)", found["tag"] or "")
+    if version and version[1] not in RELEASED:
+        raise BuildFailed(f"docker.io/library/{base.removeprefix(found['registry'])}: not found")
+    return (version[1] if version else None), False
+
+
+@cache
+def find_uv() -> str | None:
+    """The program uv: the one installed beside us, or on the PATH."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.exists() else shutil.which("uv")
+
+
+@cache
+def find_python(version: str | None) -> str:
+    """An interpreter of that version, if the machine has one, else the running one."""
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    own = getattr(sys, "_base_executable", None) or sys.executable
+    if version in (None, running):
+        return own
+    if uv := find_uv():
+        asked = [uv, "python", "find", "--no-project", "--system", "--no-python-downloads", version]
+        found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        return found or own
+    candidate = shutil.which(f"python{version}")
+    works = candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0
+    return candidate if candidate and works else own
+
+
+def version_of(python: str) -> str:
+    """The minor version of an interpreter, `3.11`."""
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.run([python, "-I", "-S", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def make_environment(stage: Path, python: str, *, with_uv: bool) -> None:
+    """Make `stage/env`, and `stage/shims` with the commands that stand before it on the PATH."""
+    environment, uv = stage / "env", find_uv()
+    if uv:
+        made = [uv, "venv", "--quiet", "--no-project", "--python", python, str(environment)]
+    else:
+        made = [python, "-m", "venv", str(environment)]
+    env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(stage), "UV_PYTHON_DOWNLOADS": "never"}
+    done = subprocess.run(made, capture_output=True, text=True, check=False, env=env)
+    if done.returncode:
+        raise BuildFailed(f"{python} makes no environment: {done.stderr.strip() or done.stdout.strip()}")
+    if with_uv:
+        (environment / "uv-is-provided").touch()
+    (stage / "shims").mkdir()
+    for name in ("pip", "pip3", "uv"):
+        shim = stage / "shims" / name
+        words = [sys.executable, "-I", "-S", str(SHIM), str(environment), uv or "", name.rstrip("3")]
+        shim.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        shim.chmod(0o755)
+
+
+def lent_to_builds(machine: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a build gets of the machine's environment: package indexes, proxies, certificates; nothing else."""
+    machine = os.environ if machine is None else machine
+    lent = {name: value for name, value in machine.items() if LENT.fullmatch(name) and not NOT_LENT.fullmatch(name)}
+    for name in ("NO_PROXY", "no_proxy"):
+        present = [host for host in lent.get(name, "").split(",") if host]
+        lent[name] = ",".join([*present, *(host for host in LOOPBACK if host not in present)])
+    return _own_settings(machine) | lent | {"UV_PYTHON_DOWNLOADS": "never"}
+
+
+def _own_settings(machine: Mapping[str, str]) -> dict[str, str]:
+    """The user's caches and settings of pip and uv, which a build with another HOME would not find."""
+    home = Path(machine.get("HOME", "/"))
+    caches = Path(machine.get("XDG_CACHE_HOME", home / ("Library/Caches" if sys.platform == "darwin" else ".cache")))
+    config = Path(machine.get("XDG_CONFIG_HOME", home / ".config"))
+    uv_caches = Path(machine.get("XDG_CACHE_HOME", home / ".cache"))
+    found = {"UV_CACHE_DIR": str(uv_caches / "uv"), "PIP_CACHE_DIR": str(caches / "pip"), "UV_COMPILE_BYTECODE": "1"}
+    for name, file in (("PIP_CONFIG_FILE", config / "pip/pip.conf"), ("UV_CONFIG_FILE", config / "uv/uv.toml")):
+        if file.exists():
+            found[name] = str(file)
+    return found

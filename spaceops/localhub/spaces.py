@@ -1,0 +1,117 @@
+"""All Spaces of the local Hub, as its routes use them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from spaceops.errors import BadInput
+from spaceops.localhub.runners.process import ProcessRunner
+from spaceops.localhub.space import Patience, Space, Surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from spaceops.localhub.logbook import Line
+    from spaceops.localhub.repos import Repos
+    from spaceops.localhub.store import Repo, Store
+
+
+def _everybody(_repo: Repo, _token: str | None) -> bool:
+    return True
+
+
+class Spaces:
+    """The Spaces of one data folder. All methods belong to the server's loop; plain ones return at once."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        repos: Repos,
+        folder: Path,
+        runner: str = "process",
+        creator_id: Callable[[Repo], str],
+        may_read: Callable[[Repo, str | None], bool] = _everybody,
+        patience: Patience | None = None,
+    ) -> None:
+        if runner != "process":
+            raise BadInput(f"There is no runner {runner!r}", hint="Use --runner process.")
+        self._runner = ProcessRunner(folder / "envs")
+        self._around = Surroundings(
+            store=store,
+            repos=repos,
+            runner=self._runner,
+            folder=folder / "spaces",
+            creator_id=creator_id,
+            may_read=may_read,
+            patience=patience or Patience(),
+        )
+        self._spaces: dict[str, Space] = {}
+
+    async def start(self) -> None:
+        """Open every Space's port; what ran runs again, and what was being built is built."""
+        await asyncio.to_thread(self._runner.layers.tidy)
+        for repo in self._around.store.spaces():
+            self.created(repo)
+        await asyncio.gather(*(space.resume() for space in self._spaces.values()))
+
+    async def stop(self) -> None:
+        """Stop every process; nothing is left when this returns."""
+        await asyncio.gather(*(space.close() for space in self._spaces.values()))
+        self._spaces.clear()
+
+    def created(self, repo: Repo) -> None:
+        """Give a new Space its port."""
+        self._spaces[repo.id] = Space(repo, self._around)
+
+    async def deleted(self, repo: Repo) -> None:
+        """Stop a Space and remove what it had on disk."""
+        await self._spaces.pop(repo.id).delete()
+
+    def pushed(self, repo: Repo, sha: str) -> None:
+        """The main branch has a new commit: build it, unless the Space is paused."""
+        self._of(repo).pushed(sha)
+
+    def changed(self, repo: Repo, *what: str) -> None:
+        """Settings changed; all but the sleep time restart the app."""
+        if "sleep_time" in what:
+            self._of(repo).sleep_time_changed()
+        if set(what) - {"sleep_time"}:
+            self._of(repo).settings_changed()
+
+    def pause(self, repo: Repo) -> None:
+        """Stop a Space until it is restarted."""
+        self._of(repo).pause()
+
+    def restart(self, repo: Repo, *, factory: bool = False) -> None:
+        """Start a Space anew; `factory` builds it without the cache first."""
+        self._of(repo).restart(factory=factory)
+
+    def runtime(self, repo: Repo) -> dict[str, Any]:
+        """The Space's runtime as the wire has it."""
+        return self._of(repo).runtime()
+
+    def host(self, repo: Repo) -> str:
+        """The address of the Space's app."""
+        return f"http://{self._of(repo).host}"
+
+    def counters(self, repo: Repo) -> dict[str, int]:
+        """How often the app was started without a build, and how often it was built."""
+        state = self._of(repo).state
+        return {"restarts": state.restarts, "rebuilds": state.rebuilds}
+
+    async def log(self, repo: Repo, which: str) -> AsyncIterator[list[Line]]:
+        """The `build` or `run` log from its start, then as it grows, until the build or the app ends.
+
+        An empty list comes after what was there already, and then after each 15 s of silence.
+        """
+        space = self._of(repo)
+        async for lines in (space.build_log if which == "build" else space.run_log).lines():
+            yield lines
+
+    def _of(self, repo: Repo) -> Space:
+        if repo.id not in self._spaces:
+            self.created(repo)
+        return self._spaces[repo.id]
