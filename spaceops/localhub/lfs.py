@@ -82,9 +82,13 @@ class LargeFiles:
         self._arriving = folder / "tmp"
         self._arriving.mkdir(parents=True, exist_ok=True)
 
+    def folder(self, repo: Repo) -> Path:
+        """Where all large files of a repository lie."""
+        return self._folder / repo.id
+
     def path(self, repo: Repo, oid: str) -> Path:
         """Where a large file lies, or will."""
-        return self._folder / repo.id / oid[:2] / oid
+        return self.folder(repo) / oid[:2] / oid
 
     def size(self, repo: Repo, oid: str) -> int | None:
         """How many bytes a large file has, None if it is not there."""
@@ -115,7 +119,3 @@ class LargeFiles:
             raise WrongContent("No part of it has arrived") from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def drop(self, repo: Repo) -> None:
-        """Remove all large files of a repository."""
-        shutil.rmtree(self._folder / repo.id, ignore_errors=True)

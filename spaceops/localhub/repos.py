@@ -70,21 +70,17 @@ class Repos:
         with tempfile.TemporaryDirectory(dir=self.temporary) as scratch:
             fresh = Path(scratch) / "git"
             git(fresh, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
-            self._discard(self.path(repo))
+            shutil.rmtree(self.path(repo), ignore_errors=True)
             self.path(repo).parent.mkdir(parents=True, exist_ok=True)
             fresh.rename(self.path(repo))
 
-    def delete(self, repo: Repo) -> None:
-        """Remove a repository and its large files."""
-        self._discard(self.path(repo))
-        self.large_files.drop(repo)
-
-    def _discard(self, path: Path) -> None:
-        """Remove a folder so that nobody sees half of it."""
-        if path.exists():
-            grave = tempfile.mkdtemp(dir=self.temporary)
-            path.rename(Path(grave) / "git")
-            shutil.rmtree(grave, ignore_errors=True)
+    def bury(self, repo: Repo) -> Path:
+        """Take a repository and its large files away, and return the folder where they wait to be removed. Quick."""
+        grave = Path(tempfile.mkdtemp(dir=self.temporary))
+        for remains in (self.path(repo), self.large_files.folder(repo)):
+            if remains.exists():
+                remains.rename(grave / remains.name)
+        return grave
 
     def head(self, repo: Repo, ref: str = "main") -> str | None:
         """The commit (40 hex digits) that a branch or tag names, None if there is none."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +40,8 @@ from spaceops.localhub.wire import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -103,11 +107,25 @@ async def create_repo(request: Request) -> Response:
     repo = _new_repo(body, namespace, user)
     settings = first_settings(body.hardware, body.sleep_time_seconds, body.variables, body.secrets, body.volumes)
     _check_plan(request, user, repo, settings.hardware)
-    await asyncio.to_thread(_start_content, parts(request), repo, user)
-    parts(request).store.add(repo, settings)
+    with _alone(request, repo):
+        await asyncio.to_thread(_start_content, parts(request), repo, user)
+        parts(request).store.add(repo, settings)
     if kind == "space":
         parts(request).spaces.created(repo)
     return Json({"url": url_of(request, repo), "name": repo.repo_id, "id": repo.id})
+
+
+@contextmanager
+def _alone(request: Request, repo: Repo) -> Iterator[None]:
+    """Refuse a second creation of the same repository while the first is under way; the client tries again."""
+    name = f"{repo.kind}s/{repo.repo_id}".lower()
+    if name in parts(request).creating:
+        raise Refused(409, "Cannot create repo: another conflicting operation is in progress")
+    parts(request).creating.add(name)
+    try:
+        yield
+    finally:
+        parts(request).creating.discard(name)
 
 
 def _namespace(request: Request, user: User, asked: str | None) -> str:
@@ -173,10 +191,11 @@ async def delete_repo(request: Request) -> Response:
     if repo is None or not parts(request).accounts.may_see(user, repo):
         raise no_repo(user)
     check_write(user, repo.namespace, f"delete {repo.repo_id}")
+    parts(request).store.remove(repo)
+    remains = parts(request).repos.bury(repo)  # at once: the name may be taken again while the rest is cleared away
     if repo.kind == "space":
         await parts(request).spaces.deleted(repo)
-    parts(request).store.remove(repo)
-    await asyncio.to_thread(parts(request).repos.delete, repo)
+    await asyncio.to_thread(shutil.rmtree, remains, ignore_errors=True)
     return PlainTextResponse("OK")
 
 

@@ -206,7 +206,7 @@ async def set_hardware(request: Request) -> Json:
     wanted = on_hardware(settings, body.flavor, body.sleep_time_seconds)
     if body.flavor == FREE and not parts(request).accounts.pays(repo.namespace, member(request)):
         raise Refused(402, f"Without a PRO subscription, you can't downgrade this Space to {FREE}.")
-    _save(request, repo, wanted, *(["hardware"] if body.flavor != settings.hardware else ["sleep_time"]))
+    _save(request, repo, wanted, "sleep_time", *(["hardware"] if body.flavor != settings.hardware else []))
     return _runtime(request, repo)
 
 

@@ -8,7 +8,7 @@ import email.utils
 import secrets
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
@@ -48,6 +48,7 @@ class Parts:
     spaces: Spaces
     tickets: Tickets
     xet: Xet
+    creating: set[str] = field(default_factory=set)  # names of repositories that are being made
 
 
 class Json(Response):
