@@ -31,7 +31,7 @@ class Manager(NotebookExecutionManager):
     def __init__(self, nb: NotebookNode, *, watch: Callable[[Event], None] | None, **kwargs: Any) -> None:
         super().__init__(nb, **kwargs)
         self._watch = watch
-        self._code = [index for index, cell in enumerate(nb.cells) if cell.cell_type == "code" and cell.source.strip()]
+        self._steps = [index for index, cell in enumerate(nb.cells) if _does_something(cell)]
 
     def save(self, **_kwargs: Any) -> None:
         """Write the notebook as far as it is."""
@@ -41,8 +41,8 @@ class Manager(NotebookExecutionManager):
     def cell_start(self, cell: NotebookNode, cell_index: int, **kwargs: Any) -> None:
         """Tell and note that a cell begins."""
         super().cell_start(cell, cell_index, **kwargs)
-        if self._watch and cell_index in self._code:
-            text = f"[{self._code.index(cell_index) + 1}/{len(self._code)}] {self._title(cell)}"
+        if self._watch and cell_index in self._steps:
+            text = f"[{self._steps.index(cell_index) + 1}/{len(self._steps)}] {self._title(cell)}"
             self._watch(Event("cell", redact(text), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
 
     def cell_complete(self, cell: NotebookNode, cell_index: int, **kwargs: Any) -> None:
@@ -88,6 +88,13 @@ class Engine(NBClientEngine):
         finally:
             manager.notebook_complete()
         return redacted(manager.nb)
+
+
+def _does_something(cell: NotebookNode) -> bool:
+    tags = cell.metadata.get("tags", [])
+    return (
+        cell.cell_type == "code" and bool(cell.source.strip()) and not {"parameters", "injected-parameters"} & {*tags}
+    )
 
 
 def redacted(value: Any) -> Any:
