@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with one of the published codes."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        cli.main(arguments, standalone_mode=False)
+        cli.main(arguments, prog_name="spaceops", standalone_mode=False)
     except SpaceopsError as error:
         _fail(error, as_json="--json" in arguments)
     except click.ClickException as error:

@@ -20,7 +20,8 @@ FILE_NAME = "space.toml"
 BUSY_STAGES = frozenset({"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
 NEVER = -1  # the Hub's word for "does not sleep"
 
-_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+# The rules of `huggingface_hub.utils.validate_repo_id`, for a name with its owner.
+_REPO_ID = re.compile(r"(?!.*(--|\.\.))(?=.{1,96}$)\w([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _VOLUME = re.compile(r"(hf://[^:]+):(/[^:]+)(:ro)?")
 _DURATION = re.compile(r"(\d+)\s*([smhd]?)")
@@ -91,7 +92,8 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         try:
             data = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SpecError("syntax", got=str(error), want="valid TOML", file=file.name) from error
+            hint = "Mend the line named; spaceops docs space shows how each key is written."
+            raise SpecError("syntax", got=str(error), want="valid TOML", hint=hint, file=file.name) from error
         changes = {name: value for name, value in changes.items() if value is not None}
         return cls.parse(data | changes, folder=file.parent, file=file.name)
 
@@ -247,8 +249,10 @@ def seconds(name: str, duration: str) -> int:
 def repo_id_of(text: str) -> str:
     """The `owner/name` in what users write: `owner/name`, `spaces/owner/name`, a URL of the Space, `hf://spaces/…`."""
     name = re.sub(r"^(hf|https?)://([^/]*(?=/spaces/)/)?", "", text.strip()).removeprefix("spaces/").strip("/")
-    if not _REPO_ID.fullmatch(name) or ".." in name or "--" in name or len(name) > 96:
-        raise SpecError("repo_id", got=text, want="owner/name of letters, digits, '-', '_' and '.'", file="Space")
+    if not _REPO_ID.fullmatch(name):
+        hint = "owner/name, a URL of a Space, or a folder with a space.toml."
+        want = "owner/name of letters, digits, '-', '_' and '.'"
+        raise SpecError("repo_id", got=text, want=want, hint=hint, file="Space")
     return name
 
 
