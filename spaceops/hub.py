@@ -81,7 +81,7 @@ class Hub:
         """The user that the token belongs to. One request, once."""
         if self._token is None:
             raise errors.Forbidden(f"No token for {self.endpoint}", hint=_HINTS[401], status=401)
-        with our_errors("whoami"):
+        with our_errors(self.endpoint):
             return str(self._api.whoami()["name"])
 
     @property

@@ -81,9 +81,9 @@ def plan(space: Space, hub: Hub, only: set[str] | frozenset[str] | None = None, 
     source = scan(space.root) if "files" in parts else None
     secrets = {key: _resolved(key, space) for key in space.secrets} if "secrets" in parts else {}
     with ThreadPoolExecutor(1) as pool:
-        account = pool.submit(lambda: hub.account)
-        observed = hub.observe(space.repo_id)
-        who = account.result()
+        observing = pool.submit(hub.observe, space.repo_id)
+        account = hub.account  # a token that is not accepted is told as that, not as a missing Space
+        observed = observing.result()
     if not observed.exists and not parts >= SETTINGS:
         hint = "Create it with all its settings first: spaceops deploy, or the notebook 01_create."
         raise errors.NotFound(f"{space.repo_id} does not exist on {hub.endpoint}", hint=hint)
@@ -94,7 +94,7 @@ def plan(space: Space, hub: Hub, only: set[str] | frozenset[str] | None = None, 
         space,
         source,
         observed,
-        account=who,
+        account=account,
         endpoint=hub.endpoint,
         secrets=secrets,
         prices=prices,

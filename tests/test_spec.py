@@ -87,6 +87,7 @@ def test_malformed_toml_says_where(tmp_path):
         ({}, "repo_id", "got None, wants a value"),
         ({"repo_id": 3}, "repo_id", "got 3, wants str"),
         ({"repo_id": "alone"}, "repo_id", "wants owner/name"),
+        ({"repo_id": "a/b--c"}, "repo_id", "wants owner/name"),
         ({"repo_id": "a/b", "hardwar": "x"}, "hardwar", "Did you mean hardware?"),
         ({"repo_id": "a/b", "health": {"pth": "/"}}, "health.pth", "Did you mean health.path?"),
         ({"repo_id": "a/b", "health": {"path": "ready"}}, "health.path", "starts with /"),
@@ -133,7 +134,7 @@ def test_a_space_may_be_named_as_users_name_it(text):
     assert "acme/demo" == repo_id_of(text)
 
 
-@pytest.mark.parametrize("text", ["acme", "acme/demo/tree", "acme/../x", "a/b--c", "a/" + "b" * 96, "acme/dä"])
+@pytest.mark.parametrize("text", ["acme", "acme/demo/tree", "acme/../x", "a/b--c", "a/" + "b" * 96, "acme/dä", "a/b-", "-a/b"])
 def test_what_is_no_name_of_a_space_is_refused(text):
     with pytest.raises(SpecError):
         repo_id_of(text)

@@ -1,0 +1,80 @@
+"""What the tests share: a local Hub, a Hub connected to it, and a small app that comes up in a moment."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from spaceops import Hub, LocalHub, Space
+
+NUMBERS = itertools.count(1)
+APP = """
+import http.server, json, os, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        answer = {"version": VERSION} | ({"env": dict(os.environ)} if self.path == "/env" else {})
+        body = json.dumps(answer)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *args):
+        print("asked for", self.path, flush=True)
+
+print("serving version", VERSION, flush=True)
+http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "SPACEOPS_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def localhub() -> Iterator[LocalHub]:
+    """A local Hub for the tests of one module."""
+    with LocalHub() as server:
+        yield server
+
+
+@pytest.fixture
+def hub(localhub: LocalHub) -> Hub:
+    """We, on that Hub."""
+    return Hub(localhub.url, token=localhub.token)
+
+
+def write_app(folder: Path, *, version: int = 1, **fields: object) -> Path:
+    """A folder with the smallest app that a Docker Space can be."""
+    folder.mkdir(exist_ok=True)
+    (folder / "Dockerfile").write_text(
+        dedent(
+            """\
+            FROM python:3.11-slim
+            WORKDIR /app
+            COPY app.py .
+            CMD ["python", "app.py", "7860"]
+            """
+        )
+    )
+    (folder / "README.md").write_text("---\ntitle: Small\nsdk: docker\n---\n")
+    (folder / "app.py").write_text(f"VERSION = {version}\n{APP}")
+    return folder
+
+
+@pytest.fixture
+def space(tmp_path: Path, request: pytest.FixtureRequest) -> Space:
+    """A Space that does not exist yet, with its app in a folder of its own."""
+    words = re.findall(r"[a-z0-9]+", request.node.name)[1:8]
+    name = f"{'-'.join(words)}-{next(NUMBERS)}"
+    return Space.parse(
+        {"repo_id": f"demo/{name}", "source": str(write_app(tmp_path / "app")), "health": {"timeout": "60s"}},
+        folder=tmp_path,
+    )

@@ -1,0 +1,119 @@
+"""A Space that exists: status, pausing, restarting; and deploys that fail, which say why and leave the old version."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+import msgspec
+import pytest
+
+from spaceops import DeployFailed, deploy, pause, restart, status, wait
+from spaceops.errors import NotFound, TimedOut
+from spaceops.lifecycle import last_step
+
+
+def version_at(host: str) -> int:
+    with urllib.request.urlopen(host, timeout=10) as answer:
+        return json.load(answer)["version"]
+
+
+def edit(space, old: str, new: str, file: str = "app.py") -> None:
+    path = space.root / file
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_a_failed_build_shows_its_last_step_and_the_old_version_still_answers(space, hub):
+    good = deploy(space, hub)
+    edit(space, "COPY app.py .", "COPY app.py .\nRUN python -c \"raise SystemExit('no such thing')\"", "Dockerfile")
+
+    with pytest.raises(DeployFailed) as caught:
+        deploy(space, hub)
+
+    error = caught.value
+    assert 7 == error.exit_code
+    assert "BUILD_ERROR" in error.message
+    assert any("no such thing" in line for line in error.log_tail)
+    assert any(line.startswith("-->") for line in error.log_tail)
+    assert 1 == version_at(good.host)
+
+
+def test_an_app_that_dies_shows_its_last_words_and_the_old_version_still_answers(space, hub):
+    good = deploy(space, hub)
+    edit(space, "VERSION = 1", "import nonexistent_module")
+
+    with pytest.raises(DeployFailed) as caught:
+        deploy(space, hub)
+
+    error = caught.value
+    assert 8 == error.exit_code
+    assert "RUNTIME_ERROR" in error.message
+    assert any("nonexistent_module" in line for line in error.log_tail)
+    assert 1 == version_at(good.host)
+
+
+def test_the_same_deploy_of_a_broken_version_fails_again_at_once(space, hub):
+    edit(space, "VERSION = 1", "raise SystemExit(3)")
+    for _ in range(2):
+        with pytest.raises(DeployFailed, match="RUNTIME_ERROR"):
+            deploy(space, hub)
+
+
+def test_an_app_that_is_never_ready_times_out_and_says_what_it_answers(space, hub):
+    edit(space, "self.send_response(200)", "self.send_response(503 if self.path == '/ready' else 200)")
+    space = msgspec.structs.replace(space, health=msgspec.structs.replace(space.health, path="/ready", timeout="6s"))
+
+    with pytest.raises(TimedOut, match="/ready answers 503"):
+        deploy(space, hub)
+
+
+def test_a_paused_space_answers_no_more_until_it_is_restarted(space, hub):
+    release = deploy(space, hub)
+
+    paused = pause(space, hub)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        version_at(release.host)
+    with pytest.raises(DeployFailed, match="PAUSED") as told:
+        deploy(space, hub)
+    restart(space, hub)
+    observed = wait(space, hub, timeout=60)
+
+    assert ("PAUSED", 503, "RUNNING") == (paused.stage, refused.value.code, observed.stage)
+    assert "spaceops restart" in (told.value.hint or "")
+    assert 1 == version_at(release.host)
+    refused.value.close()
+
+
+def test_waiting_for_a_space_in_an_error_says_so_at_once(space, hub):
+    edit(space, "VERSION = 1", "raise SystemExit(3)")
+    with pytest.raises(DeployFailed):
+        deploy(space, hub)
+
+    started = time.monotonic()
+    with pytest.raises(DeployFailed, match="RUNTIME_ERROR"):
+        wait(space, hub, timeout=60)
+
+    assert time.monotonic() - started < 30
+
+
+def test_a_space_that_is_not_there_is_not_found(hub):
+    with pytest.raises(NotFound, match="demo/nothing does not exist"):
+        status("demo/nothing", hub)
+
+
+@pytest.mark.parametrize(
+    ("lines", "tail"),
+    [
+        ([], []),
+        (["no steps", "at all"], ["no steps", "at all"]),
+        (
+            ["--> FROM x", "DONE 1s", "--> RUN pip", "boom", '--> ERROR: process "pip" did not complete'],
+            ["--> RUN pip", "boom", '--> ERROR: process "pip" did not complete'],
+        ),
+        (["--> RUN long", *map(str, range(30))], list(map(str, range(10, 30)))),
+    ],
+)
+def test_the_last_step_is_what_explains_a_failed_build(lines, tail):
+    assert tail == last_step(lines)
