@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from spaceops.events import Event
 from spaceops.secret import Secret, is_reference, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from nbformat import NotebookNode
 
@@ -97,6 +98,40 @@ def result(value: Any) -> None:
     data = value.as_dict() if hasattr(value, "as_dict") else value
     text = redact(json.dumps(data, indent=2, default=str))
     display({_JSON: json.loads(text), "text/plain": text}, raw=True)
+
+
+def table(rows: Iterable[Any]) -> Table:
+    """Rows (mappings, or something with `as_dict()`) as a table of text and HTML."""
+    return Table(tuple(row.as_dict() if hasattr(row, "as_dict") else row for row in rows))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under their names."""
+
+    rows: tuple[Mapping[str, Any], ...]
+
+    @property
+    def _cells(self) -> list[list[str]]:
+        names = list(self.rows[0]) if self.rows else []
+        found = [["" if row[name] is None else str(row[name]) for name in names] for row in self.rows]
+        return [[name.upper() for name in names], *found]
+
+    def __str__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(*self._cells, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+            for cells in self._cells
+        )
+
+    def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, str]:
+        head, *rows = self._cells
+        body = "".join(_table_row(row, "td") for row in rows)
+        return {"text/plain": str(self), "text/html": f"<table>{_table_row(head, 'th')}{body}</table>"}
+
+
+def _table_row(cells: list[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag} style='text-align:left'>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def last_result(notebook: NotebookNode) -> Any:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -106,40 +106,6 @@ def controls(space: Space | str, hub: Hub, *, dry_run: bool = False) -> Controls
     """The same live view, with a filter and buttons for follow, pause and restart; on a `dry_run` these two are off."""
     observed = status(space, hub)
     return Controls(observed, hub, dry_run=dry_run)
-
-
-def table(rows: Iterable[Any]) -> Table:
-    """Rows (with `as_dict()`, or mappings) as a table of text and HTML."""
-    return Table(tuple(row.as_dict() if hasattr(row, "as_dict") else row for row in rows))
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under their names."""
-
-    rows: tuple[Mapping[str, Any], ...]
-
-    @property
-    def _cells(self) -> list[list[str]]:
-        names = list(self.rows[0]) if self.rows else []
-        found = [["" if row[name] is None else str(row[name]) for name in names] for row in self.rows]
-        return [[name.upper() for name in names], *found]
-
-    def __str__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(*self._cells, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-            for cells in self._cells
-        )
-
-    def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, str]:
-        head, *rows = self._cells
-        body = "".join(_table_row(row, "td") for row in rows)
-        return {"text/plain": str(self), "text/html": f"<table>{_table_row(head, 'th')}{body}</table>"}
-
-
-def _table_row(cells: list[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag} style='text-align:left'>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 @dataclass
