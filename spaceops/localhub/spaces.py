@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from spaceops.errors import BadInput
 from spaceops.localhub.runners.process import ProcessRunner
-from spaceops.localhub.space import Patience, Space, Surroundings
+from spaceops.localhub.space import Space, Surroundings
+from spaceops.localhub.startup import Patience
+from spaceops.localhub.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -52,7 +54,7 @@ class Spaces:
 
     async def start(self) -> None:
         """Open every Space's port; what ran runs again, and what was being built is built."""
-        await asyncio.to_thread(self._runner.layers.tidy)
+        await in_thread(self._runner.tidy)
         for repo in self._around.store.spaces():
             self.created(repo)
         await asyncio.gather(*(space.resume() for space in self._spaces.values()))
@@ -64,7 +66,8 @@ class Spaces:
 
     def created(self, repo: Repo) -> None:
         """Give a new Space its port."""
-        self._spaces[repo.id] = Space(repo, self._around)
+        if repo.id not in self._spaces:
+            self._spaces[repo.id] = Space(repo, self._around)
 
     async def deleted(self, repo: Repo) -> None:
         """Stop a Space and remove what it had on disk."""
@@ -112,6 +115,5 @@ class Spaces:
             yield lines
 
     def _of(self, repo: Repo) -> Space:
-        if repo.id not in self._spaces:
-            self.created(repo)
+        self.created(repo)
         return self._spaces[repo.id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Source:
     folder: Path  # where the result is left; does not exist yet
     app_port: int
     variables: Mapping[str, str]  # build arguments
-    secrets: Mapping[str, str]  # only for RUN --mount=type=secret
+    secrets: Mapping[str, str] = field(repr=False)  # only for RUN --mount=type=secret
     use_cache: bool = True
 
 

@@ -7,7 +7,7 @@ import os
 import posixpath
 import shutil
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Tree:
     """The files that may be copied: the build context without what `.dockerignore` excludes, or another stage."""
 
     base: Path
-    ignore: Ignore
+    ignore: Ignore = field(default_factory=Ignore)
 
     @classmethod
     def context(cls, base: Path) -> Tree:
@@ -52,7 +52,7 @@ class Tree:
             file = base / name
             if file.is_file():
                 return cls(base, Ignore.parse(file.read_text(errors="replace")))
-        return cls(base, Ignore())
+        return cls(base)
 
     def gather(self, source: str) -> list[Item]:
         """What one source argument means, sorted; raises `SourceMissing` when that is nothing."""
@@ -90,7 +90,8 @@ class Tree:
             for name in sorted([*files, *links]):
                 path = Path(place, name)
                 target = path.relative_to(start).as_posix()
-                if not self.ignore.excludes(posixpath.join(source, target)) and is_within(path, [self.base]):
+                leads_out = path.is_symlink() and not is_within(path, [self.base])
+                if not leads_out and not self.ignore.excludes(posixpath.join(source, target)):
                     yield Item(path, target, is_root=False)
             if not folders and not files:
                 yield Item(Path(place), Path(place).relative_to(start).as_posix(), is_root=False)

@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spaceops.localhub.runners import BuildFailed
+from spaceops.localhub.runners.paths import PYTHON_PREFIX
+from spaceops.localhub.runners.shims import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from spaceops.localhub.runners.paths import ImagePaths
 
 OFFICIAL = (
     "",
@@ -29,7 +33,7 @@ BASE = re.compile(r"(?P<registry>.*?)python(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9
 UV_BASE = re.compile(r"ghcr\.io/astral-sh/uv:(?:[\d.]+-)?python(?P<tag>3\.\d+)[\w.-]*(?:@sha256:[0-9a-f]+)?")
 UV_IMAGE = "ghcr.io/astral-sh/uv"
 RELEASED = {"2.7", *(f"3.{minor}" for minor in range(2, 16))}  # the minor versions that ever had an image
-SHIM = Path(__file__).with_name("pip_shim.py")
+SHIMS = Path(__file__).with_name("shims.py")
 IMAGE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 LENT = re.compile(
     r"(PIP|UV)_\w+|(HTTPS?|ALL|NO|FTP)_PROXY|(https?|all|no|ftp)_proxy"
@@ -103,9 +107,9 @@ def make_environment(stage: Path, python: str, *, with_uv: bool) -> None:
     if with_uv:
         (environment / "uv-is-provided").touch()
     (stage / "shims").mkdir()
-    for name in ("pip", "pip3", "uv"):
+    for name in NAMES:
         shim = stage / "shims" / name
-        words = [sys.executable, "-I", "-S", str(SHIM), str(environment), uv or "", name.rstrip("3")]
+        words = [sys.executable, "-I", "-S", str(SHIMS), str(environment), uv or "", name]
         shim.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         shim.chmod(0o755)
 
@@ -131,3 +135,17 @@ def _own_settings(machine: Mapping[str, str]) -> dict[str, str]:
         if file.exists():
             found[name] = str(file)
     return found
+
+
+def search_path(paths: ImagePaths, path: str) -> str:
+    """PATH: the shims first, then the image's, with the image's own folders where they lie."""
+    of_the_machine = ["/opt/homebrew/bin", PYTHON_PREFIX + "/bin"] if sys.platform == "darwin" else []
+    own = [paths.translate(entry) for entry in path.split(":") if entry]
+    return ":".join([str(paths.folder / "shims"), *own, *of_the_machine])
+
+
+def user_packages(paths: ImagePaths, home: str, python_path: str | None) -> dict[str, str]:
+    """PYTHONPATH with the packages of `pip install --user`, which an environment would not see."""
+    found = sorted(paths.real(home).glob(".local/lib/python*/site-packages"))
+    joined = ":".join(filter(None, [python_path, *map(str, found)]))
+    return {"PYTHONPATH": joined} if joined else {}

@@ -43,13 +43,13 @@ class ImagePaths:
             return self.folder / "env" / path[len(PYTHON_PREFIX) + 1 :]
         return self.folder / "root" / path.lstrip("/")
 
-    def translate(self, text: str, *, shell: bool = False) -> str:
-        """Replace the image's own paths within a text; `shell` quotes where the place needs it."""
+    def translate(self, text: str, *, in_shell: bool = False) -> str:
+        """Replace the image's own paths within a text; `in_shell` quotes where the place needs it."""
         names = "|".join(re.escape(path) for path in sorted(self._all(), key=len, reverse=True))
 
         def place(found: re.Match[str]) -> str:
             real = str(self.real(found[0]))
-            return _quoted(real, text[: found.start()]) if shell and UNSAFE.search(real) else real
+            return _quoted(real, text[: found.start()]) if in_shell and UNSAFE.search(real) else real
 
         return re.sub(f"{BEFORE}(?:{names}){AFTER}", place, text)
 
@@ -121,7 +121,7 @@ def remove(*folders: Path) -> None:
         if folder.exists():
             for place, _, _ in os.walk(folder):
                 Path(place).chmod(0o700)
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # others may be at it too
 
 
 def is_within(path: Path, folders: Iterable[Path]) -> bool:

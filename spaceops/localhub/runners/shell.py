@@ -1,15 +1,13 @@
-"""The commands of a RUN instruction: which of them this machine can perform faithfully. Pure, but for `Machine`.
+"""The text of a RUN instruction: which paths in it are the image's own, and what would harm this machine. Pure.
 
-A container may do what it likes with its files; here the files are the machine's own. So each simple command is either
-kept, skipped (and the log says so) or refused, which fails the build: nothing is left out in silence.
+A container may do what it likes with its files; here the files are the machine's own. Commands with another meaning
+here (`apt-get`, `useradd`) meet `shims.py` when they run; what writes to the machine's system is refused beforehand.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-import shutil
-import subprocess
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,108 +21,25 @@ OPERATOR = re.compile(r"&&|\|\||;;|\|&|[;|&\n()]")
 REDIRECTION = re.compile(r"\d*(?:>>?|<)&?\d*-?|&>>?")
 ABSOLUTE = re.compile(r"(?<![\w./~$})*+?%@:-])/(?=[A-Za-z0-9_.])[\w.@%+/-]*")
 
-USERS = frozenset(
-    {
-        "useradd",
-        "adduser",
-        "groupadd",
-        "addgroup",
-        "usermod",
-        "userdel",
-        "deluser",
-        "chown",
-        "chgrp",
-        "chpasswd",
-        "passwd",
-    }
-)
-CARETAKERS = frozenset({"ldconfig", "update-ca-certificates", "locale-gen"})
-APT = frozenset({"apt-get", "apt", "aptitude"})
-APT_UPKEEP = frozenset({"update", "clean", "autoclean", "autoremove", "upgrade", "dist-upgrade", "purge", "remove"})
-OTHER_MANAGERS = frozenset(
-    {
-        "apk",
-        "yum",
-        "dnf",
-        "microdnf",
-        "zypper",
-        "pacman",
-        "brew",
-        "snap",
-        "conda",
-        "mamba",
-        "micromamba",
-        "dpkg",
-        "sudo",
-        "su",
-    }
-)
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash"})
 DOWNLOADERS = frozenset({"curl", "wget"})
-WRITERS = frozenset(
-    {
-        "rm",
-        "mv",
-        "cp",
-        "ln",
-        "tee",
-        "install",
-        "touch",
-        "chmod",
-        "mkdir",
-        "rmdir",
-        "tar",
-        "unzip",
-        "rsync",
-        "dd",
-        "sed",
-        "truncate",
-        "patch",
-        "gunzip",
-        "curl",
-        "wget",
-    }
-)
 COPIERS = frozenset({"cp", "mv", "ln", "install", "rsync"})
-SYSTEM = frozenset(
-    {
-        "bin",
-        "boot",
-        "dev",
-        "etc",
-        "lib",
-        "lib32",
-        "lib64",
-        "proc",
-        "sbin",
-        "sys",
-        "usr",
-        "Applications",
-        "Library",
-        "System",
-    }
+WRITERS = COPIERS | frozenset(
+    {"rm", "tee", "touch", "chmod", "mkdir", "rmdir", "tar", "unzip", "dd", "sed", "truncate"}
 )
+WRITERS = WRITERS | DOWNLOADERS | frozenset({"patch", "gunzip"})
+SYSTEM = frozenset({"bin", "boot", "etc", "lib", "lib32", "lib64", "sbin", "sys", "usr", "Applications", "Library"})
 SHARED = frozenset({"tmp", "dev", "proc"})  # used as they are
-CLEANED = ("/var/lib/apt", "/var/cache", "/var/log", "/var/tmp", "/usr/share/doc", "/usr/share/man")  # noqa: S108
-TWO_LEVELS = frozenset({"opt", "home", "srv", "var", "mnt", "usr", "media", "run"})  # /opt/venv is one's own, /opt not
-PROVIDES = {  # packages of other names than their commands
-    "build-essential": ("gcc", "g++", "make"),
-    "ca-certificates": (),
-    "tesseract-ocr": ("tesseract",),
-    "poppler-utils": ("pdftotext",),
-    "imagemagick": ("convert",),
-    "nodejs": ("node",),
-    "procps": ("ps",),
-    "default-jre": ("java",),
-}
+TWO_LEVELS = frozenset({"opt", "home", "srv", "var", "mnt", "media", "run"})  # /opt/venv is the image's, /opt is not
+CLEANED = ("/var/lib/apt", "/var/cache", "/var/log", "/var/tmp", "/usr/share", "/tmp", "/root")  # noqa: S108
 
 
 class Refused(Exception):
-    """This machine cannot do it faithfully; the text says what and why, and what to do."""
+    """It would change this machine itself; the text says what and why."""
 
 
 class Command(NamedTuple):
-    """A simple command within a shell text."""
+    """A simple command within a shell text, quotes taken away."""
 
     start: int
     end: int
@@ -142,81 +57,34 @@ class Script:
 
 
 def adapt(text: str, is_own: Callable[[str], bool]) -> Script:
-    """Judge each simple command; `is_own(path)` says whether an image path lies in the build's folder already.
+    """Look at each simple command; `is_own(path)` says whether an image path lies in the build's folder already.
 
     Raises `Refused`.
     """
-    out, notes, paths, position = [], [], [], 0
-    before: tuple[str, ...] = ()
+    out: list[str] = []
+    notes: list[str] = []
+    paths: list[str] = []
+    position, before = 0, ""
     for command in commands(text):
-        note = _judge(command, before)
-        before = command.words
-        found = [] if note else _paths(text[command.start : command.end])
-        note = note or _upkeep(command, found, is_own)
-        if note:
-            notes.append(note)
+        found = [path for raw in ABSOLUTE.findall(text[command.start : command.end]) if (path := raw.rstrip("/"))]
+        if command.piped and before in DOWNLOADERS and command.words[0] in SHELLS:
+            raise Refused(f"a downloaded script piped into {command.words[0]} would install on this machine itself")
+        if _only_cleans(command, found, is_own):
+            notes.append(f"{' '.join(command.words)} is skipped: there is nothing to clean up")
             out += [text[position : command.start], ":"]
             position = command.end
         else:
             paths += [own for path in found if (own := _own(path, command.words, is_own))]
+        before = command.words[0]
     return Script("".join([*out, text[position:]]), tuple(notes), tuple(paths))
 
 
-def _judge(command: Command, before: Sequence[str]) -> str | None:
-    name, arguments = command.words[0].rpartition("/")[2], command.words[1:]
-    if name in USERS:
-        return f"{name} is skipped: everything runs as the user of this machine who started the Hub"
-    if name in CARETAKERS:
-        return f"{name} is skipped: the system is this machine's own"
-    if name in APT:
-        return _apt(name, arguments)
-    if name in OTHER_MANAGERS:
-        raise Refused(f"{name} would change this machine itself; that needs a container engine")
-    if name in SHELLS and command.piped and before[:1] and before[0] in DOWNLOADERS:
-        raise Refused(f"a downloaded script piped into {name} would install on this machine itself")
-    return None
-
-
-def _apt(name: str, arguments: Sequence[str]) -> str:
-    action, *packages = [word for word in arguments if not word.startswith("-")] or [""]
-    if action in APT_UPKEEP:
-        return f"{name} {action} is skipped: the system is this machine's own"
-    if action != "install":
-        raise Refused(f"{name} {action} would change this machine itself")
-    missing = [package for package in packages if not is_installed(package)]
-    if missing:
-        raise Refused(
-            f"{name} install {' '.join(missing)}: this runner installs no system packages. "
-            "Install them on this machine, or build where a container engine is"
-        )
-    return f"{name} install {' '.join(packages)} is skipped: this machine has it"
-
-
-def is_installed(package: str) -> bool:
-    """Whether the machine has a Debian package, or the commands for which people install it."""
-    package = package.partition("=")[0]
-    wanted = PROVIDES.get(package, (package,))
-    if all(shutil.which(command) for command in wanted):
-        return True
-    if not shutil.which("dpkg-query"):
-        return False
-    query = ["dpkg-query", "-W", "-f", "${db:Status-Status}", package]
-    return subprocess.run(query, capture_output=True, check=False).stdout.startswith(b"installed")
-
-
-def _upkeep(command: Command, paths: Sequence[str], is_own: Callable[[str], bool]) -> str | None:
-    if command.words[0] != "rm" or not paths:
-        return None
-    foreign = [path for path in paths if path.startswith((*CLEANED, "/tmp", "/root")) and not is_own(path)]  # noqa: S108
-    return f"{' '.join(command.words)} is skipped: there is nothing to clean up" if foreign == list(paths) else None
-
-
-def _paths(text: str) -> list[str]:
-    return [path.rstrip("/") for path in ABSOLUTE.findall(text) if path.rstrip("/")]
+def _only_cleans(command: Command, paths: Sequence[str], is_own: Callable[[str], bool]) -> bool:
+    return command.words[0] == "rm" and bool(paths) and all(p.startswith(CLEANED) and not is_own(p) for p in paths)
 
 
 def _own(path: str, words: Sequence[str], is_own: Callable[[str], bool]) -> str | None:
-    """The image path to redirect, None if it stays as it is; raises `Refused` for writing into the system."""
+    """The image path that lies in the build's folder from now on, None if the path stays as it is."""
     parts = path.split("/")[1:]
     if is_own(path) or parts[0] in SHARED or path.startswith("/run/secrets"):
         return None
@@ -255,7 +123,7 @@ def _skip(text: str, position: int) -> int:
     """The place after the character, quotation, substitution, comment or redirection that begins here."""
     char = text[position]
     if char == "\\":
-        return position + 2
+        return min(position + 2, len(text))
     if char in "'\"`":
         return _closing(text, position + 1, char)
     if text.startswith(("$(", "${"), position):
@@ -274,8 +142,8 @@ def _closing(text: str, position: int, quote: str) -> int:
 
 
 def _balanced(text: str, position: int) -> int:
-    pairs, depth = {"(": ")", "{": "}"}, 0
-    opening, closing = text[position], pairs[text[position]]
+    opening, closing = text[position], {"(": ")", "{": "}"}[text[position]]
+    depth = 0
     while position < len(text):
         char = text[position]
         if char in "'\"":
@@ -289,19 +157,9 @@ def _balanced(text: str, position: int) -> int:
 
 
 def _command(text: str, start: int, end: int, *, piped: bool) -> Command | None:
-    while True:
-        while start < end and text[start].isspace():
-            start += 1
-        word = re.match(r"\S*", text[start:end])
-        first = word[0] if word else ""
-        if first not in LEADING and not ASSIGNMENT.match(first):
-            break
-        after = _word_end(text, start, end)
-        if ASSIGNMENT.match(first) and not text[after:end].strip():
-            return None  # an assignment alone
-        start = after
+    start = _first_word(text, start, end)
     body = text[start:end].rstrip()
-    if not body or body.startswith("#"):
+    if not body:
         return None
     try:
         words = tuple(shlex.split(body, comments=True))
@@ -310,7 +168,15 @@ def _command(text: str, start: int, end: int, *, piped: bool) -> Command | None:
     return Command(start, start + len(body), words, piped) if words else None
 
 
-def _word_end(text: str, start: int, end: int) -> int:
-    while start < end and not text[start].isspace():
-        start = _skip(text, start)
-    return min(start, end)
+def _first_word(text: str, start: int, end: int) -> int:
+    """The place of the command's name, after keywords of the shell and assignments."""
+    while True:
+        while start < end and text[start].isspace():
+            start += 1
+        after = start
+        while after < end and not text[after].isspace():
+            after = min(_skip(text, after), end)
+        word = text[start:after]
+        if not word or not (word in LEADING or ASSIGNMENT.match(word)):
+            return start
+        start = after

@@ -1,0 +1,53 @@
+"""The builds of one Space that are kept on disk: `builds/<sha>-<n>`, the highest n the newest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spaceops.localhub.runners import Image
+from spaceops.localhub.runners.paths import remove
+from spaceops.localhub.runners.process import RUN_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+    from pathlib import Path
+
+
+class Images:
+    """What is in the folder of a Space's builds."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def newest(self) -> tuple[Image, Path] | None:
+        """The last build that was finished and is intact."""
+        return next(reversed(self._all()), None)
+
+    def of(self, sha: str) -> tuple[Image, Path] | None:
+        """The last such build of a commit."""
+        return next((found for found in reversed(self._all()) if found[0].sha == sha), None)
+
+    def new_folder(self, sha: str) -> Path:
+        """Where the next build goes."""
+        numbers = [_number(folder) for folder in self._folder.glob("*-*")]
+        return self._folder / f"{sha}-{max(numbers, default=0) + 1}"
+
+    def tidy(self, shas: Container[str | None], *, is_running: bool) -> None:
+        """Remove unfinished builds, and all but the newest one and those of `shas`; blocks.
+
+        Unless an app runs in one of them, what earlier apps left goes too.
+        """
+        found = self._all()
+        kept = {folder for image, folder in found if image.sha in shas} | {folder for _, folder in found[-1:]}
+        remove(*(folder for folder in self._folder.glob("*") if folder not in kept))
+        if not is_running:
+            remove(*self._folder.glob(f"*/{RUN_PREFIX}*"))
+
+    def _all(self) -> list[tuple[Image, Path]]:
+        folders = sorted(self._folder.glob("*-*"), key=_number)
+        return [(image, folder) for folder in folders if (image := Image.load(folder))]
+
+
+def _number(folder: Path) -> int:
+    number = folder.name.rpartition("-")[2].partition(".")[0]
+    return int(number) if number.isdecimal() else 0

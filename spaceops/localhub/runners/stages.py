@@ -1,0 +1,90 @@
+"""A stage of a Dockerfile while it is built: where it lies, and what the next instruction starts from."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from spaceops.localhub.runners.paths import ImagePaths
+from spaceops.localhub.runners.shell import Script, adapt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from spaceops.dockerfile import Step
+
+SHELL = ("/bin/sh", "-c")
+USERADD = re.compile(r"(?:useradd|adduser)\s[^;&|]*?(?:-u|--uid)[ =]?(\d+)([^;&|]*)")
+NAMES_A_FOLDER = re.compile(r"\w*(_HOME|_DIR|_DIRECTORY|_FOLDER|_CACHE)|HOME|PYTHONPATH")
+
+
+@dataclass
+class Stand:
+    """How far a stage has come. Paths are those of the image, but for `paths`, which knows where they lie."""
+
+    paths: ImagePaths
+    env: dict[str, str]
+    key: str  # over everything that made it so
+    workdir: str = "/"
+    user: str = "root"
+    shell: tuple[str, ...] = SHELL
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ("python3",)
+    names: dict[str, str] = field(default_factory=dict)  # users by their numbers, as useradd named them
+
+    def successor(self, folder: Path) -> Stand:
+        """Where a stage stands that is made `FROM` this one."""
+        paths = ImagePaths(folder, set(self.paths.prefixes))
+        return replace(self, paths=paths, env=dict(self.env), names=dict(self.names))
+
+    @property
+    def home(self) -> str:
+        """HOME: as ENV has it, or as /etc/passwd would have it for the user."""
+        user = self.user.partition(":")[0]
+        name = self.names.get(user, user)
+        default = "/root" if name in ("root", "0", "") else "/" if name.isdecimal() else f"/home/{name}"
+        return self.env.get("HOME", default)
+
+    def take_in(self, step: Step) -> None:
+        """What an instruction that touches no files changes."""
+        self.env = dict(step.env)
+        match step.instruction.keyword:
+            case "WORKDIR":
+                self.workdir = posixpath.normpath(posixpath.join(self.workdir, step.args[0]))
+                self.paths.know(self.workdir)
+            case "ENV":
+                self._know_folders(step)
+            case "USER":
+                self.user = step.args[0]
+            case "SHELL":
+                self.shell = step.args
+            case "VOLUME":
+                self.paths.know(*step.args)
+            case "ENTRYPOINT":
+                self.entrypoint, self.command = self._words(step), ()
+            case "CMD":
+                self.command = self._words(step)
+        self.paths.know(self.home)
+
+    def take_in_run(self, step: Step) -> Script:
+        """What a RUN names as the image's own, and what of it is left to do; raises `Refused`."""
+        script = adapt(shlex.join(step.args) if step.instruction.exec is not None else step.args[0], self.paths.is_own)
+        for number, rest in USERADD.findall(step.args[0]):
+            words = [word for word in rest.split() if not word.startswith("-")]
+            self.names.update({number: words[-1]} if words else {})
+        self.paths.know(self.home, *script.paths)
+        return script
+
+    def _know_folders(self, step: Step) -> None:
+        """`ENV HF_HOME=/data/hf` names a folder of the image; `ENV ROOT_PATH=/api` does not."""
+        for pair in step.args:
+            name, _, value = pair.partition("=")
+            if NAMES_A_FOLDER.fullmatch(name) and value.startswith("/"):
+                self.paths.know(*adapt(": " + " ".join(value.split(":")), self.paths.is_own).paths)
+
+    def _words(self, step: Step) -> tuple[str, ...]:
+        """The words to execute: the JSON form as it is, the shell form through the shell."""
+        return step.args if step.instruction.exec is not None else (*self.shell, *step.args)
