@@ -148,7 +148,7 @@ class Space:
         if stage in ("BUILDING", "RUNNING_BUILDING") and wanted:
             self._begin(lambda: self._serve_again_and_build(wanted), building=True)
         elif stage in ("APP_STARTING", "RUNNING_APP_STARTING") or (self.state.sha and stage != "SLEEPING"):
-            self._begin(lambda: self._serve_again(stage))
+            self._begin(lambda: self._serve_again(beside=stage.endswith("_ERROR")))
 
     async def close(self) -> None:
         """Stop everything; the state stays as it is, for the next start of the server."""
@@ -219,7 +219,7 @@ class Space:
         if self.state.stage == "SLEEPING":
             self._save(stage="APP_STARTING")
             self._begin(self._start_newest)
-        if self.state.stage == "APP_STARTING" and self.state.sha:  # it serves as soon as it is awake
+        if self.state.sha and self._serving is None:  # it is just waking, or the server was started again
             try:
                 async with asyncio.timeout(self._around.patience.wake):
                     await self._settled.wait()
@@ -342,28 +342,37 @@ class Space:
         self._stop_serving()
         self.run_log.close()
 
-    async def _serve_again(self, stage: str) -> None:
-        """Start what served when the server ended, without a build if that build is intact."""
-        message, wanted = self.state.error_message, self.state.wanted_sha
+    async def _serve_again(self, *, beside: bool) -> None:
+        """Start what served when the server ended, without a build if that build is intact.
+
+        `beside` another version that is being built, or failed, it does not change the stage.
+        """
         found = self._images.of(self.state.sha) if self.state.sha else self._images.newest()
-        if found is None and wanted is not None:
-            await self._build_and_launch(wanted)
-        elif found is not None:
+        if found is not None:
             card, _ = await in_thread(self._read, found[0].sha)
-            await self._launch(*found, card)
-        if stage.endswith("_ERROR"):  # an older version serves beside the newest one's error
-            self._save(stage=stage, error_message=message)
+            await self._launch(*found, card, quietly=beside)
+        elif self.state.wanted_sha and not beside:
+            await self._build_and_launch(self.state.wanted_sha)
+        else:
+            self._save(sha=None)
 
     async def _serve_again_and_build(self, wanted: str) -> None:
-        if self.state.sha and self._images.of(self.state.sha):
-            await self._serve_again("RUNNING")
+        if self.state.sha:
+            try:
+                await self._serve_again(beside=True)
+            except LaunchFailed:
+                self._save(sha=None)  # the newer version is what counts
         await self._build_and_launch(wanted)
 
     # the app
 
-    async def _launch(self, image: Image, folder: Path, card: Card) -> None:
-        """Start a version. Once it answers it serves, and the version before it is stopped."""
-        self._save(stage=self._stage("APP_STARTING"), error_message=None)
+    async def _launch(self, image: Image, folder: Path, card: Card, *, quietly: bool = False) -> None:
+        """Start a version. Once it answers it serves, and the version before it is stopped.
+
+        `quietly`: without a change of the stage.
+        """
+        if not quietly:
+            self._save(stage=self._stage("APP_STARTING"), error_message=None)
         settings, patience = self._settings, self._around.patience
         log = self._open_run_log(settings)
         port = free_port()
@@ -378,7 +387,10 @@ class Space:
         self._stop_serving()
         self._serving = Serving(app, port, image.sha)
         _keep(self._watch(self._serving, log), self._aside)
-        self._save(stage="RUNNING", error_message=None, sha=image.sha, hardware=settings.hardware)
+        self._settled.set()
+        self._save(sha=image.sha, hardware=settings.hardware)
+        if not quietly:
+            self._save(stage="RUNNING", error_message=None)
         self.visited()
         self._watch_idleness()
 

@@ -1,0 +1,548 @@
+"""The stages of a Space, with real builds and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spaceops.errors import BadInput
+from spaceops.localhub.spaces import Spaces
+from tests.localhub.workshop import CARD, DOCKERFILE, eventually, processes_in, small_app, workshop
+
+BROKEN_BUILD = {"Dockerfile": "FROM python:3.11\nRUN echo before && exit 7\n"}
+BROKEN_START = {"app.py": "print('on the way'); raise SystemExit(5)\n"}
+
+
+def test_a_push_builds_starts_and_serves(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            assert shop.spaces.runtime(repo)["stage"] == "NO_APP_FILE"
+            assert shop.spaces.runtime(repo)["hardware"] == {"current": None, "requested": "cpu-basic"}
+
+            sha = shop.push(repo, small_app())
+            assert shop.spaces.runtime(repo)["stage"] == "BUILDING", "already when the push returns"
+            runtime = await shop.until(repo, "RUNNING")
+
+            assert runtime["sha"] == sha
+            assert runtime["hardware"] == {"current": "cpu-basic", "requested": "cpu-basic"}
+            assert runtime["domains"] == [{"domain": f"127.0.0.1:{shop.port(repo)}", "stage": "READY"}]
+            assert (await shop.facts(repo))["version"] == 1
+            assert shop.spaces.counters(repo) == {"restarts": 0, "rebuilds": 1}
+            log = await shop.log(repo, "run")
+            assert log.startswith("===== Application Startup at 20")
+            assert "serving version 1\n" in log
+
+    asyncio.run(scenario())
+
+
+def test_the_app_finds_its_variables_and_nothing_of_the_servers_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_user")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            shop.set(repo, variables={"COLOUR": "blue"}, secrets={"KEY": "geheim"})
+            await shop.deploy(repo, small_app())
+            env = (await shop.facts(repo))["env"]
+
+            assert {"COLOUR": "blue", "KEY": "geheim", "PYTHONUNBUFFERED": "1"}.items() <= env.items()
+            assert env["SPACE_ID"] == "demo/small-0"
+            assert env["SPACE_HOST"] == f"127.0.0.1:{shop.port(repo)}"
+            assert (env["SPACE_AUTHOR_NAME"], env["SPACE_REPO_NAME"], env["SPACE_TITLE"]) == (
+                "demo",
+                "small-0",
+                "Small",
+            )
+            assert (env["CPU_CORES"], env["MEMORY"], env["ACCELERATOR"]) == ("2", "16Gi", "none")
+            assert env["SPACE_CREATOR_USER_ID"] == "5f" * 12
+            assert Path(env["HOME"]).is_relative_to(tmp_path)
+            assert set(env) - {"LC_CTYPE"} == {
+                *("COLOUR", "KEY", "PYTHONUNBUFFERED", "PATH", "HOME", "LANG", "CPU_CORES", "MEMORY", "ACCELERATOR"),
+                *("SPACE_ID", "SPACE_HOST", "SPACE_AUTHOR_NAME", "SPACE_REPO_NAME", "SPACE_TITLE"),
+                "SPACE_CREATOR_USER_ID",
+            }
+
+    asyncio.run(scenario())
+
+
+def test_a_new_version_builds_while_the_old_one_serves(tmp_path: Path) -> None:
+    slow = DOCKERFILE.replace("COPY", "RUN while [ ! -e /app/go ]; do sleep 0.02; done\nCOPY")
+
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            first = (await shop.deploy(repo, small_app(1)))["sha"]
+            second = shop.push(repo, small_app(2, Dockerfile=slow))
+
+            assert shop.spaces.runtime(repo)["stage"] == "RUNNING_BUILDING"
+            await eventually(lambda: any(tmp_path.glob("spaces/*/builds/*-2/stage-0/root/app")))
+            assert (await shop.facts(repo))["version"] == 1
+            assert shop.spaces.runtime(repo)["sha"] == first
+
+            next(tmp_path.glob("spaces/*/builds/*-2/stage-0/root/app")).joinpath("go").touch()
+            assert (await shop.until(repo, "RUNNING"))["sha"] == second
+            assert (await shop.facts(repo))["version"] == 2
+            await eventually(lambda: len(list(tmp_path.glob("spaces/*/builds/*"))) == 1)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("files", "stage", "message"),
+    [
+        (
+            BROKEN_BUILD,
+            "BUILD_ERROR",
+            'Job failed with exit code: 1. Reason: process "/bin/sh -c echo before && exit 7"',
+        ),
+        ({"Dockerfile": "FROM python:3.11\nRUM x\n"}, "BUILD_ERROR", "parse error on line 2: unknown instruction: RUM"),
+        (BROKEN_START, "RUNTIME_ERROR", "Exit code: 5. Reason: "),
+        ({"README.md": "# No front matter\n"}, "CONFIG_ERROR", "Missing configuration in README"),
+        ({"README.md": "---\nsdk: docker\napp_port: x\n---\n"}, "CONFIG_ERROR", "app_port"),
+        ({"README.md": CARD.replace("docker", "gradio")}, "CONFIG_ERROR", "sdk: gradio"),
+    ],
+)
+def test_a_version_that_fails_leaves_the_old_one_serving(
+    tmp_path: Path, files: dict[str, str], stage: str, message: str
+) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            first = (await shop.deploy(repo, small_app()))["sha"]
+            runtime = await shop.deploy(repo, small_app(2) | files)
+
+            assert runtime["stage"] == stage
+            assert message in runtime["errorMessage"]
+            assert runtime["sha"] == first
+            assert (await shop.facts(repo))["version"] == 1
+
+            shop.push(repo, small_app(3))
+            assert "errorMessage" not in await shop.until(repo, "RUNNING")
+            assert (await shop.facts(repo))["version"] == 3
+
+    asyncio.run(scenario())
+
+
+def test_a_first_version_that_fails_leaves_a_page_that_says_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            runtime = await shop.deploy(repo, small_app() | BROKEN_START)
+
+            assert "sha" not in runtime
+            assert runtime["errorMessage"].endswith("on the way")
+            status, page = await shop.ask(repo)
+            assert status == 503
+            assert "Your space is in error, check its status on hf.co" in page
+
+    asyncio.run(scenario())
+
+
+def test_without_a_dockerfile_nothing_is_built(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            runtime = await shop.deploy(repo, {"README.md": CARD})
+
+            assert runtime["stage"] == "NO_APP_FILE"
+            assert shop.spaces.counters(repo)["rebuilds"] == 0
+            assert (await shop.ask(repo))[0] == 503
+
+    asyncio.run(scenario())
+
+
+def test_a_newer_push_replaces_a_running_build(tmp_path: Path) -> None:
+    endless = DOCKERFILE + "RUN sleep 600\n"
+
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            shop.push(repo, small_app(1, Dockerfile=endless))
+            await eventually(lambda: bool(processes_in(tmp_path)))
+            sleeper = processes_in(tmp_path)
+            sha = shop.push(repo, small_app(2))
+
+            assert (await shop.until(repo, "RUNNING"))["sha"] == sha
+            assert not set(sleeper) & set(processes_in(tmp_path))
+            assert len(list(tmp_path.glob("spaces/*/builds/*"))) == 1
+
+    asyncio.run(scenario())
+
+
+def test_settings_that_change_in_a_row_make_one_restart(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            for number in range(5):
+                shop.set(repo, variables={f"V{number}": "x"}, secrets={f"S{number}": "y"})
+                shop.spaces.changed(repo, "variables", "secrets")
+                assert shop.spaces.runtime(repo)["stage"] == "RUNNING_APP_STARTING"
+            shop.store.save_settings(repo, replace(shop.store.settings(repo), hardware="t4-small"))
+            shop.spaces.changed(repo, "hardware")
+            assert (await shop.facts(repo))["version"] == 1, "the app answers meanwhile"
+            runtime = await shop.until(repo, "RUNNING")
+
+            env = (await shop.facts(repo))["env"]
+            assert {f"V{number}" for number in range(5)} | {f"S{number}" for number in range(5)} <= set(env)
+            assert (env["ACCELERATOR"], env["CPU_CORES"]) == ("t4", "4")
+            assert runtime["hardware"] == {"current": "t4-small", "requested": "t4-small"}
+            assert shop.spaces.counters(repo) == {"restarts": 1, "rebuilds": 1}
+
+    asyncio.run(scenario())
+
+
+def test_a_push_right_after_a_setting_makes_no_extra_restart(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            shop.set(repo, variables={"NEW": "1"})
+            shop.spaces.changed(repo, "variables")
+            shop.push(repo, small_app(2))
+            await shop.until(repo, "RUNNING")
+
+            assert (await shop.facts(repo))["env"]["NEW"] == "1"
+            assert shop.spaces.counters(repo) == {"restarts": 0, "rebuilds": 2}
+
+    asyncio.run(scenario())
+
+
+def test_settings_of_a_space_without_a_build_and_sleep_time_restart_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            shop.spaces.changed(repo, "variables")
+            assert shop.spaces.runtime(repo)["stage"] == "NO_APP_FILE"
+
+            pid = (await _running(shop, repo))["pid"]
+            shop.store.save_settings(repo, replace(shop.store.settings(repo), sleep_time=3600))
+            shop.spaces.changed(repo, "sleep_time")
+            assert shop.spaces.runtime(repo)["gcTimeout"] == 3600
+            assert (await shop.facts(repo))["pid"] == pid
+
+    asyncio.run(scenario())
+
+
+async def _running(shop, repo):  # type: ignore[no-untyped-def]
+    await shop.deploy(repo, small_app())
+    return await shop.facts(repo)
+
+
+def test_a_variable_and_a_secret_of_one_name_collide(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            shop.set(repo, variables={"A": "1"}, secrets={"A": "2"})
+            runtime = await shop.deploy(repo, small_app())
+            assert (runtime["stage"], runtime["errorMessage"]) == (
+                "CONFIG_ERROR",
+                "Collision on variables and secrets names",
+            )
+
+            shop.store.save_settings(repo, replace(shop.store.settings(repo), variables={}))
+            shop.spaces.changed(repo, "variables")
+            await shop.until(repo, "RUNNING")
+
+    asyncio.run(scenario())
+
+
+def test_a_paused_space_stays_so_until_it_is_restarted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            shop.spaces.pause(repo)
+
+            assert shop.spaces.runtime(repo)["stage"] == "PAUSED"
+            assert (await shop.ask(repo))[0] == 503
+            assert "The space is paused, ask a maintainer to restart it" in (await shop.ask(repo))[1]
+            await eventually(lambda: not processes_in(tmp_path))
+
+            sha = shop.push(repo, small_app(2))
+            shop.spaces.changed(repo, "variables")
+            assert shop.spaces.runtime(repo)["stage"] == "PAUSED"
+            shop.spaces.restart(repo)
+            assert shop.spaces.runtime(repo)["stage"] == "BUILDING", "there is a newer commit"
+            assert (await shop.until(repo, "RUNNING"))["sha"] == sha
+
+            shop.spaces.pause(repo)
+            shop.spaces.restart(repo)
+            assert shop.spaces.runtime(repo)["stage"] == "APP_STARTING", "nothing new to build"
+            await shop.until(repo, "RUNNING")
+            assert shop.spaces.counters(repo) == {"restarts": 1, "rebuilds": 2}
+
+    asyncio.run(scenario())
+
+
+def test_a_factory_restart_builds_without_the_cache(tmp_path: Path) -> None:
+    dockerfile = DOCKERFILE.replace("COPY", "RUN echo built here\nCOPY")
+
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app(Dockerfile=dockerfile))
+            await shop.deploy(repo, small_app(2, Dockerfile=dockerfile))
+            assert "CACHED" in await shop.log(repo, "build")
+
+            shop.spaces.restart(repo, factory=True)
+            await shop.until(repo, "RUNNING")
+            log = await shop.log(repo, "build")
+            assert "CACHED" not in log
+            assert "built here\n" in log
+
+    asyncio.run(scenario())
+
+
+def test_a_running_app_that_ends_is_a_runtime_error(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            with pytest.raises((OSError, IndexError)):  # the app dies in the midst of the answer
+                await shop.ask(repo, "/crash")
+            runtime = await shop.until(repo, "RUNTIME_ERROR")
+
+            assert runtime["errorMessage"].startswith("Exit code: 3. Reason: ")
+            assert runtime["errorMessage"].endswith("about to crash")
+            assert "sha" not in runtime
+            assert (await shop.ask(repo))[0] == 503
+            assert "about to crash\n" in await shop.log(repo, "run")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("cmd", "said"),
+    [
+        ('["python", "app.py", "127.0.0.1", "OTHER"]', "but the Hub sends traffic to app_port 7860"),
+        ('["python", "app.py", "127.0.0.1", "7860"]', "fixed in its code"),
+    ],
+)
+def test_an_app_that_listens_on_another_port_is_told_so(tmp_path: Path, cmd: str, said: str) -> None:
+    """The second one's app_port is in a script, where nobody replaces it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        other = str(probe.getsockname()[1])
+    fixed = small_app(Dockerfile=DOCKERFILE.replace('["python", "app.py", "0.0.0.0", "7860"]', '["sh", "start.sh"]'))
+    port = other if "OTHER" in cmd else None
+    card = CARD if port else CARD.replace("sdk", f"app_port: {other}\nsdk")
+    files = fixed | {
+        "README.md": card,
+        "start.sh": f'python -c \'import runpy, sys; print("running on http://0.0.0.0:{other}", flush=True); '
+        f'sys.argv = ["app.py", "127.0.0.1", "{other}"]; runpy.run_path("app.py")\'',
+    }
+
+    async def scenario() -> None:
+        async with workshop(tmp_path, mismatch=0.5) as shop:
+            repo = shop.new_space()
+            runtime = await shop.deploy(repo, files)
+
+            assert runtime["stage"] == "RUNTIME_ERROR"
+            app_port = 7860 if port else other
+            assert runtime["errorMessage"] == (
+                f"Launch timed out, workload was not healthy: it listens on port {other}, not on app_port {app_port}"
+            )
+            assert said in await shop.log(repo, "run")
+
+    asyncio.run(scenario())
+
+
+def test_an_app_that_never_answers_times_out_as_the_readme_says(tmp_path: Path) -> None:
+    files = small_app() | {
+        "README.md": CARD.replace("sdk", "startup_duration_timeout: 1s\nsdk"),
+        "app.py": "import signal; signal.pause()\n",
+    }
+
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            runtime = await shop.deploy(repo, files)
+
+            assert runtime["stage"] == "RUNTIME_ERROR"
+            assert runtime["errorMessage"].startswith("Launch timed out, workload was not healthy after 0.0166")
+            await eventually(lambda: not processes_in(tmp_path))
+
+    asyncio.run(scenario())
+
+
+def test_an_idle_space_sleeps_and_a_visit_wakes_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            sha = (await shop.deploy(repo, small_app()))["sha"]
+            shop.store.save_settings(repo, replace(shop.store.settings(repo), sleep_time=0))
+            shop.spaces.changed(repo, "sleep_time")
+            assert (await shop.until(repo, "SLEEPING"))["sha"] == sha
+            await eventually(lambda: not processes_in(tmp_path))
+
+            shop.store.save_settings(repo, replace(shop.store.settings(repo), sleep_time=600))
+            answers = await asyncio.gather(shop.facts(repo), shop.facts(repo))
+            assert [answer["version"] for answer in answers] == [1, 1]
+            assert shop.spaces.runtime(repo)["stage"] == "RUNNING"
+            assert shop.spaces.counters(repo) == {"restarts": 0, "rebuilds": 1}
+
+    asyncio.run(scenario())
+
+
+def test_what_an_app_writes_is_gone_after_a_restart(tmp_path: Path) -> None:
+    writes = 'open("written.txt", "w").close()\n'
+
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            files = small_app()
+            await shop.deploy(
+                repo, files | {"app.py": files["app.py"].replace('print("serving', writes + 'print("serving')}
+            )
+            facts = await shop.facts(repo)
+            assert "written.txt" in facts["files"]
+            Path(facts["cwd"], "more.txt").touch()
+            shop.spaces.restart(repo)
+            await shop.until(repo, "RUNNING")
+
+            assert "more.txt" not in (await shop.facts(repo))["files"]
+            assert shop.spaces.counters(repo) == {"restarts": 1, "rebuilds": 1}
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_starts_again_runs_what_ran_without_building(tmp_path: Path) -> None:
+    async def first() -> tuple[str, int]:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            runtime = await shop.deploy(repo, small_app(2) | BROKEN_BUILD)
+            paused = shop.new_space()
+            await shop.deploy(paused, small_app())
+            shop.spaces.pause(paused)
+            return runtime["sha"], shop.port(repo)
+
+    async def second(sha: str, port: int) -> None:
+        async with workshop(tmp_path) as shop:
+            repo, paused = shop.store.spaces()
+            await eventually(lambda: shop.spaces.runtime(repo)["stage"] == "BUILD_ERROR")
+            assert (await shop.facts(repo))["version"] == 1
+            assert shop.spaces.runtime(repo)["sha"] == sha
+            assert shop.spaces.runtime(repo)["errorMessage"].startswith("Job failed with exit code: 1.")
+            assert shop.port(repo) == port, "a Space keeps its port"
+            assert shop.spaces.runtime(paused)["stage"] == "PAUSED"
+            assert shop.spaces.counters(repo) == {"restarts": 0, "rebuilds": 2}
+            assert "--> ERROR: process" in await shop.log(repo, "build"), "logs survive"
+
+    sha, port = asyncio.run(first())
+    assert not processes_in(tmp_path)
+    asyncio.run(second(sha, port))
+
+
+def test_a_build_that_the_servers_end_interrupted_is_made_again(tmp_path: Path) -> None:
+    waits = DOCKERFILE + "RUN while [ ! -e /app/go ]; do sleep 0.02; done\n"
+    app = "spaces/*/builds/*-2/stage-0/root/app"
+
+    async def first() -> str:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            sha = shop.push(repo, small_app(2, Dockerfile=waits))
+            await eventually(lambda: any(tmp_path.glob(app)))
+            return sha
+
+    async def second(sha: str) -> None:
+        async with workshop(tmp_path) as shop:
+            (repo,) = shop.store.spaces()
+            await shop.until(repo, "RUNNING_BUILDING")
+            assert (await shop.facts(repo))["version"] == 1
+            await eventually(lambda: any(tmp_path.glob(app)))
+            next(tmp_path.glob(app)).joinpath("go").touch()
+            assert (await shop.until(repo, "RUNNING"))["sha"] == sha
+
+    sha = asyncio.run(first())
+    asyncio.run(second(sha))
+
+
+def test_a_port_that_somebody_took_is_replaced_and_remembered(tmp_path: Path) -> None:
+    async def scenario(taken: socket.socket | None) -> int:
+        async with workshop(tmp_path) as shop:
+            repo = shop.store.spaces()[0] if shop.store.spaces() else shop.new_space()
+            return shop.port(repo)
+
+    port = asyncio.run(scenario(None))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        other = asyncio.run(scenario(taken))
+
+    assert other != port
+    assert asyncio.run(scenario(None)) == other
+
+
+def test_a_deleted_space_leaves_no_process_port_or_file(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            port = shop.port(repo)
+            shop.store.remove(repo)
+            await shop.spaces.deleted(repo)
+
+            assert not processes_in(tmp_path)
+            assert not (tmp_path / "spaces" / repo.id).exists()
+            with socket.socket() as probe:
+                assert probe.connect_ex(("127.0.0.1", port))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_server_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    """kill -9 while one Space runs (with a daemon of its own) and another is being built."""
+    program = f"""
+import asyncio, sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from pathlib import Path
+from tests.localhub.workshop import *
+DAEMON = "import os, subprocess; subprocess.Popen(['sh', '-c', 'setsid sleep 600 & setsid sleep 600'])\\n"
+async def main():
+    async with workshop(Path({str(tmp_path)!r})) as shop:
+        one, two = shop.new_space(), shop.new_space()
+        app = small_app()
+        await shop.deploy(one, app | {{"app.py": DAEMON + app["app.py"]}})
+        shop.push(two, small_app(2, Dockerfile=DOCKERFILE + "RUN setsid sleep 600 & sleep 600\\n"))
+        await eventually(lambda: len(processes_in(Path({str(tmp_path)!r}))) >= 7)
+        print("ready", flush=True)
+        await asyncio.sleep(600)
+asyncio.run(main())
+"""
+
+    async def scenario() -> None:
+        server = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, cwd="/"
+        )
+        assert server.stdout
+        assert await server.stdout.readline() == b"ready\n"
+        assert len(processes_in(tmp_path)) >= 7
+        os.kill(server.pid, signal.SIGKILL)
+        await server.wait()
+        await eventually(lambda: not processes_in(tmp_path))
+
+    asyncio.run(scenario())
+
+
+def test_an_unknown_runner_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            with pytest.raises(BadInput, match="no runner 'podman'"):
+                Spaces(store=shop.store, repos=shop.repos, folder=tmp_path, runner="podman", creator_id=str)
+
+    asyncio.run(scenario())
