@@ -56,6 +56,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("DELETE", "/api/repos/delete", repos.delete_repo),
     ("GET", "/api/spaces/hardware", spaces.list_hardware),
     ("GET", "/api/{kinds:kinds}", repos.list_repos),
+    ("GET", "/api/{kinds:kinds}/{name}", repos.no_namespace),
     ("GET", REPO, repos.repo_info),
     ("GET", f"{REPO}/revision/{{revision}}", repos.repo_info),
     ("PUT", f"{REPO}/settings", repos.change_repo),

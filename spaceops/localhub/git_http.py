@@ -77,6 +77,7 @@ async def _backend(request: Request, repo: Repo, service: str, path: str, *, who
         "http-backend",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,  # what the client must know goes to the client
         env=_environment(request, repo, service, path),
     )
     feeding = asyncio.create_task(_feed(request, process))
@@ -84,7 +85,7 @@ async def _backend(request: Request, repo: Repo, service: str, path: str, *, who
         status, headers = await _head(process)
         if whole:
             body = await _rest(process)
-            await feeding
+            await _end(process, feeding)
             return Response(body, status, headers)
     except BaseException:
         await _end(process, feeding)

@@ -223,6 +223,11 @@ async def repo_info(request: Request) -> Response:
     return Json(await asyncio.to_thread(work))
 
 
+async def no_namespace(request: Request) -> Response:
+    """`GET /api/{kinds}/{name}`: a name without its namespace names nothing here."""
+    raise no_repo(caller(request))
+
+
 def _space(request: Request, repo: Repo) -> dict[str, Any]:
     if repo.kind != "space":
         return {}
@@ -242,7 +247,7 @@ async def list_repos(request: Request) -> Response:
         for repo in parts(request).store.all(kind)
         if parts(request).accounts.may_see(user, repo) and _matches(repo, query.get("author"), query.get("search"))
     ]
-    limit = number(request, "limit", REPOS_PER_PAGE, most=REPOS_PER_PAGE)
+    limit = number(request, "limit", REPOS_PER_PAGE, most=REPOS_PER_PAGE) or REPOS_PER_PAGE
     listed = await asyncio.to_thread(_list, parts(request), found, fields, SORTS.get(query.get("sort", "")))
     tags = set(query.getlist("filter"))
     return page(request, [item for item in listed if tags <= set(item["tags"])] if tags else listed, limit)
@@ -355,7 +360,7 @@ async def list_commits(request: Request) -> Response:
     """`GET …/commits/{revision}`, newest first, in pages."""
     repo = repo_of(request)
     start = number(request, "cursor", 0, most=10**9)
-    size = number(request, "limit", COMMITS_PER_PAGE, most=COMMITS_PER_PAGE)
+    size = number(request, "limit", COMMITS_PER_PAGE, most=COMMITS_PER_PAGE) or COMMITS_PER_PAGE
 
     def work() -> tuple[list[dict[str, Any]], int]:
         repos = parts(request).repos

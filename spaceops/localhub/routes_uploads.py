@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import re
 import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -103,10 +104,16 @@ def _mode(file: Sample, attributes: Attributes, ignore: GitIgnoreSpec, snapshot:
 
 
 def _ignore(text: str) -> GitIgnoreSpec:
+    """The patterns of a .gitignore; like git it passes over those that make no sense."""
+    return GitIgnoreSpec.from_lines(line for line in text.splitlines() if _is_pattern(line))
+
+
+def _is_pattern(line: str) -> bool:
     try:
-        return GitIgnoreSpec.from_lines(text.splitlines())
-    except ValueError as error:
-        raise bad_request(f".gitignore: {error}") from error
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _looks_large(file: Sample) -> bool:

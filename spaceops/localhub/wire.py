@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import email.utils
+import re
 import secrets
 import time
 from collections import deque
@@ -201,8 +202,8 @@ def next_page(request: Request, start: int) -> str:
 
 def refusal(refused: Refused, **more: Any) -> Json:
     """The answer that says no."""
-    message = " ".join(refused.message.encode("latin-1", "replace").decode("latin-1").split())
-    headers = {**refused.headers, "X-Error-Message": message}
+    printable = re.sub(r"[^ -~]+", " ", refused.message)  # a header cannot hold more; the body says all
+    headers = {**refused.headers, "X-Error-Message": printable.strip()}
     if refused.code:
         headers["X-Error-Code"] = refused.code
     return Json({"error": refused.message, **more}, refused.status, headers)
