@@ -11,7 +11,7 @@ from typing import Any
 
 from spaceops.files import LocalFile, Source
 from spaceops.secret import Secret, matches
-from spaceops.spec import NEVER, Observed, Space, Volume, short
+from spaceops.spec import NEVER, Observed, Space, Volume, idle, short
 
 SCHEMA = 1
 SETTINGS = frozenset({"visibility", "hardware", "sleep_time", "variables", "secrets", "volumes"})
@@ -261,9 +261,9 @@ def _sleep_time(space: Space, observed: Observed) -> Iterator[Change]:
         return
     wanted = None if space.sleep_seconds == NEVER else space.sleep_seconds
     if not observed.exists:
-        yield Change("+", "sleep_time", _sleep(wanted))
+        yield Change("+", "sleep_time", idle(wanted))
     elif wanted != observed.runtime.sleep_time:
-        yield Change("~", "sleep_time", f"{_sleep(observed.runtime.sleep_time)} -> {_sleep(wanted)}")
+        yield Change("~", "sleep_time", f"{idle(observed.runtime.sleep_time)} -> {idle(wanted)}")
 
 
 def _variables(space: Space, observed: Observed) -> Iterator[Change]:
@@ -341,12 +341,3 @@ def _comparable(volumes: list[Mapping[str, Any]] | list[dict[str, Any]]) -> list
 
 def _money(cost: float) -> str:
     return f"{'+' if cost >= 0 else '-'}${abs(cost):.2f}/h"
-
-
-def _sleep(seconds: int | None) -> str:
-    if seconds is None:
-        return "never"
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"

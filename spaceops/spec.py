@@ -210,7 +210,7 @@ class Observed:
             "sha": short(self.sha),
             "running": short(runtime.sha) if runtime.sha else None,
             "hardware": runtime.hardware or runtime.requested_hardware,
-            "sleep": "never" if self.exists and runtime.sleep_time is None else f"after {runtime.sleep_time} s",
+            "sleeps": idle(runtime.sleep_time) if runtime.sleep_time is None else f"after {idle(runtime.sleep_time)}",
             "visibility": self.visibility,
             "app": self.host,
             "page": self.url,
@@ -244,6 +244,14 @@ def seconds(name: str, duration: str) -> int:
     if not found:
         raise SpecError(name, got=duration, want="a duration such as 90s, 15m, 2h or 1d")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def idle(sleep_time: int | None) -> str:
+    """A sleep time in seconds as people write it: `2h`, `never`."""
+    if sleep_time is None:
+        return "never"
+    unit, size = next((unit, size) for unit, size in reversed(_SECONDS.items()) if sleep_time % size == 0)
+    return f"{sleep_time // size}{unit}"
 
 
 def repo_id_of(text: str) -> str:
