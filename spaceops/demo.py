@@ -32,11 +32,11 @@ BAR = 12  # characters
 SENTENCES = (
     "I love this place!",
     "The soup was cold and the waiter did not care.",
-    "Our flight leaves at seven.",
+    "The train to Lyon leaves at seven.",
     "What a wonderful surprise, thank you so much!",
     "This is the worst phone I have ever owned.",
-    "The package arrived two days early, and everything works.",
-    "I waited an hour and nobody answered.",
+    "The package came early, and it works perfectly.",
+    "I waited an hour, and the staff were rude.",
     "The meeting is in room twelve.",
     "Her new book is brilliant and very funny.",
     "The update broke my favourite feature.",
@@ -47,7 +47,7 @@ SENTENCES = (
     "I am so proud of our team!",
     "Unfortunately the concert was cancelled.",
     "The view from the top is absolutely stunning.",
-    "Please do not waste your money on this.",
+    "Do not buy this, it is a complete waste of money.",
     "The museum opens on Tuesday.",
     "Best coffee in town, and the staff are lovely.",
 )
@@ -210,7 +210,7 @@ class Play:
         """Push a commit that cannot start, and ask the version before again."""
         main = self.app / "main.py"
         good = main.read_text("utf-8")
-        main.write_text(f"import a_module_that_does_not_exist\n{good}", "utf-8")
+        self._edit("main.py", "import logging\n", "import a_module_that_does_not_exist\nimport logging\n")
         try:
             self._run("04_push", copy="06_push_broken")
         except NotebookFailed as error:

@@ -22,7 +22,7 @@ from spaceops.secret import redact
 NAME = "spaceops"
 START_SECONDS = 60
 
-_QUIET = ["--log-level=40"]  # without it ipykernel warns, at each start, that loopback is not encrypted
+_QUIET = ["--log-level=50"]  # else ipykernel warns at each start that loopback is not encrypted, and when it is stopped
 
 
 class Manager(NotebookExecutionManager):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RUNS = "runs"  # the folder of executed notebooks, in the working directory
 DEAD_KERNEL = 138  # papermill's exit code for it
-ERROR_LINES = 12  # of a traceback in the error's message
+ERROR_LINES = 25  # of a traceback in the error's message; ours, with the end of a log, are shorter
 
 _JSON = "application/json"
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "Any": Any}
@@ -225,7 +225,7 @@ def _read(source: Path) -> Any:
         return nbformat.read(source, as_version=4)
     except OSError as error:
         raise BadInput(f"{source} cannot be read: {error.strerror}", hint="The path of an .ipynb file.") from error
-    except (NotJSONError, UnicodeDecodeError, AttributeError, nbformat.ValidationError) as error:
+    except (NotJSONError, nbformat.ValidationError, ValueError, TypeError, AttributeError) as error:
         raise BadInput(f"{source} is not a notebook: {_first_line(error)}", hint="An .ipynb file.") from error
 
 
@@ -301,7 +301,7 @@ def _our_errors(source: Path, copy: Path) -> Iterator[None]:
 def _excerpt(traceback: list[str], said: str) -> str:
     """The last lines of a traceback, without colours."""
     lines = _COLOURS.sub("", "\n".join(traceback) or said).splitlines()
-    return "\n".join(f"  | {line}" for line in lines[-ERROR_LINES:])
+    return "\n".join(f"  {line}" for line in lines[-ERROR_LINES:])
 
 
 def _first_line(error: Exception) -> str:
