@@ -32,8 +32,9 @@ class Line(NamedTuple):
 class Logbook:
     """One log on disk: each `open` begins it anew; what an earlier process of the server wrote can be replayed."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, keep_alive: float = KEEP_ALIVE) -> None:
         self.file = file
+        self._keep_alive = keep_alive
         self._writer: Writer | None = None
 
     def open(self) -> Writer:
@@ -87,7 +88,7 @@ class Logbook:
                     return
                 if writer.closed:
                     writer = None  # one more look: lines may have come with the end
-                elif not await writer.more(stream.tell()):
+                elif not await writer.more(stream.tell(), self._keep_alive):
                     yield []
 
 
@@ -131,13 +132,13 @@ class Writer:
         self.closed = True
         self._wake()
 
-    async def more(self, beyond: int) -> bool:
-        """Wait until the file is longer, or closed; False when nothing came for a while."""
+    async def more(self, beyond: int, seconds: float) -> bool:
+        """Wait until the file is longer, or closed; False when nothing came in that time."""
         changed = self._changed
         if self.closed or self.size > beyond:
             return True
         try:
-            await asyncio.wait_for(changed.wait(), KEEP_ALIVE)
+            await asyncio.wait_for(changed.wait(), seconds)
         except TimeoutError:
             return False
         return True

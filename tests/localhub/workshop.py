@@ -143,7 +143,7 @@ class Workshop:
 async def workshop(
     folder: Path,
     *,
-    may_read: Callable[[Repo, str | None], bool] = lambda repo, token: True,
+    may_read: Callable[[Repo, str | None], bool] = lambda _repo, _token: True,
     **patience: float,
 ) -> AsyncIterator[Workshop]:
     """Open the data folder, and stop everything at the end."""
@@ -153,7 +153,7 @@ async def workshop(
         store=store,
         repos=repos,
         folder=folder,
-        creator_id=lambda repo: "5f" * 12,
+        creator_id=lambda _repo: "5f" * 12,
         may_read=may_read,
         patience=Patience(**{"quiet": 0.1, **patience}),
     )
