@@ -81,7 +81,8 @@ def monitor(space: Space | str, hub: Hub, *, seconds: float | None = None) -> Se
     screen.open()
     screen(_stage(observed))
     sources = (_to_the_end,) if seconds is None else (_stages, _run_lines)
-    followers = [Follower(source, observed, hub, screen) for source in sources]
+    failures: list[SpaceopsError] = []
+    followers = [Follower(source, observed, hub, screen, failures.append) for source in sources]
     try:
         for follower in followers:
             follower.start()
@@ -91,9 +92,8 @@ def monitor(space: Space | str, hub: Hub, *, seconds: float | None = None) -> Se
         for follower in followers:
             follower.stop()
         screen.draw()
-    for follower in followers:
-        if follower.error:
-            raise follower.error
+    if failures:
+        raise failures[0]
     return _seen(observed, screen.board, time.monotonic() - start)
 
 
@@ -240,14 +240,20 @@ Source = Callable[["Observed", Hub, threading.Event], Iterator[Event]]
 
 
 class Follower(threading.Thread):
-    """Tells every event of a source, in a thread, until stopped; `error` is what ended it before."""
+    """Tells every event of a source, in a thread, until stopped, and what went wrong if that ends it before."""
 
-    def __init__(self, source: Source, observed: Observed, hub: Hub, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        observed: Observed,
+        hub: Hub,
+        tell: Callable[[Event], None],
+        fail: Callable[[SpaceopsError], None],
+    ) -> None:
         super().__init__(name=f"follow {observed.repo_id}", daemon=True)
         self._stopped = threading.Event()
         self._events = source(observed, _Leash(hub, self._stopped), self._stopped)
-        self._tell = tell
-        self.error: SpaceopsError | None = None
+        self._tell, self._fail = tell, fail
 
     def run(self) -> None:
         """Tell until the source ends."""
@@ -258,7 +264,7 @@ class Follower(threading.Thread):
                 self._tell(event)
         except SpaceopsError as error:
             if not self._stopped.is_set():
-                self.error = error
+                self._fail(error)
 
     def stop(self) -> None:
         """Tell nothing any more; the thread ends before its next request."""
@@ -383,6 +389,9 @@ class Controls:
         finally:
             button.disabled = False
 
+    def _failed(self, error: SpaceopsError) -> None:
+        self._say(f"Following ended. {error}")
+
     def _say(self, note: str) -> None:
         self.screen.board.note = note
         self.screen.draw()
@@ -396,8 +405,9 @@ class Controls:
             follower.stop()
         self._followers = []
         if change["new"]:
-            self._followers = [Follower(each, self._observed, self._hub, self.screen) for each in (_stages, _run_lines)]
-            for follower in self._followers:
+            for source in (_stages, _run_lines):
+                follower = Follower(source, self._observed, self._hub, self.screen, self._failed)
+                self._followers.append(follower)
                 follower.start()
 
     def _take_over(self) -> None:

@@ -369,6 +369,7 @@ def test_plain_papermill_takes_a_space_from_nothing_to_running(tmp_path, monkeyp
     (tmp_path / "app" / "space.toml").write_text(
         'repo_id = "demo/by-hand"\n[variables]\nGREETING = "hello"\n[secrets]\nPIN = "env:PIN"\n'
     )
+    monkeypatch.chdir(tmp_path)
     with LocalHub() as server:
         monkeypatch.setenv("HF_TOKEN", server.token)
         monkeypatch.setenv("PIN", "not-1234-but-longer")
