@@ -11,6 +11,7 @@ import json
 import math
 import queue
 import socket
+import struct
 import threading
 import time
 from collections import Counter, deque
@@ -70,7 +71,7 @@ class Pace:
 class Line(msgspec.Struct, frozen=True):
     """An entry of a log as the server writes it; `data` ends with its newline."""
 
-    data: str = ""
+    data: str
     timestamp: str = ""
 
 
@@ -238,15 +239,17 @@ class Replay:
 
 
 class Probe:
-    """How many of the last lines to ask for where a replay from the start is cut before it comes to what is new.
+    """How many of the last lines to ask for: all, or few after the end of a log, where little can be new.
 
-    Asked for too few, the server begins after what we know; for too many, it is cut before. So the number is doubled
-    until it is enough, then halved in between. When more lines do not begin earlier, the server has no more.
+    Where a replay from the start is cut before it comes to what is new, the number is searched. Asked for too few lines,
+    the server begins after what we know; for too many, it is cut before. So it is doubled until it is enough, then
+    halved in between. When more lines do not begin earlier, the server has no more.
     """
 
     def __init__(self, ask: int | None = None) -> None:
         self.ask = ask  # None: everything
         self._supported = True
+        self._searching = False
         self._low = 0
         self._high: int | None = None
         self._begin: str | None = None
@@ -255,6 +258,9 @@ class Probe:
         """The replay began at `begin`, after what we know. Whether asking for more may close the gap."""
         if self.ask is None or (self._begin is not None and begin >= self._begin):
             return False
+        if not self._searching:
+            self._restart(None)
+            return True
         self._begin, self._low = begin, self.ask
         self.ask = 2 * self.ask if self._high is None else (self._low + self._high + 1) // 2
         return self._high is None or self.ask < self._high
@@ -262,15 +268,19 @@ class Probe:
     def cut(self, received: int, new: int) -> bool:
         """The connection broke. Whether there is hope: it brought something, or the next one asks in another way."""
         if new:
-            if self.ask is not None:
-                self._restart(max(self.ask - received, 0) + MARGIN)
+            searched = self._searching and self.ask is not None
+            self._restart(max((self.ask or 0) - received, 0) + min(MARGIN, received // 4 + 1) if searched else None)
             return True
         if not received or not self._supported:
             return False
         if self.ask is None:
+            self._searching = True
             self._restart(max(received // 2, 1))
             return True
-        if received > self.ask:  # it was not heeded
+        return self._ask_for_fewer(received)
+
+    def _ask_for_fewer(self, received: int) -> bool:
+        if self.ask is None or received > self.ask:  # it was not heeded
             self.refused()
             return False
         self._high, self.ask = self.ask, (self._low + self.ask) // 2
@@ -279,9 +289,8 @@ class Probe:
         return self.ask is not None
 
     def ended(self) -> None:
-        """The connection came to the end of the log. Where asking was needed it stays so, but a few will do."""
-        if self.ask is not None:
-            self._restart(MARGIN)
+        """The connection came to the end of the log."""
+        self._restart(MARGIN)
 
     def refused(self) -> bool:
         """The server does not know `?tail=`. Whether that was asked."""
@@ -290,7 +299,8 @@ class Probe:
         return asked
 
     def _restart(self, ask: int | None) -> None:
-        self.ask, self._low, self._high, self._begin = ask, 0, None, None
+        self.ask = ask if self._supported else None
+        self._low, self._high, self._begin = 0, None, None
 
 
 @dataclass
@@ -489,16 +499,20 @@ class Reader:
         if not got.broke:
             self._probe.ended()
             self._put(Mark.CAUGHT_UP)
-            self._failures = 0
             self._idle = 1 if got.new or not got.received else self._idle + 1
-        elif self._probe.cut(got.received, got.new):
-            self._failures = self._idle = 0
-        else:
+        hope = got.broke and self._probe.cut(got.received, got.new)
+        if got.new or not got.broke:
+            self._failures = 0
+        elif not hope:
             self._failures += 1
-            if isinstance(got.error, errors.Unreachable) and not self._was_there:
-                raise got.error
-            if self._failures >= TRIES and not self._endless:
-                raise self._lost(got)
+            self._give_up(got)
+
+    def _give_up(self, got: Connection) -> None:
+        """Raise if there is no point in another try."""
+        if isinstance(got.error, errors.Unreachable) and not self._was_there:
+            raise got.error
+        if self._failures >= TRIES and not self._endless:
+            raise self._lost(got)
 
     def _lost(self, got: Connection) -> errors.HubError:
         if isinstance(got.error, errors.RateLimited):
@@ -528,10 +542,11 @@ def is_passing(error: errors.HubError) -> bool:
 
 
 def _interrupt(response: Any) -> None:
-    """Wake whoever reads `response`: closing its socket would not, shutting it down does."""
+    """Wake whoever reads `response`. What they then close is reset, for a server in the middle of sending to notice."""
     connection = response.extensions["network_stream"].get_extra_info("socket")
     with suppress(OSError):
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not SSLSocket's, which forgets its state
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        socket.socket.shutdown(connection, socket.SHUT_RD)  # not SSLSocket's own, which forgets its state
 
 
 def _just_after(date: str | None) -> str | None:

@@ -29,7 +29,8 @@ class Answer:
     status: int = 200
     lines: int | None = None  # of the log, counted from its start
     keep: int | None = None  # the server has forgotten all but the last lines
-    cut: int | None = None  # breaks after so many bytes
+    cut: int | None = None  # after so many bytes
+    cleanly: bool = False  # the cut looks like the end of the stream
     end: str = "end"
     keep_alive: bool = False  # an empty frame after the replay
     heeds_tail: bool = True
@@ -104,6 +105,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_GET(self) -> None:
@@ -153,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
             whole = self._replay(owner.logs[kind], answer, query)
             if whole and answer.end == "hold":
                 self._go_on(kind)
-            elif whole and answer.end == "end":
+            elif answer.cleanly if not whole else answer.end == "end":
                 self.wfile.write(b"0\r\n\r\n")
             else:
                 self._break()
