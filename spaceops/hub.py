@@ -392,7 +392,7 @@ def _client_errors(subject: str) -> Iterator[None]:
 def _http_error(subject: str, error: Any) -> errors.HubError:
     status = error.response.status_code
     kind = _ERRORS.get(status, errors.HubError)
-    said = error.server_message or f"HTTP {status}"
+    said = error.server_message or str(error).partition("\n")[0] or f"HTTP {status}"
     hint = _HINTS.get(status, "Try again; https://status.huggingface.co tells whether the Hub has trouble.")
     if error.response.headers.get("X-Error-Code") == "RepoNotFound":
         kind, said, hint = errors.NotFound, "no such Space, or this token may not see it", _HINTS[404]

@@ -86,7 +86,9 @@ def _commands() -> str:
     from spaceops.cli import cli
 
     def pages(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-        context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
+        context = click.Context(
+            command, info_name=name, parent=parent, help_option_names=["-h", "--help"], terminal_width=100
+        )
         yield f"## {context.command_path}\n\n```\n{command.get_help(context)}\n```\n"
         if isinstance(command, click.Group):
             for child in command.list_commands(context):

@@ -106,7 +106,7 @@ def _remember(value: str, name: str) -> None:
     if len(value) < SHORTEST_REDACTED:
         return
     for form in _forms(value):
-        _known.setdefault(form, name)
+        _known[form] = name
     longest_first = sorted(_known, key=len, reverse=True)
     _pattern = re.compile("|".join(map(re.escape, longest_first)))
 
