@@ -398,11 +398,17 @@ class Ignore:
 def glob_pattern(glob: str) -> re.Pattern[str]:
     """A Go file pattern as a regular expression: `*` and `?` stay within a folder, `**` does not."""
     translate = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    pieces = re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|\\.|.", glob, re.DOTALL)
-    out = []
-    for piece in pieces:
-        if len(piece) > 1 and piece[0] == "[":
-            out.append(piece.replace("\\", "\\\\") if "\\" in piece else piece)
-        else:
-            out.append(translate.get(piece) or re.escape(piece[-1]))
+    pieces = re.findall(r"\*\*/|\*\*|\*|\?|\[\^?[^\]]+\]|\\.|.", glob, re.DOTALL)
+    out = [translate.get(piece) or (_choice(piece) if len(piece) > 2 else re.escape(piece[-1])) for piece in pieces]
     return re.compile("".join(out), re.DOTALL)
+
+
+def _choice(piece: str) -> str:
+    """`[a-z]` as a regular expression; a range that runs backwards holds nothing."""
+    inside = piece[1:-1]
+    members = re.findall(r"(.)-(.)|(.)", inside.removeprefix("^"), re.DOTALL)
+    ranges = [f"{re.escape(low)}-{re.escape(high)}" for low, high, _ in members if low and low <= high]
+    singles = [re.escape(single) for _, _, single in members if single]
+    if not ranges + singles:
+        return "(?!)"
+    return f"[{'^' if inside.startswith('^') else ''}{''.join(ranges + singles)}]"
