@@ -170,10 +170,11 @@ _LOG = (
 
 def _pill(stage: Event, *, now: bool) -> str:
     name, _, reason = stage.text.partition(": ")
-    style = f"background:{_COLOURS.get(name, _GREY)};color:#fff;border-radius:1em;padding:.1em .7em;white-space:nowrap"
-    faded = "" if now else ";opacity:.6"
+    colour = _COLOURS.get(name, _GREY)
+    style = f"border:2px solid {colour};border-radius:1em;padding:0 .7em;white-space:nowrap"
+    filled = f";background:{colour};color:#fff" if now else ""
     more = f" {escape(reason)}" if reason else ""
-    return f"<span style='{style}{faded}'>{stage.timestamp[11:19]} {escape(name)}</span>{more}"
+    return f"<span style='{style}{filled}'>{stage.timestamp[11:19]} {escape(name)}</span>{more}"
 
 
 def _row(line: Event) -> str:
@@ -189,8 +190,9 @@ def _plain(text: str) -> str:
 class Screen:
     """Shows a board in one display, updated a few times a second, from any thread; outside of a notebook it prints."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, *, opens: bool = True) -> None:
         self.board = board
+        self._opens = opens  # by itself, when there is something to show
         self._handle: Any = None
         self._lock = threading.RLock()
         self._timer: threading.Timer | None = None
@@ -213,7 +215,7 @@ class Screen:
             if _in_notebook():
                 from IPython.display import display
 
-                self._handle = display(self.board, display_id=True)
+                self._handle = display(self.board, display_id=self._handle.display_id if self._handle else True)
 
     def draw(self) -> None:
         """Show the board as it is now."""
@@ -223,7 +225,7 @@ class Screen:
             self._timer, self._drawn = None, time.monotonic()
             if self._handle:
                 self._handle.update(self.board)
-            else:
+            elif self._opens:
                 self.open()
 
     def _draw_soon(self) -> None:
@@ -342,7 +344,7 @@ class Controls:
         widgets = _widgets()
         self._observed, self._hub = observed, hub
         self._followers: list[Follower] = []
-        self.screen = Screen(Board(f"{observed.repo_id} on {hub.endpoint}"))
+        self.screen = Screen(Board(f"{observed.repo_id} on {hub.endpoint}"), opens=False)
         self.screen.board.feed(_stage(observed))
         self.follow = widgets.ToggleButton(description="Follow", icon="eye", tooltip="Show what happens")
         self.pause = self._button("Pause", "pause", "Stop the app and its costs", pause, dry_run)
@@ -351,6 +353,8 @@ class Controls:
         self.search = widgets.Text(description="Filter", placeholder="text in a line")
         self.box = widgets.HBox([self.follow, self.pause, self.restart, self.kind, self.search])
         self.box.layout.flex_flow = "row wrap"
+        self.kind.layout.width, self.search.layout.width = "11em", "16em"
+        self.kind.style.description_width = self.search.style.description_width = "4em"
         for control, act in ((self.follow, self._toggle), (self.kind, self._filter), (self.search, self._filter)):
             control.observe(act, names="value")
         self._take_over()

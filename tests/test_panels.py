@@ -118,9 +118,9 @@ def test_the_page_tells_build_from_run_and_good_from_bad():
     ).html()
 
     colours = {part.partition(";")[0].partition("'")[0] for part in html.split("solid ")[1:]}
-    assert 3 == len(colours), "the frame, build, run"
-    assert "opacity:.6'>21:54:00 BUILDING" in html
-    assert "nowrap'>21:54:01 RUNTIME_ERROR</span> Exit code: 1" in html
+    assert 4 == len(colours), "build (and building), error, the frame, run"
+    assert "nowrap'>21:54:00 BUILDING" in html
+    assert "color:#fff'>21:54:01 RUNTIME_ERROR</span> Exit code: 1" in html
     assert "role='status'" in html
 
 
