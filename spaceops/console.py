@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from spaceops.errors import BadInput
+from spaceops.errors import BadInput, SecretMissing
 
 if TYPE_CHECKING:
     from spaceops.hub import Hub
@@ -41,10 +42,16 @@ class Group(click.Group):
 
 
 def load_space(path: str) -> Space:
-    """The Space that a PATH describes."""
+    """The Space that a PATH describes; its secrets are known from here on: a log that repeats one is redacted."""
+    from spaceops.secret import resolve
     from spaceops.spec import Space
 
-    return Space.load(path)
+    space = Space.load(path)
+    for key, reference in space.secrets.items():
+        if not reference.startswith("cmd:"):  # a command may ask for a password: only what needs the value runs it
+            with suppress(SecretMissing):
+                resolve(key, reference, space.folder)
+    return space
 
 
 def repo_id_from(space: str) -> str:
