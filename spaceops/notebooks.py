@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RUNS = "runs"  # the folder of executed notebooks, in the working directory
 DEAD_KERNEL = 138  # papermill's exit code for it
-ERROR_LINES = 25  # of a traceback in the error's message; ours, with the end of a log, are shorter
+ERROR_HEAD, ERROR_TAIL = 4, 20  # lines of a traceback in the error's message
 
 _JSON = "application/json"
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "Any": Any}
@@ -299,9 +299,11 @@ def _our_errors(source: Path, copy: Path) -> Iterator[None]:
 
 
 def _excerpt(traceback: list[str], said: str) -> str:
-    """The last lines of a traceback, without colours."""
+    """The first and the last lines of a traceback, without colours."""
     lines = _COLOURS.sub("", "\n".join(traceback) or said).splitlines()
-    return "\n".join(f"  {line}" for line in lines[-ERROR_LINES:])
+    if len(lines) > ERROR_HEAD + ERROR_TAIL:
+        lines[ERROR_HEAD:-ERROR_TAIL] = ["…"]
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def _first_line(error: Exception) -> str:

@@ -397,6 +397,9 @@ def test_plain_papermill_takes_a_space_from_nothing_to_running(tmp_path, monkeyp
     assert {"text/plain", "text/html"} <= set(shown[0].data)
     assert "> " in shown[0].data["text/plain"], "one display, updated from stage to stage"
     assert "RUNNING" in shown[0].data["text/plain"]
+    buttons, view = outputs(tmp_path / "05_monitor.ipynb")["controls"]
+    assert buttons.data["text/plain"].startswith("[Follow] [Pause] [Restart]")
+    assert "RUNNING" in view.data["text/html"]
 
 
 def test_the_quickstart_needs_nothing_but_the_hub_in_its_own_kernel(tmp_path):
