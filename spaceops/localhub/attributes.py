@@ -68,7 +68,7 @@ def _segment(part: str) -> str:
 def _token(match: re.Match[str]) -> str:
     text = match[0]
     if match.lastgroup == "set":
-        inner = text[1:-1].replace("\\", r"\\").replace("[", r"\[")
+        inner = re.sub(r"([\\\[&~|]|--)", r"\\\1", text[1:-1])  # Python warns of what it may read as set operations
         return f"(?!/)[^{inner[1:]}]" if inner[:1] in ("!", "^") else f"(?!/)[{inner}]"
     wild = {"star": "[^/]*", "any": "[^/]", "literal": re.escape(text[1:])}
     return wild.get(match.lastgroup or "", re.escape(text))

@@ -1,0 +1,111 @@
+"""The store: what was saved is there again, also for the next server."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from spaceops.localhub.store import Entry, Repo, Settings, State, Store, new_id, now, wire_time
+
+
+def repo(name: str = "demo", **changes: str) -> Repo:
+    known = {"kind": "space", "namespace": "Ada", "visibility": "public", "sdk": "docker", "creator": "ada"}
+    return Repo(id=new_id(), name=name, created_at=now(), **{**known, **changes})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "hub.sqlite3")
+
+
+def test_a_repository_is_found_whatever_the_case_of_its_name(store: Store) -> None:
+    made = repo()
+    store.add(made)
+
+    assert made == store.find("space", "ada/DEMO")
+    assert made == store.by_id(made.id)
+    assert "Ada/demo" == made.repo_id
+
+
+def test_kinds_do_not_mix(store: Store) -> None:
+    space, model = repo(), repo(kind="model")
+    store.add(space)
+    store.add(model)
+
+    assert [space] == store.spaces()
+    assert [model] == store.all("model")
+    assert store.find("dataset", "Ada/demo") is None
+
+
+def test_settings_and_state_survive_the_store_that_wrote_them(tmp_path: Path) -> None:
+    made = repo()
+    entry = Entry(value="s3cret", description="for tests", updated_at=now())
+    settings = Settings(hardware="t4-small", sleep_time=None, secrets={"KEY": entry}, volumes=({"source": "a/b"},))
+    first = Store(tmp_path / "hub.sqlite3")
+    first.add(made, settings)
+    first.save_state(made, State(stage="RUNNING", sha="a" * 40, port=4242, restarts=3))
+
+    second = Store(tmp_path / "hub.sqlite3")
+
+    assert settings == second.settings(made)
+    assert State(stage="RUNNING", sha="a" * 40, port=4242, restarts=3) == second.state(made)
+    first.close()
+    second.close()
+
+
+def test_a_new_space_has_the_defaults_of_the_hub(store: Store) -> None:
+    made = repo()
+    store.add(made)
+
+    assert ("cpu-basic", 172_800) == (store.settings(made).hardware, store.settings(made).sleep_time)
+    assert "NO_APP_FILE" == store.state(made).stage
+
+
+def test_what_is_removed_is_gone_and_a_late_save_brings_nothing_back(store: Store) -> None:
+    made = repo()
+    store.add(made)
+    store.remove(made)
+    store.save_state(made, State(stage="RUNNING"))
+
+    assert store.find("space", made.repo_id) is None
+    assert State() == store.state(made)
+
+
+def test_visibility_and_sdk_can_change(store: Store) -> None:
+    made = repo()
+    store.add(made)
+    store.update(replace(made, visibility="private", sdk="static"))
+
+    found = store.by_id(made.id)
+
+    assert found is not None
+    assert ("private", "static") == (found.visibility, found.sdk)
+
+
+def test_a_constant_is_made_once_for_a_data_folder(tmp_path: Path) -> None:
+    first, second = Store(tmp_path / "hub.sqlite3"), Store(tmp_path / "hub.sqlite3")
+
+    assert first.constant("key") == second.constant("key")
+    assert first.constant("key") != first.constant("other")
+    assert first.constant("key") != Store(tmp_path / "another.sqlite3").constant("key")
+
+
+def test_only_the_owner_may_read_the_file_with_the_secrets(store: Store, tmp_path: Path) -> None:
+    assert 0o600 == stat.S_IMODE((tmp_path / "hub.sqlite3").stat().st_mode)
+
+
+def test_a_value_is_not_in_what_python_prints_of_an_entry() -> None:
+    settings = Settings(secrets={"KEY": Entry(value="s3cret", updated_at=now())})
+
+    assert "s3cret" not in repr(settings)
+
+
+def test_times_are_as_the_wire_wants_them() -> None:
+    moment = datetime(2026, 1, 31, 22, 54, 36, 123_000, tzinfo=timezone(timedelta(hours=1)))
+
+    assert "2026-01-31T21:54:36.123Z" == wire_time(moment)
+    assert wire_time(datetime.now(UTC))[:16] == now()[:16]
