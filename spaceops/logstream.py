@@ -35,6 +35,7 @@ TRIES = 5  # connections in a row that bring nothing, until we give up
 RECENT = 4096  # lines that are remembered, at least
 MARGIN = 100  # lines asked for beyond those that are missing
 BATCHES = 64  # read ahead of whoever takes them; each is what one read of the network brought
+_NO_TIME = "~"  # sorts after all times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,16 +210,18 @@ class Replay:
         """Those of `lines` that were not seen before."""
         if self._over or not lines:
             return lines
-        self._first = self._first or lines[0]
         found: list[Line] = []
         newest = self._memory.newest
         for index, line in enumerate(lines):
+            begins, self._first = self._first is None, self._first or line
             if when(line) > newest:
                 self._over = True
                 self._look_for_gap(line)
                 return found + lines[index:]
             if self._is_new(line):
                 found.append(line)
+                if begins:
+                    self._look_for_gap(line)
         return found
 
     def _is_new(self, line: Line) -> bool:
@@ -241,29 +244,34 @@ class Replay:
 class Probe:
     """How many of the last lines to ask for: all, or few after the end of a log, where little can be new.
 
-    Where a replay from the start is cut before it comes to what is new, the number is searched. Asked for too few lines,
-    the server begins after what we know; for too many, it is cut before. So it is doubled until it is enough, then
-    halved in between. When more lines do not begin earlier, the server has no more.
+    Where a replay from the start is cut before it comes to what is new, the number is searched. Asked for too few, the
+    server begins after what we know; for too many, it is cut before. So it is doubled until it is enough, then halved
+    in between. Only a replay of everything that begins after what we know shows that lines are gone.
     """
 
     def __init__(self, ask: int | None = None) -> None:
         self.ask = ask  # None: everything
         self._supported = True
         self._searching = False
-        self._low = 0
-        self._high: int | None = None
-        self._begin: str | None = None
+        self._low = 0  # known to be too few
+        self._high: int | None = None  # known to be too many
+        self._begin = _NO_TIME  # of the last replay that had too few
+        self._next: int | None = None  # what to ask for after a look at everything
 
     def too_few(self, begin: str) -> bool:
         """The replay began at `begin`, after what we know. Whether asking for more may close the gap."""
-        if self.ask is None or (self._begin is not None and begin >= self._begin):
+        if self.ask is None:
             return False
         if not self._searching:
             self._restart(None)
             return True
-        self._begin, self._low = begin, self.ask
-        self.ask = 2 * self.ask if self._high is None else (self._low + self._high + 1) // 2
-        return self._high is None or self.ask < self._high
+        self._low = self.ask
+        enough = self._high is not None and self._high > self._low + 1  # unless the log has grown
+        more = (self._low + (self._high or 0)) // 2 if enough else 2 * self._low
+        self._high = self._high if enough else None
+        stuck = begin >= self._begin  # it grows faster than we ask, or there is no more: look at everything
+        self.ask, self._next, self._begin = (None, more, _NO_TIME) if stuck else (more, None, begin)
+        return True
 
     def cut(self, received: int, new: int) -> bool:
         """The connection broke. Whether there is hope: it brought something, or the next one asks in another way."""
@@ -273,17 +281,21 @@ class Probe:
             return True
         if not received or not self._supported:
             return False
-        if self.ask is None:
-            self._searching = True
+        if self.ask is not None:
+            return self._ask_for_fewer(received)
+        if self._next is not None:
+            self.ask, self._next = self._next, None
+        else:
             self._restart(max(received // 2, 1))
-            return True
-        return self._ask_for_fewer(received)
+        self._searching = True
+        return True
 
     def _ask_for_fewer(self, received: int) -> bool:
-        if self.ask is None or received > self.ask:  # it was not heeded
+        asked = self.ask or 0
+        if received > asked:  # it was not heeded
             self.refused()
             return False
-        self._high, self.ask = self.ask, (self._low + self.ask) // 2
+        self._high, self.ask = asked, (self._low + asked) // 2
         if self.ask <= self._low:
             self._restart(None)
         return self.ask is not None
@@ -300,7 +312,7 @@ class Probe:
 
     def _restart(self, ask: int | None) -> None:
         self.ask = ask if self._supported else None
-        self._low, self._high, self._begin = 0, None, None
+        self._low, self._high, self._begin, self._next = 0, None, _NO_TIME, None
 
 
 @dataclass
@@ -497,7 +509,8 @@ class Reader:
         if got.new:
             self.memory.whole = not got.broke
         if not got.broke:
-            self._probe.ended()
+            if self.memory.last is not None:
+                self._probe.ended()
             self._put(Mark.CAUGHT_UP)
             self._idle = 1 if got.new or not got.received else self._idle + 1
         hope = got.broke and self._probe.cut(got.received, got.new)
