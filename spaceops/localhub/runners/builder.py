@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 FORMAT = 1  # of the layers: another one makes all that were kept before unknown
 WORTH_KEEPING = 3.0  # seconds after which a RUN becomes a layer although another RUN follows
 GRACE = 1.0  # seconds for the processes of a RUN when the build is cancelled
+EMPTY_FOLDERS = ("home", "media", "mnt", "opt", "root", "run", "srv", "var")  # that every image has
 SNIPPET = 2  # lines shown around a mistake
 SKIPPED = {
     "USER": "everything runs as the user of this machine who started the Hub",
@@ -312,7 +313,7 @@ def _gather_from(paths: ImagePaths, source: str) -> list[Item]:
     path = posixpath.normpath(posixpath.join("/", source))
     base = paths.folder / ("env" if paths.real(path).is_relative_to(paths.folder / "env") else "root")
     try:
-        return Tree(base).gather(paths.real(path).relative_to(base).as_posix())
+        return Tree(base, may_lead_out=True).gather(paths.real(path).relative_to(base).as_posix())
     except SourceMissing as missing:
         raise SourceMissing(path) from missing
 
@@ -345,7 +346,8 @@ def _command(stand: Stand, step: Step, script: Script, found: Mounted) -> list[s
 
 
 def _new_stage(folder: Path, python: str, *, with_uv: bool) -> None:
-    (folder / "root").mkdir(parents=True)
+    for name in EMPTY_FOLDERS:
+        (folder / "root" / name).mkdir(parents=True)
     make_environment(folder, python, with_uv=with_uv)
 
 

@@ -44,6 +44,7 @@ class Tree:
 
     base: Path
     ignore: Ignore = field(default_factory=Ignore)
+    may_lead_out: bool = False  # symlinks; in a stage they lead to this machine's Python
 
     @classmethod
     def context(cls, base: Path) -> Tree:
@@ -71,7 +72,10 @@ class Tree:
 
     def _is_there(self, path: str) -> bool:
         place = self.base / path
-        return os.path.lexists(place) and is_within(place, [self.base])
+        return os.path.lexists(place) and self._stays(place)
+
+    def _stays(self, path: Path) -> bool:
+        return self.may_lead_out or is_within(path, [self.base])
 
     def _everything(self) -> Iterator[str]:
         for place, folders, files in os.walk(self.base):
@@ -90,7 +94,7 @@ class Tree:
             for name in sorted([*files, *links]):
                 path = Path(place, name)
                 target = path.relative_to(start).as_posix()
-                leads_out = path.is_symlink() and not is_within(path, [self.base])
+                leads_out = path.is_symlink() and not self._stays(path)
                 if not leads_out and not self.ignore.excludes(posixpath.join(source, target)):
                     yield Item(path, target, is_root=False)
             if not folders and not files:

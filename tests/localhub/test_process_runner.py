@@ -1,0 +1,664 @@
+"""Builds without containers: what they do, what they skip and say, and what they refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from spaceops.localhub.logbook import Logbook
+from spaceops.localhub.runners import BuildFailed, Image, Source
+from spaceops.localhub.runners.environments import lent_to_builds
+from spaceops.localhub.runners.process import ProcessRunner
+from spaceops.localhub.runners.shell import Refused, adapt
+from tests.localhub.workshop import eventually, processes_in
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class Bench:
+    """A context to build from, and what came of the last build."""
+
+    folder: Path
+    app_port: int = 7860
+    variables: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    count: int = 0
+    log: str = ""
+    built: Path = Path()
+
+    @property
+    def context(self) -> Path:
+        return self.folder / "context"
+
+    def write(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            file = self.context / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
+    def build(
+        self, dockerfile: str, files: dict[str, str] | None = None, base: str = "FROM python:3.11-slim\n"
+    ) -> Image:
+        """Build, keep the log's text, and return the image; raises `BuildFailed`."""
+        self.write({"Dockerfile": base + dedent(dockerfile), **(files or {})})
+        return asyncio.run(self._build())
+
+    async def _build(self) -> Image:
+        self.count += 1
+        self.built = self.folder / f"builds/{SHA}-{self.count}"
+        book = Logbook(self.folder / "build.log")
+        writer = book.open()
+        source = Source(
+            sha=SHA,
+            context=self.context,
+            folder=self.built,
+            app_port=self.app_port,
+            variables=self.variables,
+            secrets=self.secrets,
+        )
+        try:
+            return await ProcessRunner(self.folder / "envs").build(source, writer)
+        finally:
+            writer.close()
+            self.log = "".join([line.text async for lines in book.lines() for line in lines])
+
+    def fails(self, dockerfile: str, files: dict[str, str] | None = None, base: str = "FROM python:3.11-slim\n") -> str:
+        """Build what cannot be built; returns the reason, which the log's last line gives too."""
+        with pytest.raises(BuildFailed) as caught:
+            self.build(dockerfile, files, base)
+        assert self.log.splitlines()[-1].endswith(caught.value.reason)
+        assert not self.built.exists(), "a failed build leaves nothing"
+        return caught.value.reason
+
+    def files(self) -> dict[str, str]:
+        """What the last image holds outside its environment: image path and content."""
+        root = next(self.built.glob("stage-*/root"))
+        return {
+            f"/{file.relative_to(root)}": file.read_text(errors="replace")
+            for file in sorted(root.rglob("*"))
+            if file.is_file()
+        }
+
+    def run(self, image: Image, **settings: str) -> tuple[int, str]:
+        """Start the image, wait for its end; exit code and output."""
+
+        async def scenario() -> tuple[int, str]:
+            out: list[bytes] = []
+            runner = ProcessRunner(self.folder / "envs")
+            app = await runner.start(image, self.built, port=4321, settings=settings, feed=out.append)
+            code = await app.wait()
+            await app.stop()
+            return code, b"".join(out).decode()
+
+        return asyncio.run(scenario())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path)
+    bench.write({"app.py": "print('app')\n"})
+    return bench
+
+
+def steady(log: str) -> str:
+    return re.sub(r"DONE \d+\.\ds", "DONE 0.0s", log)
+
+
+def make_wheel(folder: Path, name: str = "tiny") -> str:
+    """A package with one module and one command, as a file that pip can install."""
+    file = folder / f"{name}-1.0-py3-none-any.whl"
+    folder.mkdir(parents=True, exist_ok=True)
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(f"{name}.py", f"def main():\n    print('{name} at work')\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{name} = {name}:main\n")
+        names = [f"{name}.py", *(f"{info}/{one}" for one in ("METADATA", "WHEEL", "entry_points.txt", "RECORD"))]
+        archive.writestr(f"{info}/RECORD", "".join(f"{one},,\n" for one in names))
+    return file.name
+
+
+def test_the_log_is_in_buildkits_grammar(bench: Bench) -> None:
+    bench.build(
+        """\
+        RUN useradd -m -u 1000 user
+        USER user
+        WORKDIR /home/user/app
+        COPY --chown=user . .
+        RUN echo hello && \\
+            ls
+        EXPOSE 7860
+        CMD ["python", "app.py", "--port", "7860"]
+        """
+    )
+    python = "3.11"
+    assert steady(bench.log) == (
+        "--> FROM docker.io/library/python:3.11-slim\n"
+        f"note: no container: a Python {python} environment stands for the image; nothing is isolated\n"
+        "--> RUN useradd -m -u 1000 user\n"
+        "note: useradd is skipped: everything runs as the user of this machine who started the Hub\n"
+        "DONE 0.0s\n"
+        "--> USER user\n"
+        "note: USER is skipped: everything runs as the user of this machine who started the Hub\n"
+        "DONE 0.0s\n"
+        "--> WORKDIR /home/user/app\nDONE 0.0s\n"
+        "--> COPY --chown=user . .\nDONE 0.0s\n"
+        "--> RUN echo hello && ls\nhello\nDockerfile\napp.py\nDONE 0.0s\n"
+        "--> EXPOSE 7860\n"
+        "note: EXPOSE is skipped: the Hub does not read it; app_port in README.md counts\n"
+        "DONE 0.0s\n"
+        '--> CMD ["python", "app.py", "--port", "7860"]\nDONE 0.0s\n'
+        "note: in CMD, 7860 becomes a private port at each start and 0.0.0.0 becomes 127.0.0.1: "
+        "the Space's address stands before them\n"
+        "note: absolute paths in the app's own code are this machine's; a container would have others\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "reason"),
+    [
+        ("node:22-slim", "node:22-slim: this runner makes Python environments and has no other images"),
+        ("nvidia/cuda:12.4.1-base-ubuntu22.04", "the local Hub would need a container engine"),
+        ("someone/python:3.11", "the local Hub would need a container engine"),
+        ("scratch", "the local Hub would need a container engine"),
+        ("python:3.1", "docker.io/library/python:3.1: not found"),
+    ],
+)
+def test_a_base_that_is_not_python_fails_the_build(bench: Bench, base: str, reason: str) -> None:
+    assert reason in bench.fails("", base=f"FROM {base}\n")
+
+
+@pytest.mark.parametrize(
+    "base", ["python", "python:slim", "docker.io/library/python:3-alpine", "python@sha256:" + "a" * 64]
+)
+def test_a_base_without_a_version_takes_the_running_one(bench: Bench, base: str) -> None:
+    bench.build("", base=f"FROM --platform=linux/amd64 {base}\n")
+    assert "takes its place" not in bench.log
+
+
+def test_a_python_that_the_machine_lacks_is_replaced_and_said(bench: Bench) -> None:
+    bench.build("", base="FROM python:3.2\n")
+    assert "note: this machine has no Python 3.2; Python 3." in bench.log
+
+
+def test_a_parse_error_shows_the_place(bench: Bench) -> None:
+    assert (
+        bench.fails("WORKDIR /app\nRUNN x\nCOPY . .\n") == "dockerfile parse error on line 3: unknown instruction: RUNN"
+    )
+    assert "   3 | >>> RUNN x\n   4 |     COPY . .\n" in bench.log
+    assert bench.log.endswith("error: failed to solve: dockerfile parse error on line 3: unknown instruction: RUNN\n")
+
+
+def test_a_failing_run_ends_the_build_as_buildkit_says_it(bench: Bench) -> None:
+    reason = bench.fails("RUN echo started; exit 3\nRUN echo never\n")
+    assert reason == 'process "/bin/sh -c echo started; exit 3" did not complete successfully: exit code: 3'
+    assert "started\n--> ERROR: process" in bench.log
+    assert "never" not in bench.log
+
+
+@pytest.mark.parametrize(
+    ("copy", "placed"),
+    [
+        ("COPY a.txt /x/", ["/x/a.txt"]),
+        ("COPY a.txt /x/b.txt", ["/x/b.txt"]),
+        ("COPY a.txt .", ["/app/a.txt"]),
+        ("COPY a.txt sub", ["/app/sub"]),
+        ("COPY src /x", ["/x/deep/two.py", "/x/one.py"]),
+        ("COPY src/ src/", ["/app/src/deep/two.py", "/app/src/one.py"]),
+        ("COPY src/*.py /x/", ["/x/one.py"]),
+        ("COPY *.txt src /x/", ["/x/a.txt", "/x/b.txt", "/x/deep/two.py", "/x/link.txt", "/x/one.py"]),
+        ('COPY ["with space", "/x/"]', ["/x/with space"]),
+        ("COPY ../a.txt ./../../a.txt /x/", ["/x/a.txt"]),
+        ("COPY a.txt /", ["/a.txt"]),
+        ("ADD a.txt /x/", ["/x/a.txt"]),
+        ("ENV D=src\nCOPY $D/one.py ${D}x/", ["/app/srcx/one.py"]),
+        ("COPY <<EOF made.txt\nhello\nEOF", ["/app/made.txt"]),
+        ("COPY link.txt /x/", ["/x/link.txt"]),
+    ],
+)
+def test_where_copied_files_go(bench: Bench, copy: str, placed: list[str]) -> None:
+    bench.write({"a.txt": "a", "b.txt": "b", "src/one.py": "1", "src/deep/two.py": "2", "with space": "s"})
+    (bench.context / "link.txt").symlink_to("a.txt")
+    bench.build(f"WORKDIR /app\n{copy}\n")
+    assert list(bench.files()) == placed
+
+
+def test_modes_are_kept_or_set(bench: Bench) -> None:
+    bench.write({"run.sh": "#!/bin/sh\n", "plain.sh": "#!/bin/sh\n"})
+    (bench.context / "run.sh").chmod(0o755)
+    bench.build("COPY run.sh /x/\nCOPY --chmod=700 plain.sh /x/\n")
+    modes = {file.name: file.stat().st_mode & 0o777 for file in bench.built.glob("stage-0/root/x/*")}
+    assert modes == {"run.sh": 0o755, "plain.sh": 0o700}
+
+
+def test_add_unpacks_archives(bench: Bench) -> None:
+    subprocess.run(["tar", "-czf", "all.tar.gz", "app.py"], cwd=bench.context, check=True)
+    bench.build("ADD all.tar.gz /x/\nCOPY all.tar.gz /y/\n", {"b": ""})
+    assert [str(file.relative_to(bench.built / "stage-0/root")) for file in bench.built.glob("stage-0/root/*/*")] == [
+        "x/app.py",
+        "y/all.tar.gz",
+    ]
+    assert "no addresses" in bench.fails("ADD https://example.org/x /x\n")
+
+
+@pytest.mark.parametrize(
+    ("copy", "missing"),
+    [
+        ("COPY requirements.txt .", "/requirements.txt"),
+        ("COPY src/*.js /x/", "/src/*.js"),
+        ("COPY App.py .", "/App.py"),
+        ("COPY static/ ./static/ 2>/dev/null || true", "/static"),
+        ("COPY secret.txt .", "/secret.txt"),
+        ("COPY outside .", "/outside"),
+        ("COPY --from=0 /nothing /x", "/nothing"),
+    ],
+)
+def test_a_missing_source_fails_as_on_the_hub(bench: Bench, copy: str, missing: str) -> None:
+    bench.write({"secret.txt": "", ".dockerignore": "secret.txt\n"})
+    (bench.context / "outside").symlink_to("/etc/hostname")
+    base = "FROM python:3.11\nRUN true\nFROM python:3.11\n" if "--from" in copy else "FROM python:3.11\n"
+    assert bench.fails(copy, base=base) == f'failed to calculate checksum of ref {SHA[:12]}: "{missing}": not found'
+
+
+def test_dockerignore_and_links_that_lead_out_are_left_out(bench: Bench) -> None:
+    bench.write({".dockerignore": "**/*.log\n.git*\n!keep.log\n", "a/x.log": "", "keep.log": "", "a/y": ""})
+    (bench.context / "a/inside").symlink_to("y")
+    (bench.context / "a/escape").symlink_to("/etc")
+    bench.build("COPY . /x/\n")
+    root = bench.built / "stage-0/root/x"
+    assert sorted(path.name for path in root.rglob("*")) == [
+        *(".dockerignore", "Dockerfile", "a", "app.py", "inside", "keep.log", "y"),
+    ]
+    assert (root / "a/inside").readlink() == Path("y")
+
+
+def test_copying_through_a_link_that_leads_out_fails(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    reason = bench.fails(f"WORKDIR /app\nRUN ln -s {tmp_path}/victim out\nCOPY app.py out/\n")
+    assert "leads out of the image" in reason
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
+def test_commands_run_in_the_images_folders(bench: Bench) -> None:
+    bench.build(
+        """\
+        ENV HOME=/home/user DATA_DIR=/data/models PREFIX=/api
+        WORKDIR $HOME/app
+        RUN pwd > where.txt && echo $HOME >> where.txt && echo $DATA_DIR $PREFIX >> /home/user/app/where.txt
+        RUN mkdir -p /data/models && echo x > "/data/models/a b" && cp '/data/models/a b' /opt/thing
+        SHELL ["/bin/bash", "-c"]
+        RUN [[ 1 == 1 ]] && echo bash > shell.txt
+        RUN ["sh", "-c", "echo exec > exec.txt"]
+        RUN <<EOF
+        echo one > here.txt
+        echo two >> here.txt
+        EOF
+        RUN python <<EOF
+        open("py.txt", "w").write("three")
+        EOF
+        """
+    )
+    root = bench.built / "stage-0/root"
+    app = "/home/user/app/"
+    assert bench.files() == {
+        "/data/models/a b": "x\n",
+        f"{app}exec.txt": "exec\n",
+        f"{app}here.txt": "one\ntwo\n",
+        f"{app}py.txt": "three",
+        f"{app}shell.txt": "bash\n",
+        f"{app}where.txt": f"{root}/home/user/app\n{root}/home/user\n{root}/data/models /api\n",
+        "/opt/thing": "x\n",
+    }
+
+
+@pytest.mark.parametrize("name", ["plain", "my data's folder $HOME"])
+def test_a_data_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    bench = Bench(tmp_path / name)
+    wheel = make_wheel(bench.context)
+    image = bench.build(
+        f"""\
+        WORKDIR /app
+        COPY . .
+        RUN pip install --no-index ./{wheel} && tiny > /app/said
+        RUN cat '/app/said' "/app/said" && python -c 'open("/app/x", "w")'
+        CMD cat /app/said && tiny
+        """
+    )
+    assert bench.files()["/app/said"] == "tiny at work\n"
+    assert bench.run(image) == (0, "tiny at work\ntiny at work\n")
+
+
+def test_apt_get_is_skipped_where_the_machine_has_it_and_fails_where_not(bench: Bench) -> None:
+    bench.build("RUN apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*\n")
+    assert "note: apt-get update is skipped: the system is this machine's own\n" in bench.log
+    assert "note: apt-get install git is skipped: this machine has it\n" in bench.log
+    assert "note: rm -rf /var/lib/apt/lists/* is skipped: there is nothing to clean up\n" in bench.log
+
+    reason = bench.fails("RUN apt-get update && apt-get install -y nosuchpackage git\n")
+    assert reason.endswith("did not complete successfully: exit code: 100")
+    assert (
+        "apt-get install nosuchpackage: this runner installs no system packages; install it on this machine"
+        in bench.log
+    )
+
+
+@pytest.mark.parametrize("command", ["apk add git", "sudo true", "conda install x", "dpkg -i x.deb"])
+def test_what_would_change_the_machine_fails(bench: Bench, command: str) -> None:
+    bench.fails(f"RUN {command}\n")
+    assert f"note: {command.split()[0]} would change this machine itself; that needs a container engine" in bench.log
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "notes", "paths"),
+    [
+        ("pip install x", "pip install x", 0, ()),
+        ("mkdir -p /data /app/logs", "mkdir -p /data /app/logs", 0, ("/data",)),
+        ("rm -rf /var/lib/apt/lists/* /tmp/x && ls", ": && ls", 1, ()),
+        ("rm -rf /app/x /tmp/y", "rm -rf /app/x /tmp/y", 0, ()),
+        ("python -m venv /opt/venv", "python -m venv /opt/venv", 0, ("/opt/venv",)),
+        ("cat /etc/os-release > /dev/null", "cat /etc/os-release > /dev/null", 0, ()),
+        ("curl http://127.0.0.1/x | tar -C /models -x", "curl http://127.0.0.1/x | tar -C /models -x", 0, ("/models",)),
+        ("A=1 B='x y' if [ -f /srv/a/b ]; then echo; fi", None, 0, ("/srv/a",)),
+        ("sed -i s/a/b/ x && echo '; rm /etc/x'", None, 0, ()),
+        ("echo $(cat /etc/hostname) # rm -rf /etc/x", None, 0, ()),
+    ],
+)
+def test_a_shell_text_is_read_command_by_command(
+    text: str, kept: str | None, notes: int, paths: tuple[str, ...]
+) -> None:
+    script = adapt(text, lambda path: path.startswith("/app"))
+    assert (script.text, len(script.notes), script.paths) == (kept or text, notes, paths)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rm -rf /usr/lib/x",
+        "true && echo x > /etc/hosts",
+        "echo x >>/etc/hosts",
+        "if true; then cp a /etc/b; fi",
+        "FOO=1 tee /usr/bin/x < y",
+        "curl -LsSf https://example.org/install.sh | sh",
+        "wget -qO- https://example.org/x | bash -s -- --yes",
+        "ln -s /usr/bin/python3 /usr/bin/python",
+    ],
+)
+def test_writing_into_the_machines_system_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match=r"would (change|install)"):
+        adapt(text, lambda _path: False)
+
+
+def test_pip_installs_into_the_environment_of_the_image(bench: Bench) -> None:
+    wheel = make_wheel(bench.context)
+    image = bench.build(
+        f"""\
+        COPY {wheel} /w/
+        RUN pip install --no-cache-dir --no-index --disable-pip-version-check /w/{wheel}
+        RUN which python pip tiny && tiny && ls /usr/local/bin/tiny
+        CMD ["tiny"]
+        """
+    )
+    assert bench.run(image) == (0, "tiny at work\n")
+    assert f"{bench.built}/stage-0/env/bin/tiny" in bench.log
+
+
+def test_what_uv_cannot_install_pip_explains(bench: Bench) -> None:
+    reason = bench.fails("RUN pip install --no-index no-such-distribution==1.0\n")
+    assert reason.endswith("exit code: 1")
+    assert "ERROR: No matching distribution found for no-such-distribution==1.0" in bench.log
+
+
+def test_uv_is_there_only_for_who_brings_it(bench: Bench) -> None:
+    wheel = make_wheel(bench.context)
+    install = f"COPY {wheel} /w/\nRUN uv pip install --system --no-index /w/{wheel} && tiny\n"
+    assert bench.fails(install).endswith("exit code: 127")
+    bench.build("COPY --from=ghcr.io/astral-sh/uv:latest /uv /uvx /bin/\nENV UV_SYSTEM_PYTHON=1\n" + install)
+    assert "note: uv is this machine's own\n" in bench.log
+    assert "tiny at work\n" in bench.log
+    bench.build(install, base="FROM ghcr.io/astral-sh/uv:python3.11-bookworm-slim\n")
+    assert "tiny at work\n" in bench.log
+
+
+@pytest.mark.parametrize(
+    "dockerfile",
+    [
+        """\
+        RUN python -m venv --without-pip /opt/venv
+        ENV PATH=/opt/venv/bin:$PATH
+        RUN echo 'print("tiny at work")' > /opt/venv/bin/tiny.py && \\
+            printf '#!%s\\n' /opt/venv/bin/python | cat - /opt/venv/bin/tiny.py > /opt/venv/bin/tiny && \\
+            chmod +x /opt/venv/bin/tiny
+        FROM python:3.11-slim
+        COPY --from=build /opt/venv /opt/venv
+        ENV PATH=/opt/venv/bin:$PATH
+        """,
+        """\
+        RUN pip install --user --no-index /w/tiny-1.0-py3-none-any.whl
+        FROM python:3.11-slim
+        RUN useradd -m -u 1000 user
+        USER user
+        COPY --from=build /root/.local /home/user/.local
+        ENV PATH=/home/user/.local/bin:$PATH
+        """,
+        """\
+        RUN pip install --prefix=/install --no-index /w/tiny-1.0-py3-none-any.whl
+        FROM python:3.11-slim
+        COPY --from=build /install /usr/local
+        """,
+        """\
+        RUN pip install --no-index /w/tiny-1.0-py3-none-any.whl
+        FROM build AS middle
+        FROM middle
+        """,
+    ],
+)
+def test_several_stages(bench: Bench, dockerfile: str) -> None:
+    make_wheel(bench.context)
+    base = "FROM python:3.11-slim AS build\nCOPY *.whl /w/\n"
+    image = bench.build(dockerfile + '\nCMD ["tiny"]\n', base=base)
+    assert bench.run(image) == (0, "tiny at work\n")
+    assert len(list(bench.built.glob("stage-*"))) == 1
+
+
+def test_a_stage_that_nothing_needs_is_not_built(bench: Bench) -> None:
+    bench.build("FROM python:3.11\n", base="FROM node:22 AS frontend\nRUN npm ci\n")
+    assert "node" not in bench.log
+
+
+def test_copying_from_another_image_fails(bench: Bench) -> None:
+    assert "needs a container engine" in bench.fails("COPY --from=nginx:latest /etc/nginx /etc/nginx\n")
+
+
+def test_variables_are_build_arguments_and_secrets_are_not(bench: Bench) -> None:
+    bench.variables, bench.secrets = {"MODEL": "m"}, {"KEY": "geheim"}
+    bench.build('ARG MODEL\nARG KEY\nENV NAME=$MODEL\nRUN echo "[$NAME] [$MODEL] [$KEY]"\n')
+    assert "[m] [m] []\n" in bench.log
+
+
+def test_a_secret_is_a_file_for_one_run_only(bench: Bench) -> None:
+    bench.secrets = {"TOKEN": "geheim"}
+    bench.build(
+        """\
+        RUN --mount=type=secret,id=TOKEN,mode=0444,required=true \\
+            cat /run/secrets/TOKEN | wc -c && ls -l /run/secrets/TOKEN
+        RUN --mount=type=secret,id=TOKEN,target=/etc/token --mount=type=secret,id=NONE wc -c < /etc/token
+        RUN --mount=type=secret,id=TOKEN,env=T echo "${#T} letters"
+        RUN cat /run/secrets/TOKEN || echo gone
+        """
+    )
+    assert bench.log.count("\n6\n") == 2
+    assert "-rw-------" in bench.log
+    assert "6 letters\n" in bench.log
+    assert "gone\n" in bench.log
+    left = subprocess.run(["grep", "-rl", "geheim", str(bench.folder)], capture_output=True, text=True, check=False)
+    assert left.stdout == "", "no file of the build, the cache or the log holds it"
+    assert bench.fails("RUN --mount=type=secret,id=MISSING,required=true true\n") == "secret MISSING: not found"
+
+
+def test_bound_files_are_there_for_one_run_only(bench: Bench) -> None:
+    dockerfile = """\
+        WORKDIR /app
+        RUN --mount=type=bind,source=app.py,target=bound.py --mount=target=/ctx --mount=type=cache,target=/root/.x \\
+            cat bound.py /ctx/app.py && touch made
+        """
+    bench.build(dockerfile)
+    assert bench.log.count("print('app')\n") == 2
+    assert list(bench.files()) == ["/app/made"]
+    bench.build(dockerfile)
+    assert "CACHED" in bench.log
+    bench.build(dockerfile, {"app.py": "print('changed')\n"})
+    assert bench.log.count("print('changed')\n") == 2
+
+
+def test_only_what_changed_is_built_again(bench: Bench) -> None:
+    wheel = make_wheel(bench.context)
+    dockerfile = f"""\
+        COPY {wheel} /w/
+        RUN pip install --no-index /w/{wheel} && echo "installing"
+        WORKDIR /app
+        COPY . .
+        CMD ["sh", "-c", "tiny && cat app.py"]
+        """
+    image = bench.build(dockerfile)
+    assert "installing\n" in bench.log
+    assert bench.run(image) == (0, "tiny at work\nprint('app')\n")
+
+    image = bench.build(dockerfile, {"app.py": "print('new')\n"})
+    assert "installing" not in bench.log.replace('echo "installing"', "")
+    assert "CACHED" in bench.log
+    assert bench.run(image) == (0, "tiny at work\nprint('new')\n")
+    script = (bench.built / "stage-0/env/bin/tiny").read_text()
+    assert f"{bench.built}/stage-0/env/bin/python" in script
+    assert "-1/stage-0" not in script
+
+    bench.build(dockerfile.replace("RUN pip", "RUN echo more; pip"))
+    assert "installing\n" in bench.log
+
+
+def test_a_changed_image_does_not_change_the_cache(bench: Bench) -> None:
+    dockerfile = "WORKDIR /app\nRUN echo cached > file.txt\nCOPY app.py .\n"
+    bench.build(dockerfile)
+    (bench.built / "stage-0/root/app/file.txt").write_text("spoilt")
+    bench.build(dockerfile, {"app.py": "2"})
+    assert bench.files()["/app/file.txt"] == "cached\n"
+
+
+def test_a_cancelled_build_leaves_no_process_and_no_file(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.write({"Dockerfile": "FROM python:3.11\nRUN setsid sleep 600 & sleep 600\n"})
+        build = asyncio.ensure_future(bench._build())
+        await eventually(lambda: len(processes_in(bench.folder)) >= 3)
+        build.cancel()
+        await asyncio.wait([build])
+        assert build.cancelled()
+
+    asyncio.run(scenario())
+    assert processes_in(bench.folder) == []
+    assert not bench.built.exists()
+    assert list((bench.folder / "envs").glob("*")) == []
+
+
+def test_builds_get_indexes_proxies_and_certificates_and_nothing_else() -> None:
+    lent = lent_to_builds(
+        {"HOME": "/nowhere", "PATH": "/bin", "HF_TOKEN": "hf_x", "AWS_SECRET": "x", "PYTHONPATH": "/x"}
+        | {"UV_SYSTEM_PYTHON": "1", "PIP_TARGET": "/x", "NO_PROXY": "example.org,localhost"}
+        | (wanted := {"PIP_INDEX_URL": "i", "UV_DEFAULT_INDEX": "i", "HTTPS_PROXY": "p", "SSL_CERT_FILE": "c"})
+    )
+    assert lent == wanted | {
+        "NO_PROXY": "example.org,localhost,127.0.0.1",
+        "no_proxy": "127.0.0.1,localhost",
+        "UV_CACHE_DIR": "/nowhere/.cache/uv",
+        "PIP_CACHE_DIR": lent["PIP_CACHE_DIR"],
+        "UV_COMPILE_BYTECODE": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+
+
+def test_a_build_sees_nothing_of_the_users_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_user")
+    bench.build("RUN env\n")
+    assert "hf_of_the_user" not in bench.log
+
+
+SHOW = "import os, sys; print(*sys.argv[1:], os.environ.get('PORT'), os.environ.get('HOST'))"
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "said"),
+    [
+        ('CMD ["python", "show.py", "--port", "7860", "0.0.0.0:7860"]', "--port 4321 127.0.0.1:4321 4321 127.0.0.1"),
+        ("CMD python show.py $PORT 78601 17860 x7860 10.0.0.0", "4321 78601 17860 x7860 10.0.0.0 4321 127.0.0.1"),
+        ('ENTRYPOINT ["python", "show.py"]\nCMD ["a", "b"]', "a b 4321 127.0.0.1"),
+        ('CMD ["ignored"]\nENTRYPOINT ["python", "show.py"]', "4321 127.0.0.1"),
+        ("ENTRYPOINT exec python show.py shell\nCMD ignored", "shell 4321 127.0.0.1"),
+        ('SHELL ["/bin/bash", "-c"]\nCMD [[ 1 == 1 ]] && python show.py bash', "bash 4321 127.0.0.1"),
+        ('CMD ["python", "/app/show.py", "/app/data", "/apple"]', "ROOT/app/data /apple 4321 127.0.0.1"),
+    ],
+)
+def test_what_is_started(bench: Bench, dockerfile: str, said: str) -> None:
+    image = bench.build(f"ENV PORT=7860 HOST=0.0.0.0\nWORKDIR /app\nCOPY show.py .\n{dockerfile}\n", {"show.py": SHOW})
+    code, out = bench.run(image)
+    assert (code, re.sub(rf"{bench.built}/run-\w+/root", "ROOT", out)) == (0, said + "\n")
+
+
+def test_a_variable_of_the_space_wins_over_env_and_follows_the_port(bench: Bench) -> None:
+    image = bench.build('ENV PORT=1 HOST=a\nCOPY show.py /\nCMD ["python", "/show.py"]\n', {"show.py": SHOW})
+    assert bench.run(image, PORT="7860", HOST="b") == (0, "4321 b\n")
+
+
+@pytest.mark.parametrize(
+    ("cmd", "code", "said"),
+    [
+        ('CMD ["uvicorn", "main:app"]', 127, 'exec: "uvicorn": executable file not found in $PATH\n'),
+        ('CMD ["./app.py"]', 126, 'exec: "./app.py": permission denied\n'),
+        ("", 0, ""),
+    ],
+)
+def test_what_cannot_be_started_fails_as_in_a_container(bench: Bench, cmd: str, code: int, said: str) -> None:
+    assert bench.run(bench.build(f"COPY app.py .\n{cmd}\n")) == (code, said)
+
+
+def test_the_tutorials_dockerfile_with_light_requirements(bench: Bench) -> None:
+    """The one test that needs packages from an index (or the cache of an earlier run)."""
+    tutorial = """\
+        RUN useradd -m -u 1000 user
+        USER user
+        ENV HOME=/home/user \\
+            PATH=/home/user/.local/bin:$PATH
+        WORKDIR $HOME/app
+        COPY --chown=user requirements.txt .
+        RUN pip install --no-cache-dir --upgrade pip && \\
+            pip install --no-cache-dir -r requirements.txt
+        COPY --chown=user . .
+        EXPOSE 7860
+        CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]
+        """
+    files = {
+        "requirements.txt": "fastapi\nuvicorn\n",
+        "main.py": "import os, signal, threading\nfrom fastapi import FastAPI\napp = FastAPI()\n"
+        "threading.Timer(1, os.kill, [os.getpid(), signal.SIGTERM]).start()\n",
+    }
+    image = bench.build(tutorial, files, base="FROM python:3.9\n")
+    code, out = bench.run(image)
+    assert "Uvicorn running on http://127.0.0.1:4321" in out
+    assert code == 143
+
+    bench.build(tutorial, {"main.py": "changed"}, base="FROM python:3.9\n")
+    assert re.search(r"--> RUN pip [^\n]*\nCACHED\n", bench.log)
+
+
+def test_an_image_that_is_not_intact_is_none(bench: Bench) -> None:
+    image = bench.build("")
+    assert Image.load(bench.built) == image
+    (bench.built / "stage-0/env/bin/python").unlink()
+    assert Image.load(bench.built) is None
+    assert Image.load(bench.folder) is None
