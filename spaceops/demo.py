@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import sys
 import tempfile
 import threading
@@ -120,7 +121,7 @@ def demo(folder: str | Path | None = None, *, keep: bool = False, show: Callable
     """
     from spaceops.localhub import LocalHub
 
-    place = _place(folder)
+    place = place_of(folder)
     with tempfile.TemporaryDirectory(prefix="spaceops-demo-") as data, LocalHub(data) as hub:
         done = Play(place, hub, Progress(sys.stderr)).play()
         if show:
@@ -286,7 +287,7 @@ class Progress:
         place, _, title = event.text.partition("] ")
         number, _, count = place.strip("[").partition("/")
         full = BAR * (int(number) - 1) // int(count)
-        self._show(f"|{'#' * full}{'.' * (BAR - full)}| {title[:50]}")
+        self._show(f"|{'#' * full}{'.' * (BAR - full)}| {title}")
 
     def end(self, done: str, seconds: float) -> None:
         """Leave a line of what the step did."""
@@ -295,7 +296,8 @@ class Progress:
 
     def _show(self, text: str) -> None:
         if self._live:
-            self._write(f"\r\x1b[K{self._step} {text}".rstrip())
+            line = f"{self._step} {text}".rstrip()
+            self._write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
@@ -313,7 +315,7 @@ def analyze(host: str, text: str) -> dict[str, Any]:
     return {"text": text, "label": said["label"], "score": said["score"]}
 
 
-def _place(folder: str | Path | None) -> Path:
+def place_of(folder: str | Path | None) -> Path:
     """The folder for everything that stays: the given one, or the first free name here."""
     if folder is not None:
         place = Path(folder).expanduser().absolute()

@@ -155,10 +155,11 @@ class Board:
         """The board for a browser, light or dark: it takes the page's colours."""
         title = f"<div><b>{escape(self.title)}</b></div>" if self.title else ""
         note = f"<div role='status' style='color:{_RED}'>{escape(self.note)}</div>" if self.note else ""
-        way = " &rsaquo; ".join(_pill(stage, now=stage is self._way[-1]) for stage in self._way)
+        way = " &rsaquo; ".join(_pill(stage, now=stage is self._way[-1]) for stage in list(self._way))
+        way = f"<div>{way}</div>" if way else ""
         rows = "" if self.kind == STAGE else "".join(map(_row, self.shown))
         log = f"<div style='{_LOG}'><div>{rows}</div></div>" if rows else ""
-        return f"<div style='line-height:1.7'>{title}<div>{way}</div>{note}{log}</div>"
+        return f"<div style='line-height:1.7'>{title}{way}{note}{log}</div>"
 
 
 # the outer box is laid out from its end, so that it opens, and stays, at the last line

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from spaceops import Event
-from spaceops.demo import SENTENCES, Demo, Progress, Step, analyze, demo
+from spaceops.demo import SENTENCES, Demo, Progress, Step, analyze, demo, place_of
 from spaceops.errors import BadInput
 
 USERS_TOKEN = "hf_" + "theusersowntoken" * 2
@@ -181,11 +181,33 @@ def told(stream: io.StringIO) -> str:
     return stream.getvalue()
 
 
-def test_on_a_terminal_a_bar_moves_in_one_line():
+def test_on_a_terminal_a_bar_moves_in_one_line(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     frames = told(Terminal()).split("\r\x1b[K")
 
     assert ["", "[5/8] push", "[5/8] push |............| import", "[5/8] push |######......| push"] == frames[:4]
     assert "[5/8] push  3.3 s  running\n" == frames[4]
+
+
+def test_the_bar_never_wraps(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+
+    assert 19 == max(len(frame.rstrip("\n")) for frame in told(Terminal()).split("\r\x1b[K")[:-1])
+
+
+def test_without_a_folder_each_demo_takes_the_next_free_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    places = [place_of(None).name for _ in range(3)]
+
+    assert ["spaceops-demo", "spaceops-demo-2", "spaceops-demo-3"] == places
+
+
+def test_an_empty_folder_or_a_new_name_can_be_given(tmp_path):
+    (tmp_path / "empty").mkdir()
+
+    assert [tmp_path / "empty", tmp_path / "a" / "b"] == [place_of(tmp_path / "empty"), place_of(tmp_path / "a" / "b")]
+    assert (tmp_path / "a" / "b").is_dir()
 
 
 def test_elsewhere_a_step_is_one_plain_line():

@@ -6,13 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
-from spaceops import Event, deploy, status
+from spaceops import Event, deploy, run_notebook, status
 from spaceops.errors import NotFound
 from spaceops.panels import LINES, WIDTH, Board, Screen, controls, live, monitor
 from spaceops.spec import Runtime
 
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
 AT = "2026-01-31T21:54:{:02d}.000000Z"
 
 
@@ -131,6 +134,24 @@ def test_outside_of_a_notebook_events_are_lines_on_stderr(capsys):
     live()(stage("RUNNING"))
 
     assert ("", "21:54:00 run   serving\n21:54:00 stage RUNNING\n") == capsys.readouterr()
+
+
+def test_in_a_notebook_all_that_comes_is_one_display_complete_though_it_is_drawn_now_and_then(tmp_path):
+    cells = (
+        "from spaceops import Event, panels\nview = panels.live()\n"
+        "for number in range(500):\n    view(Event('run', f'line {number}', '2026-01-31T21:54:00Z' + str(number)))\n"
+        "timer = view._timer",
+        "timer.join()  # it draws what came after the last drawing",
+    )
+    notebook = new_notebook(cells=[*map(new_code_cell, cells)], metadata=KERNEL)
+    nbformat.write(notebook, tmp_path / "live.ipynb")
+
+    ran = nbformat.read(run_notebook(tmp_path / "live.ipynb", output=tmp_path / "out.ipynb").path, as_version=4)
+
+    (shown,) = ran.cells[0].outputs
+    assert shown.data["text/plain"].endswith("run   line 499")
+    assert LINES == len(shown.data["text/plain"].splitlines())
+    assert "line 499</div>" in shown.data["text/html"]
 
 
 # monitor
