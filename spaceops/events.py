@@ -53,7 +53,7 @@ _TIMING = Timing()
 class Event(msgspec.Struct, frozen=True):
     """Something that happened: a `stage`, a line of the `build` or the `run` log, a `gap` where lines may be missing.
 
-    `text` is a line without its newline; of a stage its name and, if there is one, its errorMessage. `timestamp` is the
+    `text` is a line without its newline; of a stage its name and, on one line, its errorMessage. `timestamp` is the
     server's, of a stage ours, in UTC. `runtime` comes with a stage. (A Struct, because hundreds of thousands of lines
     may come: a dataclass takes five times as long to make.)
     """
@@ -186,7 +186,8 @@ def _events(kind: str, item: list[Line] | Gap | Exception) -> list[Event]:
 
 
 def _stage_event(runtime: Runtime) -> Event:
-    text = f"{runtime.stage}: {runtime.error_message}" if runtime.error_message else runtime.stage
+    why = " ".join((runtime.error_message or "").split())  # it may hold the tail of a log
+    text = f"{runtime.stage}: {why}" if why else runtime.stage
     return Event(STAGE, redact(text), _now(), runtime)
 
 
@@ -205,7 +206,7 @@ def _lines(repo_id: str, hub: Hub, kind: str, window: _Window, onward: bool, tim
                     yield from window.open()
                 if item is Mark.ENDED or (silent and not reader.onward):
                     return
-                if reader.onward and (silent or not reader.silence) and _nothing_comes(repo_id, hub, kind, pace):
+                if reader.onward and (silent or not reader.connected) and _nothing_comes(repo_id, hub, kind, pace):
                     reader.finish()
             if item is not Mark.SILENT:
                 patience = timing.quiet if reader.onward and window.is_open else timing.silence

@@ -301,7 +301,7 @@ class Probe:
         return self.ask is not None
 
     def ended(self) -> None:
-        """The connection came to the end of the log."""
+        """The connection came to the end of the log, so that little can be new on the next one."""
         self._restart(MARGIN)
 
     def refused(self) -> bool:
@@ -326,7 +326,8 @@ class Connection:
     new: int = 0
     torn: bool = False
     too_few: bool = False
-    caught_up: bool = False
+    at_edge: bool = False  # all that is written has been read, at some time
+    caught_up: bool = False  # and that is enough
     error: errors.HubError | None = None
 
     @property
@@ -361,15 +362,15 @@ class Reader:
         onward: bool = True,
         endless: bool = False,
     ) -> None:
-        self.kind = kind
-        self.memory = memory or Memory()
+        self._kind = kind
+        self._memory = memory or Memory()
         self._heard_at = math.inf  # when the open connection last brought something
         self._hub, self._repo_id, self._timing, self._pace, self._inbox = hub, repo_id, timing, pace, inbox
         self._onward, self._endless = onward, endless
         self._probe = Probe(ask)
         self._over, self._stop, self._wake = threading.Event(), threading.Event(), threading.Event()
         self._failures = 0
-        self._idle = 0  # connections in a row that came to the end of the log
+        self._idle = 0  # connections in a row that worked and brought nothing
         self._was_there = False
         self._response: Any = None
         self._guard = threading.Lock()
@@ -377,9 +378,9 @@ class Reader:
         self._thread.start()
 
     @property
-    def alive(self) -> bool:
-        """Whether more may come."""
-        return self._thread.is_alive()
+    def connected(self) -> bool:
+        """Whether a connection is open."""
+        return self._response is not None
 
     @property
     def silence(self) -> float:
@@ -426,8 +427,8 @@ class Reader:
         return not self._stop.is_set() and not self._stop.wait(self._pace.turn() - time.monotonic())
 
     def _connect(self) -> Connection:
-        got = Connection(Replay(self.memory), over=self._over.is_set())
-        path = f"/api/spaces/{self._repo_id}/logs/{self.kind}"
+        got = Connection(Replay(self._memory), over=self._over.is_set())
+        path = f"/api/spaces/{self._repo_id}/logs/{self._kind}"
         tail = f"?tail={self._probe.ask}" if self._probe.ask is not None else ""
         began = time.monotonic()
         try:
@@ -438,7 +439,7 @@ class Reader:
                 raise
             got.error = error
         if time.monotonic() - began > self._timing.steady:
-            self._failures = 0
+            got.at_edge = True
         return got
 
     @contextmanager
@@ -475,7 +476,7 @@ class Reader:
             self._put(got.replay.gap)
             got.replay.gap = None
         got.new += len(fresh)
-        self.memory.keep(fresh)
+        self._memory.keep(fresh)
         if got.live is not None and when(fresh[-1]) > got.live:
             return self._pass_now(fresh, got.live, got)
         self._put(fresh)
@@ -486,7 +487,7 @@ class Reader:
         first = next(index for index, line in enumerate(lines) if when(line) > now)
         self._put(lines[:first])
         self._put(Mark.CAUGHT_UP)
-        got.live, got.caught_up = None, not self._onward
+        got.live, got.at_edge, got.caught_up = None, True, not self._onward
         if not got.caught_up:
             self._put(lines[first:])
         return got.caught_up
@@ -494,7 +495,8 @@ class Reader:
     def _hear(self, got: Connection) -> bool:
         """A keep-alive came; whether that is enough of this connection."""
         self._put(Mark.CAUGHT_UP if got.received else Mark.HEARD)
-        got.caught_up = bool(got.received) and (got.over or not self._onward)
+        got.at_edge = bool(got.received)
+        got.caught_up = got.at_edge and (got.over or not self._onward)
         return got.caught_up
 
     def _is_end(self, got: Connection) -> bool:
@@ -507,18 +509,23 @@ class Reader:
         if got.too_few:
             return
         if got.new:
-            self.memory.whole = not got.broke
-        if not got.broke:
-            if self.memory.last is not None:
-                self._probe.ended()
-            self._put(Mark.CAUGHT_UP)
-            self._idle = 1 if got.new or not got.received else self._idle + 1
-        hope = got.broke and self._probe.cut(got.received, got.new)
-        if got.new or not got.broke:
-            self._failures = 0
-        elif not hope:
+            self._memory.whole = not got.broke
+        if got.at_edge or not got.broke:
+            self._wait_for_more(got)
+        elif self._probe.cut(got.received, got.new):
+            self._failures = 0 if got.new else self._failures
+        else:
             self._failures += 1
             self._give_up(got)
+
+    def _wait_for_more(self, got: Connection) -> None:
+        """The connection worked: it showed all there is."""
+        if not got.broke:
+            self._put(Mark.CAUGHT_UP)
+        if self._memory.last is not None:
+            self._probe.ended()
+        self._failures = 0
+        self._idle = 1 if got.new or not got.received else self._idle + 1
 
     def _give_up(self, got: Connection) -> None:
         """Raise if there is no point in another try."""
@@ -530,11 +537,11 @@ class Reader:
     def _lost(self, got: Connection) -> errors.HubError:
         if isinstance(got.error, errors.RateLimited):
             return got.error
-        since = f" --since {self.memory.last.timestamp}" if self.memory.last else ""
-        build = " --build" if self.kind == "build" else ""
+        since = f" --since {self._memory.last.timestamp}" if self._memory.last else ""
+        build = " --build" if self._kind == "build" else ""
         why = got.error.message if got.error else "the last line was cut"
         lost = errors.Unreachable(
-            f"{self._repo_id}: {TRIES} connections in a row to the {self.kind} log brought nothing new: {why}",
+            f"{self._repo_id}: {TRIES} connections in a row to the {self._kind} log brought nothing new: {why}",
             hint=f"spaceops logs {self._repo_id}{build} --follow{since} goes on from here.",
         )
         lost.__cause__ = got.error
@@ -544,7 +551,7 @@ class Reader:
         connected, self._heard_at = self._response is not None, math.inf  # waiting for room is no silence
         while not self._stop.is_set():
             with suppress(queue.Full):
-                self._inbox.put((self.kind, item), timeout=0.2)
+                self._inbox.put((self._kind, item), timeout=0.2)
                 break
         self._heard_at = time.monotonic() if connected else math.inf
 
