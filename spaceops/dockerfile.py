@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from spaceops.errors import BadInput
+from spaceops.errors import BadInput, DockerfileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,14 +31,6 @@ DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
 VARIABLE = re.compile(
     r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([^{}]*(?:\{[^{}]*\}[^{}]*)*))?\})"
 )
-
-
-class DockerfileError(BadInput):
-    """A Dockerfile that BuildKit would not parse; `problem` in BuildKit's words, `line` from 1."""
-
-    def __init__(self, line: int, problem: str, *, hint: str | None = None) -> None:
-        super().__init__(f"dockerfile parse error on line {line}: {problem}", hint=hint or f"Mend line {line}.")
-        self.line, self.problem = line, problem
 
 
 @dataclass(frozen=True)

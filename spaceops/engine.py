@@ -1,4 +1,7 @@
-"""The papermill engine of `run_notebook`: nbclient's, with an environment for the kernel alone, and redacted."""
+"""The papermill engine of `run_notebook`: nbclient's, with an environment for the kernel alone, and redacted.
+
+An entry point registers it, so that `papermill --engine spaceops` redacts too.
+"""
 
 # mypy: allow-untyped-calls
 # (papermill has no types)
@@ -13,13 +16,12 @@ from typing import Any
 
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import write_ipynb
 
 from spaceops.events import Event
 from spaceops.secret import redact
 
-NAME = "spaceops"
 START_SECONDS = 60
 
 _QUIET = ["--log-level=50"]  # else ipykernel warns at each start that loopback is not encrypted, and when it is stopped
@@ -104,6 +106,3 @@ def redacted(value: Any) -> Any:
     if isinstance(value, dict):
         return type(value)((key, redacted(item)) for key, item in value.items())
     return [redacted(item) for item in value] if isinstance(value, list) else value
-
-
-papermill_engines.register(NAME, Engine)

@@ -4,7 +4,8 @@
 
     SpaceopsError           1   failed
     ├── BadInput            2   bad-input          a path, an option or a file cannot be used as it is
-    │   └── SpecError       2   spec-invalid       space.toml is wrong
+    │   ├── SpecError       2   spec-invalid       space.toml is wrong
+    │   └── DockerfileError 2   dockerfile-invalid a Dockerfile that does not parse
     ├── HubError            1   hub-error          the Hub refused for a reason that has no class of its own
     │   ├── NotFound        3   not-found          no such Space, file or revision, or this token may not see it
     │   ├── Forbidden       4   not-allowed        401 and 403
@@ -73,6 +74,16 @@ class SpecError(BadInput):
     ) -> None:
         super().__init__(f"{file}: {field}: got {got!r}, wants {want}", hint=hint)
         self.field, self.got, self.want, self.file = field, got, want, file
+
+
+class DockerfileError(BadInput):
+    """A Dockerfile that BuildKit would not parse; `problem` in BuildKit's words, `line` from 1."""
+
+    code = "dockerfile-invalid"
+
+    def __init__(self, line: int, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(f"dockerfile parse error on line {line}: {problem}", hint=hint or f"Mend line {line}.")
+        self.line, self.problem = line, problem
 
 
 class HubError(SpaceopsError):

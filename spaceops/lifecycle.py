@@ -111,7 +111,7 @@ def failure(
     if log is None and hub is not None:
         log = list(logs(repo_id, hub, build=not built))
     lines = [event.text for event in log or () if event.kind == kind]
-    said = f": {runtime.error_message}" if runtime.error_message else ""
+    said = ": " + runtime.error_message.strip().splitlines()[0] if runtime.error_message else ""  # the log has the rest
     hint = _HINTS.get(runtime.stage, "spaceops status {repo_id}").format(repo_id=repo_id)
     return errors.DeployFailed(
         f"{repo_id}: {runtime.stage}{said}", release=release, log_tail=last_step(lines), built=built, hint=hint

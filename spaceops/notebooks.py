@@ -256,13 +256,12 @@ def _kernel(notebook: NotebookNode) -> str:
 def _execute(source: Path, copy: Path, parameters: Mapping[str, Any], *, kernel: str, **engine: Any) -> Any:
     from papermill.execute import execute_notebook
 
-    from spaceops.engine import NAME
 
     return execute_notebook(
         _literal(source),
         _literal(copy),
         parameters,
-        engine_name=NAME,
+        engine_name="spaceops",
         kernel_name=kernel,
         language="python",
         progress_bar=False,

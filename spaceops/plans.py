@@ -165,6 +165,10 @@ class Plan:
         where = "is new" if self.creates else f"at {short(self.observed.sha)}"
         return "\n".join([f"{self.space.repo_id} {where}", *map(str, self.changes), self.totals])
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """The same text in a notebook without a front end."""
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{change.sign}</td><td>{change.subject}</td><td style='text-align:left'>{escape(change.text)}</td>"

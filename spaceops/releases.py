@@ -60,14 +60,20 @@ class Release:
         if self.outcome == "planned":
             return f"{self.plan}\nDry run: nothing was changed."
         took = ", ".join(f"{step} {spent:.1f} s" for step, spent in self.seconds.items())
-        lines = [f"{self.repo_id} {self.outcome} at {short(self.sha)}", f"  app   {self.host}", f"  page  {self.url}"]
+        at = f" at {short(self.sha)}" if self.sha else ""
+        lines = [f"{self.repo_id} {self.outcome}{at}", f"  app   {self.host}", f"  page  {self.url}"]
         return "\n".join(lines if self.host else [lines[0], lines[2]]) + (f"\n  took  {took}" if took else "")
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """The same text in a notebook without a front end."""
+        printer.text(str(self))
 
     def _repr_html_(self) -> str:
         if self.outcome == "planned":
             return self.plan._repr_html_() + "<p>Dry run: nothing was changed.</p>"
         app = f' <a href="{escape(self.host)}">{escape(self.host)}</a>' if self.host else ""
-        return f"<p><b>{escape(self.repo_id)}</b> {self.outcome} at <code>{short(self.sha)}</code>{app}</p>"
+        at = f" at <code>{short(self.sha)}</code>" if self.sha else ""
+        return f"<p><b>{escape(self.repo_id)}</b> {self.outcome}{at}{app}</p>"
 
 
 def plan(space: Space, hub: Hub, only: set[str] | frozenset[str] | None = None, *, prune: bool = False) -> Plan:

@@ -11,6 +11,7 @@ import re
 import secrets
 import shlex
 import subprocess
+from html import escape
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
@@ -53,7 +54,7 @@ class Secret:
 
 
 def redact(text: str) -> str:
-    """Replace every known secret in `text`, also base64, URL- and JSON-encoded, and whatever looks like a Hub token."""
+    """Replace every known secret in `text`, also encoded or escaped, and whatever looks like a Hub token."""
     if _pattern is not None:
         text = _pattern.sub(lambda match: f"[REDACTED:{_known[match.group()]}]", text)
     return _HUB_TOKEN.sub("[REDACTED:HF_TOKEN]", text) if "hf_" in text else text
@@ -112,12 +113,19 @@ def _remember(value: str, name: str) -> None:
 
 
 def _forms(value: str) -> set[str]:
-    """The value as it might appear: plain, line by line, base64, URL-encoded, JSON-escaped."""
+    """The value as it might appear: plain, line by line, base64, URL-encoded, escaped for JSON or HTML."""
     raw = value.encode()
     lines = {line for line in value.splitlines() if len(line) >= SHORTEST_REDACTED}
     encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     encoded |= {form.rstrip("=") for form in encoded}
-    return {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]} | lines | encoded
+    escaped = {
+        quote(value, safe=""),
+        quote_plus(value),
+        json.dumps(value)[1:-1],
+        escape(value),
+        escape(value, quote=False),
+    }
+    return {value} | escaped | lines | encoded
 
 
 def _from_env(name: str, _folder: Path) -> str | None:

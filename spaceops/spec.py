@@ -218,6 +218,10 @@ class Observed:
         lines = (f"  {name:<11}{value}" for name, value in rows.items() if value)
         return "\n".join((self.repo_id, *lines)) if self.exists else f"{self.repo_id} does not exist"
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """The same text in a notebook without a front end."""
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         from html import escape
 

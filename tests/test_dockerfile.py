@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaceops.dockerfile import Dockerfile, DockerfileError, Heredoc, Ignore, Instruction, Step, expand, glob_pattern
-from spaceops.errors import BadInput
+from spaceops.dockerfile import Dockerfile, Heredoc, Ignore, Instruction, Step, expand, glob_pattern
+from spaceops.errors import BadInput, DockerfileError
 
 TUTORIAL = """\
 # Use Python 3.9 as base image

@@ -415,3 +415,13 @@ def test_the_quickstart_needs_nothing_but_the_hub_in_its_own_kernel(tmp_path):
     assert "running" == run.result["outcome"]
     assert "POSITIVE" == run.result["answer"]["label"]
     assert not (tmp_path / "hub" / "address.json").exists(), "the Hub ended with the kernel"
+
+
+def test_papermill_itself_can_use_the_engine_that_redacts(tmp_path):
+    source = write(tmp_path / "in.ipynb", f"print({HUB_TOKEN[:9]!r} + {HUB_TOKEN[9:]!r})")
+
+    command = [sys.executable, "-m", "papermill", "--engine", "spaceops", str(source), str(tmp_path / "out.ipynb")]
+    subprocess.run(command, check=True, capture_output=True)
+
+    assert "[REDACTED:HF_TOKEN]" in (tmp_path / "out.ipynb").read_text()
+    assert HUB_TOKEN not in (tmp_path / "out.ipynb").read_text()

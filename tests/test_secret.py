@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import sys
+from html import escape
 from urllib.parse import quote
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from spaceops.errors import SecretMissing
 from spaceops.secret import Secret, fingerprint, is_reference, matches, redact, resolve, without_fingerprint
 
-VALUE = 'p@ss "word"/with\\signs+äö 7c1d'
+VALUE = 'p@ss "word"/with\\signs+<äö> 7c1d'
 
 
 def test_a_secret_never_prints():
@@ -32,8 +33,8 @@ def test_a_secret_is_not_for_storing(store):
 
 @pytest.mark.parametrize(
     "form",
-    [VALUE, base64.b64encode(VALUE.encode()).decode(), quote(VALUE, safe=""), json.dumps(VALUE)],
-    ids=["plain", "base64", "url", "json"],
+    [VALUE, base64.b64encode(VALUE.encode()).decode(), quote(VALUE, safe=""), json.dumps(VALUE), escape(VALUE)],
+    ids=["plain", "base64", "url", "json", "html"],
 )
 def test_redact_finds_every_form(form):
     Secret(VALUE, "API_KEY")

@@ -11,8 +11,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spaceops.dockerfile import Dockerfile, DockerfileError, Stage, Step
-from spaceops.errors import BadInput
+from spaceops.dockerfile import Dockerfile, Stage, Step
+from spaceops.errors import BadInput, DockerfileError
 from spaceops.localhub.runners import BuildFailed, Image, Source
 from spaceops.localhub.runners.child import Child
 from spaceops.localhub.runners.copying import Item, SourceMissing, Tree, copy, digest
