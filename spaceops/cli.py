@@ -231,7 +231,7 @@ def logs_command(
         repo_id_from(space), connect(endpoint), build=build, follow=following, tail=tail, since=since, grep=grep
     )
     for event in found:
-        click.echo(json.dumps(event.as_dict()) if as_json else event.text, err=event.kind == "gap" and not as_json)
+        click.echo(json.dumps(event.as_dict()) if as_json else event.line, err=event.kind == "gap" and not as_json)
 
 
 @cli.command("pause")

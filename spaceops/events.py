@@ -67,9 +67,13 @@ class Event(msgspec.Struct, frozen=True):
         """The event for a JSON line."""
         return {"ts": self.timestamp, "event": self.kind, "text": self.text}
 
+    @property
+    def line(self) -> str:
+        """The text for a terminal: nothing that an app prints moves the cursor or changes the title."""
+        return self.text.translate(_VISIBLE)
+
     def __str__(self) -> str:
-        """One line for a terminal, in which nothing that an app prints moves the cursor or changes the title."""
-        return f"{self.timestamp[11:19]} {self.kind:<5} {self.text.translate(_VISIBLE)}"
+        return f"{self.timestamp[11:19]} {self.kind:<5} {self.line}"
 
 
 def logs(
