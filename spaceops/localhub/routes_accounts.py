@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -65,6 +66,7 @@ class _Readme(msgspec.Struct, rename="camel"):
 async def validate_yaml(request: Request) -> Json:
     """`POST /api/validate-yaml`: the client asks before it uploads a README.md."""
     readme = await body_of(request, _Readme)
-    errors = [{"message": message} for message in problems(readme.content, readme.repo_type)]
+    found = await asyncio.to_thread(problems, readme.content, readme.repo_type)  # YAML takes its time
+    errors = [{"message": message} for message in found]
     said = [{"message": message} for message in warnings(readme.content)]
     return Json({"errors": errors, "warnings": said}, 400 if errors else 200)
