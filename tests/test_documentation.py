@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from spaceops.cli import cli
 from spaceops.errors import BadInput
 from spaceops.reference import error_codes, explain, render
+from spaceops.spec import Space
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,3 +43,41 @@ def test_constraints_are_names_and_versions_only():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
 
     assert all(re.match(r"[\w.-]+==[\w.]+( ;.*)?$", line) for line in lines)
+
+
+def blocks(language: str) -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_readmes_program_runs_as_it_stands(tmp_path):
+    (program,) = blocks("python")
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert "demo/my-app is new" in done.stdout
+    assert "demo/my-app running at" in done.stdout
+
+
+def test_the_readmes_space_toml_is_a_valid_one():
+    (text,) = blocks("toml")
+
+    assert "acme/sentiment" == Space.parse(tomllib.loads(text)).repo_id
+
+
+def test_every_command_that_the_documents_name_exists():
+    text = "".join(
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+    )
+    named = set(re.findall(r"(?:^|`|\$ |; do )spaceops ([a-z]+)", text, re.MULTILINE))
+
+    assert named
+    assert named <= set(cli.commands)
+
+
+def test_the_readme_links_to_what_is_there():
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+
+    assert links
+    assert all((ROOT / link).exists() for link in links)
