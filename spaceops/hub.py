@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from spaceops import errors
 from spaceops.secret import Secret, redact
@@ -102,7 +102,7 @@ class Hub:
         """
         try:
             with our_errors(repo_id):
-                info = self._api.space_info(repo_id, files_metadata=True)
+                info = self._api.space_info(repo_id, files_metadata=True, timeout=READ_SECONDS)
         except errors.NotFound:
             return Observed(repo_id)
         if not settings:
@@ -115,13 +115,12 @@ class Hub:
     def runtime(self, repo_id: str) -> Runtime:
         """What runs now. One request."""
         with our_errors(repo_id):
-            return _runtime(self._api.get_space_runtime(repo_id).raw)
+            return _runtime(self._get(f"/api/spaces/{repo_id}/runtime").json())
 
     def read(self, repo_id: str, path: str) -> bytes:
         """The content of one file on main."""
         with our_errors(f"{repo_id}: {path}"):
-            response = self._get(f"/spaces/{repo_id}/resolve/main/{path}")
-            return response.content
+            return self._get(f"/spaces/{repo_id}/resolve/main/{quote(path)}").content
 
     @contextmanager
     def stream(self, path: str) -> Iterator[httpx.Response]:
@@ -235,7 +234,9 @@ class Hub:
     def _get(self, path: str) -> httpx.Response:
         from huggingface_hub.utils import get_session, hf_raise_for_status
 
-        response = get_session().get(self.endpoint + path, headers=self._headers(), follow_redirects=True)
+        response = get_session().get(
+            self.endpoint + path, headers=self._headers(), follow_redirects=True, timeout=READ_SECONDS
+        )
         hf_raise_for_status(response)
         return response
 

@@ -21,10 +21,10 @@ from spaceops.errors import SecretMissing
 SHORTEST_REDACTED = 6  # a shorter value would black out ordinary words
 COMMAND_SECONDS = 60
 
-_HUB_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}\b")
+_HUB_TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")
 _FINGERPRINT = re.compile(r" ?\[spaceops:1:([0-9a-f]{16}):([0-9a-f]{32})\]$")
 _known: dict[str, str] = {}  # every form of every value that was ever held here -> its name
-_pattern: re.Pattern[str] | None = None
+_forms_known: tuple[str, ...] = ()  # the longest first
 
 
 class Secret:
@@ -55,8 +55,9 @@ class Secret:
 
 def redact(text: str) -> str:
     """Replace every known secret in `text`, also encoded or escaped, and whatever looks like a Hub token."""
-    if _pattern is not None:
-        text = _pattern.sub(lambda match: f"[REDACTED:{_known[match.group()]}]", text)
+    for form in _forms_known:
+        if form in text:
+            text = text.replace(form, f"[REDACTED:{_known[form]}]")
     return _HUB_TOKEN.sub("[REDACTED:HF_TOKEN]", text) if "hf_" in text else text
 
 
@@ -103,13 +104,12 @@ def without_fingerprint(description: str | None) -> str:
 
 
 def _remember(value: str, name: str) -> None:
-    global _pattern
+    global _forms_known
     if len(value) < SHORTEST_REDACTED:
         return
     for form in _forms(value):
         _known[form] = name
-    longest_first = sorted(_known, key=len, reverse=True)
-    _pattern = re.compile("|".join(map(re.escape, longest_first)))
+    _forms_known = tuple(sorted(_known, key=len, reverse=True))
 
 
 def _forms(value: str) -> set[str]:
