@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from spaceops.card import Card
-from spaceops.errors import BadInput
 from spaceops.localhub.refusals import bad_request
 
 if TYPE_CHECKING:
@@ -15,8 +12,6 @@ if TYPE_CHECKING:
 
     from spaceops.localhub.repos import Repos, Snapshot
     from spaceops.localhub.store import Repo
-
-LARGEST_CARD = 10_000  # values; a card that unfolds into more (YAML has aliases) is not shown
 
 
 class Facts:
@@ -31,15 +26,10 @@ class Facts:
         """The files."""
         return self.repos.snapshot(self.repo, self.sha)
 
-    @cached_property
-    def card(self) -> dict[str, Any]:
+    @property
+    def card(self) -> Mapping[str, Any]:
         """README.md's front matter; empty when there is none, or none that can be read."""
-        text = (self.repos.read(self.repo, self.sha, "README.md") or b"").decode(errors="replace")
-        try:
-            found = _plain(Card.read(text).fields, iter(range(LARGEST_CARD)))
-        except (BadInput, RecursionError, StopIteration):
-            return {}
-        return dict(found)
+        return self.repos.card(self.repo, self.sha)
 
     @property
     def sdk(self) -> str | None:
@@ -120,15 +110,3 @@ def describe(facts: Facts, fields: Iterable[str]) -> dict[str, Any]:
     known = FIELDS[facts.repo.kind]
     identity = {"_id": facts.repo.id, "id": facts.repo.repo_id}
     return {**identity, **{field: known[field](facts) for field in fields}}
-
-
-def _plain(value: Any, budget: Iterable[int]) -> Any:
-    """A YAML value as JSON can say it."""
-    next(iter(budget))
-    if isinstance(value, dict):
-        return {str(key): _plain(inner, budget) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [_plain(inner, budget) for inner in value]
-    if isinstance(value, bool | int | str) or value is None:
-        return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)
-    return value if isinstance(value, float) and math.isfinite(value) else str(value)

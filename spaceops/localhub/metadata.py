@@ -1,18 +1,23 @@
-"""What the Hub refuses in README.md's front matter, in its words (those seen in public reports, August 2026)."""
+"""README.md's front matter as the Hub sees it: what it shows, and what it refuses.
+
+Source of its words: public reports (August 2026).
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from spaceops.card import Card
 from spaceops.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 SDKS = ("gradio", "docker", "static")
 LONGEST_DESCRIPTION = 60  # characters
+LARGEST_CARD = 10_000  # values; a card that unfolds into more (YAML has aliases) is not shown
 
 
 def problems(readme: str, kind: str) -> list[str]:
@@ -24,6 +29,14 @@ def problems(readme: str, kind: str) -> list[str]:
     except RecursionError:
         return ["the front matter is nested too deeply"]
     return list(_space_problems(fields)) if kind == "space" else []
+
+
+def shown_card(readme: str) -> dict[str, Any]:
+    """The front matter as JSON can say it; empty when there is none, or none that can be read."""
+    try:
+        return dict(_plain(Card.read(readme).fields, iter(range(LARGEST_CARD))))
+    except (BadInput, RecursionError, StopIteration):
+        return {}
 
 
 def warnings(readme: str) -> list[str]:
@@ -60,3 +73,15 @@ RULES: list[tuple[str, Callable[[object], bool], str]] = [
     ("short_description", _is_short, f"length must be less than or equal to {LONGEST_DESCRIPTION} characters long"),
     ("app_port", _is_port, "must be a number from 1 to 65535"),
 ]
+
+
+def _plain(value: Any, budget: Iterable[int]) -> Any:
+    """A YAML value as JSON can say it."""
+    next(iter(budget))
+    if isinstance(value, dict):
+        return {str(key): _plain(inner, budget) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(inner, budget) for inner in value]
+    if isinstance(value, bool | int | str) or value is None:
+        return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)

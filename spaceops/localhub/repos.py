@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spaceops.localhub.git import NOTHING, SHA, GitError, Node, contents, git, is_ref_name, nodes
 from spaceops.localhub.lfs import POINTER_SIZES, LargeFiles, Pointer
+from spaceops.localhub.metadata import shown_card
 from spaceops.localhub.store import wire_time
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Repos:
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
         self._snapshot = lru_cache(maxsize=8)(_read_snapshot)
         self._commit = lru_cache(maxsize=2048)(_read_commit)
+        self._card = lru_cache(maxsize=2048)(self._read_card)
 
     def path(self, repo: Repo) -> Path:
         """The bare repository's folder."""
@@ -141,6 +143,13 @@ class Repos:
         if node is None or not node.mode.startswith("1") or node.mode == "160000":
             return None
         return next(contents(self.path(repo), [node.oid]))
+
+    def card(self, repo: Repo, sha: str) -> Mapping[str, Any]:
+        """README.md's front matter as it can be shown, empty if there is none."""
+        return self._card(repo, sha)
+
+    def _read_card(self, repo: Repo, sha: str) -> Mapping[str, Any]:
+        return shown_card((self.read(repo, sha, "README.md") or b"").decode(errors="replace"))
 
     def refs(self, repo: Repo) -> dict[str, str]:
         """Branches and tags by their full names, with the commits that they name."""

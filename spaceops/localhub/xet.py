@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from spaceops.localhub.store import Repo
 
 HASH = re.compile(r"[0-9a-f]{64}")
-LARGEST = 64 << 20  # bytes of a xorb or shard; and what one chunk could unfold to is far less
+LARGEST = 72 << 20  # bytes of a xorb or shard: 64 MiB of content, and what is written around it
 LARGEST_CHUNK = 1 << 20
 RECORD = 48  # bytes of every record of a shard
 BOOKEND = b"\xff" * 32
