@@ -197,7 +197,8 @@ def fast_import(folder: Path, stream: Iterable[bytes]) -> str:
             if process.returncode:
                 _clean(folder)
     if process.returncode:
-        raise stale_parent() if b"Not updating" in complaint else bad_request(_reason(complaint))
+        overtaken = b"Not updating" in complaint or b"cannot lock ref" in complaint  # by a git push
+        raise stale_parent() if overtaken else bad_request(_reason(complaint))
     return out.decode().strip()
 
 
