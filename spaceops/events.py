@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import re
+import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -48,10 +49,13 @@ _EXPLAINED_BY = {"BUILD_ERROR": BUILD, "RUNTIME_ERROR": RUN}
 _HIDDEN = (*range(9), *range(10, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _VISIBLE = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _HIDDEN}
 _TIMING = Timing()
+STOP_SECONDS = 0.5  # how long after `stop` was set a generator may still wait
 
 
 class Event(msgspec.Struct, frozen=True):
     """Something that happened: a `stage`, a line of the `build` or the `run` log, a `gap` where lines may be missing.
+
+    (Also a `step` of a deploy and a `cell` of a notebook, which those who do them tell.)
 
     `text` is a line without its newline; of a stage its name and, on one line, its errorMessage. `timestamp` is the
     server's, of a stage ours, in UTC. `runtime` comes with a stage. (A Struct, because hundreds of thousands of lines
@@ -85,28 +89,35 @@ def logs(
     tail: int | None = None,
     since: str | datetime | timedelta | None = None,
     grep: str | None = None,
+    stop: threading.Event | None = None,
     timing: Timing = _TIMING,
 ) -> Iterator[Event]:
     """The lines of the run log, or of the build log: those that are there, and with `follow` those that will come.
 
     `tail` limits the lines from before now, `since` (a time, or how long ago: `10m`) and `grep` (a regular expression)
-    choose among all. Following ends when the Space is in a stage in which nothing more is written. Raises
-    `Unreachable` when connections bring nothing any more.
+    choose among all. Following ends when the Space is in a stage in which nothing more is written, or soon after
+    another thread has set `stop`. Raises `Unreachable` when connections bring nothing any more.
     """
     window = _Window(tail, since, grep)
-    return _lines(repo_id, hub, BUILD if build else RUN, window, follow, timing)
+    return _lines(repo_id, hub, BUILD if build else RUN, window, follow, stop or threading.Event(), timing)
 
 
 def follow(
-    repo_id: str, hub: Hub, sha: str | None = None, *, timeout: float | None = None, timing: Timing = _TIMING
+    repo_id: str,
+    hub: Hub,
+    sha: str | None = None,
+    *,
+    timeout: float | None = None,
+    stop: threading.Event | None = None,
+    timing: Timing = _TIMING,
 ) -> Iterator[Event]:
     """Stages, build lines and run lines as they come, until `sha` serves or the Space has come to another end.
 
     Without `sha`, until whatever was begun has ended. A failed build or start ends with the log that explains it. The
-    `runtime` of the last stage says how it ended. Raises `TimedOut` after `timeout` seconds, and without one
-    `Unreachable` when the Hub does not answer any more.
+    `runtime` of the last stage says how it ended. Another thread ends it by setting `stop`. Raises `TimedOut` after
+    `timeout` seconds, and without one `Unreachable` when the Hub does not answer any more.
     """
-    return _Follower(repo_id, hub, sha, timeout, timing).events()
+    return _Follower(repo_id, hub, sha, timeout, stop or threading.Event(), timing).events()
 
 
 class _Window:
@@ -195,13 +206,15 @@ def _stage_event(runtime: Runtime) -> Event:
     return Event(STAGE, redact(text), _now(), runtime)
 
 
-def _lines(repo_id: str, hub: Hub, kind: str, window: _Window, onward: bool, timing: Timing) -> Iterator[Event]:
+def _lines(
+    repo_id: str, hub: Hub, kind: str, window: _Window, onward: bool, stop: threading.Event, timing: Timing
+) -> Iterator[Event]:
     pace, inbox = Pace(timing.request), Inbox(BATCHES)
     reader = Reader(hub, repo_id, kind, timing=timing, pace=pace, inbox=inbox, ask=window.ask, onward=onward)
     patience = timing.first_line
     try:
-        while True:
-            _, item = _next(inbox, patience)
+        while not stop.is_set():
+            _, item = _next(inbox, min(patience, STOP_SECONDS))
             if not isinstance(item, Mark):
                 yield from window.take(_events(kind, item))
             elif item is not Mark.HEARD:
@@ -232,8 +245,11 @@ def _nothing_comes(repo_id: str, hub: Hub, kind: str, pace: Pace) -> bool:
 class _Follower:
     """Looks at the stage, reads the logs that belong to it, and sees when it is over."""
 
-    def __init__(self, repo_id: str, hub: Hub, sha: str | None, timeout: float | None, timing: Timing) -> None:
+    def __init__(
+        self, repo_id: str, hub: Hub, sha: str | None, timeout: float | None, stop: threading.Event, timing: Timing
+    ) -> None:
         self._repo_id, self._hub, self._sha, self._timeout, self._timing = repo_id, hub, sha, timeout, timing
+        self._stop = stop
         self._pace, self._inbox = Pace(timing.request), Inbox(BATCHES)
         self._readers: dict[str, Reader] = {}
         self._memories: dict[str, Memory] = {}
@@ -250,13 +266,15 @@ class _Follower:
         began = time.monotonic()
         try:
             while not self._is_settled():
+                if self._stop.is_set():
+                    return
                 left = self._time_left(began)
                 if left <= 0:
                     raise self._timed_out()
                 if (wait := self._until_look()) <= 0:
                     yield from self._look(began)
                 else:
-                    yield from self._take(min(wait, left))
+                    yield from self._take(min(wait, left, STOP_SECONDS))
             yield from self._finish(began)
         finally:
             for reader in self._readers.values():

@@ -255,7 +255,7 @@ class Follower(threading.Thread):
     ) -> None:
         super().__init__(name=f"follow {observed.repo_id}", daemon=True)
         self._stopped = threading.Event()
-        self._events = source(observed, _Leash(hub, self._stopped), self._stopped)
+        self._events = source(observed, hub, self._stopped)
         self._tell, self._fail = tell, fail
 
     def run(self) -> None:
@@ -270,47 +270,33 @@ class Follower(threading.Thread):
                 self._fail(error)
 
     def stop(self) -> None:
-        """Tell nothing any more; the thread ends before its next request."""
+        """Tell nothing any more; the thread ends soon after."""
         self._stopped.set()
 
 
-class _Leash(Hub):
-    """The same Hub, which refuses to ask once stopped: so a generator that waits in another thread comes to its end."""
-
-    def __init__(self, hub: Hub, stopped: threading.Event) -> None:
-        super().__init__(hub.endpoint, hub.token)
-        self._stopped = stopped
-
-    def runtime(self, repo_id: str) -> Runtime:
-        """What runs now."""
-        if self._stopped.is_set():
-            raise SpaceopsError("Stopped")
-        return super().runtime(repo_id)
-
-
-def _to_the_end(observed: Observed, hub: Hub, _stopped: threading.Event) -> Iterator[Event]:
+def _to_the_end(observed: Observed, hub: Hub, stopped: threading.Event) -> Iterator[Event]:
     """What the logs hold, and what comes until the Space is settled."""
-    yield from logs(observed.repo_id, hub, build=True, tail=LINES)
+    yield from logs(observed.repo_id, hub, build=True, tail=LINES, stop=stopped)
     if observed.runtime.is_busy:
-        yield from follow(observed.repo_id, hub, observed.sha)
-    yield from logs(observed.repo_id, hub, tail=LINES)
+        yield from follow(observed.repo_id, hub, observed.sha, stop=stopped)
+    yield from logs(observed.repo_id, hub, tail=LINES, stop=stopped)
 
 
 def _stages(observed: Observed, hub: Hub, stopped: threading.Event) -> Iterator[Event]:
     """The stages, and with them the build lines, for ever."""
-    yield from logs(observed.repo_id, hub, build=True, tail=LINES)
+    yield from logs(observed.repo_id, hub, build=True, tail=LINES, stop=stopped)
     while not stopped.is_set():
         runtime = hub.runtime(observed.repo_id)
         yield _stage_event(runtime)
         if runtime.is_busy:
-            yield from follow(observed.repo_id, hub)
+            yield from follow(observed.repo_id, hub, stop=stopped)
         stopped.wait(LOOK_SECONDS)
 
 
 def _run_lines(observed: Observed, hub: Hub, stopped: threading.Event) -> Iterator[Event]:
     """The lines of the app, for ever, however often it starts anew."""
     while not stopped.is_set():
-        yield from logs(observed.repo_id, hub, follow=True, tail=LINES)
+        yield from logs(observed.repo_id, hub, follow=True, tail=LINES, stop=stopped)
         stopped.wait(LOOK_SECONDS)
 
 

@@ -415,6 +415,25 @@ def test_closing_wakes_the_thread_that_waits_for_the_network(server, hub):
     assert 1 > time.monotonic() - began
 
 
+@pytest.mark.parametrize(
+    "source", [lambda hub, **o: logs(SPACE, hub, follow=True, **o), lambda hub, **o: follow(SPACE, hub, **o)]
+)
+def test_another_thread_can_stop_it(server, hub, source):
+    server.write("run", frames(1))
+    server.answers["run"] = deque([Answer(end="hold")])
+    server.runtimes = deque([{"stage": "APP_STARTING"}])
+    stop = threading.Event()
+    reading = threading.Thread(target=lambda: list(source(hub, stop=stop)))
+    reading.start()
+    assert server.wait(lambda: server.open > 0)
+
+    stop.set()
+    reading.join(timeout=10)
+
+    assert not reading.is_alive()
+    assert server.wait(lambda: server.open == 0)
+
+
 def test_closing_stops_a_reader_that_is_far_ahead(server, hub):
     server.write("run", frames(300_000))
     events = logs(SPACE, hub, timing=FAST)
