@@ -270,7 +270,7 @@ class Build:
         with mounted(step.instruction, stand, self.tree, self.source.secrets, secrets) as found:
             command = _command(stand, step, script, found)
             env = _environment(stand, step) | found.env
-            child = await Child.start(command, cwd=cwd, env=env, feed=self.log.feed, grace=GRACE)
+            child = Child(command, cwd=cwd, env=env, feed=self.log.feed, grace=GRACE)
             try:
                 code = await child.wait()
             finally:

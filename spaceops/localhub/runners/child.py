@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from spaceops.localhub.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,49 +19,64 @@ PIECE = 64 * 1024
 
 
 class Child:
-    """A running command whose output is fed on as it comes; `returncode` is None while it runs."""
+    """A running command, with its descendants.
 
-    def __init__(self, process: asyncio.subprocess.Process, feed: Callable[[bytes], None]) -> None:
-        self._process = process
-        self.pid = process.pid
-        self.returncode: int | None = None
-        self._over = asyncio.ensure_future(self._pump(feed))
+    Not asyncio's subprocesses: these kill the program itself when they are cancelled or collected, and a warden that is
+    killed cannot care for the descendants.
+    """
 
-    @classmethod
-    async def start(
-        cls,
+    def __init__(
+        self,
         command: Sequence[str],
         *,
         cwd: Path,
         env: Mapping[str, str],
         feed: Callable[[bytes], None],
         grace: float = 5.0,
-    ) -> Child:
-        """Start it. The environment is exactly `env`; `grace` is the time between SIGTERM and SIGKILL in seconds."""
-        process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-I", "-S", str(WARDEN), str(grace), *command],
+    ) -> None:
+        """Start it with exactly the environment `env`; what it prints is fed on as it comes.
+
+        `grace` is the time between SIGTERM and SIGKILL in seconds.
+        """
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(WARDEN), str(grace), *command],
             cwd=cwd,
             env=dict(env),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in a terminal is for the server, which decides
         )
-        return cls(process, feed)
+        assert self._process.stdin  # noqa: S101 - for the type checker: it is a pipe
+        assert self._process.stdout  # noqa: S101 - and so is this
+        self._stdin, self._stdout, self._feed = self._process.stdin, self._process.stdout, feed
+        self.pid = self._process.pid
+        self._loop = asyncio.get_running_loop()
+        self._silent = asyncio.Event()
+        self._loop.add_reader(self._stdout, self._readable)
+        self._over = asyncio.ensure_future(self._end())
 
     async def wait(self) -> int:
-        """Wait until it and all its descendants have ended, and all their output was fed on."""
+        """Wait until it and all its descendants have ended and their output was fed on; returns the exit code."""
         return await asyncio.shield(self._over)
 
     async def stop(self) -> int:
         """End it and all its descendants, and wait."""
-        assert self._process.stdin is not None  # noqa: S101 - it was opened as a pipe
-        self._process.stdin.close()
+        self._stdin.close()
         return await self.wait()
 
-    async def _pump(self, feed: Callable[[bytes], None]) -> int:
-        assert self._process.stdout is not None  # noqa: S101 - it was opened as a pipe
-        while data := await self._process.stdout.read(PIECE):
-            feed(data)
-        self.returncode = await self._process.wait()
-        return self.returncode
+    def _readable(self) -> None:
+        data = os.read(self._stdout.fileno(), PIECE)
+        if data:
+            self._feed(data)
+        else:
+            self._loop.remove_reader(self._stdout)
+            self._silent.set()
+
+    async def _end(self) -> int:
+        """The warden is the last to hold the other end of the pipe."""
+        await self._silent.wait()
+        code = await in_thread(self._process.wait)
+        self._stdin.close()
+        self._stdout.close()
+        return code

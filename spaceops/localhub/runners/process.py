@@ -58,7 +58,7 @@ class ProcessRunner:
             await in_thread(_fresh_copy, folder / image.stage, run, [paths.real(image.home), paths.real(image.workdir)])
             env = _environment(image, paths, PortAdapter(image.app_port, port), settings)
             command = _command(image, paths, PortAdapter(image.app_port, port))
-            child = await Child.start(command, cwd=paths.real(image.workdir), env=env, feed=feed)
+            child = Child(command, cwd=paths.real(image.workdir), env=env, feed=feed)
         except BaseException:
             await in_thread(remove, run)
             raise
