@@ -256,7 +256,6 @@ def _kernel(notebook: NotebookNode) -> str:
 def _execute(source: Path, copy: Path, parameters: Mapping[str, Any], *, kernel: str, **engine: Any) -> Any:
     from papermill.execute import execute_notebook
 
-
     return execute_notebook(
         _literal(source),
         _literal(copy),

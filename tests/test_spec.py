@@ -134,7 +134,9 @@ def test_a_space_may_be_named_as_users_name_it(text):
     assert "acme/demo" == repo_id_of(text)
 
 
-@pytest.mark.parametrize("text", ["acme", "acme/demo/tree", "acme/../x", "a/b--c", "a/" + "b" * 96, "acme/dä", "a/b-", "-a/b"])
+@pytest.mark.parametrize(
+    "text", ["acme", "acme/demo/tree", "acme/../x", "a/b--c", "a/" + "b" * 96, "acme/dä", "a/b-", "-a/b"]
+)
 def test_what_is_no_name_of_a_space_is_refused(text):
     with pytest.raises(SpecError):
         repo_id_of(text)
