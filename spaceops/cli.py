@@ -345,7 +345,7 @@ def docs_command(section: str) -> None:
     """Print a part of the reference: every key of space.toml, every error, every command."""
     from spaceops.reference import render
 
-    click.echo(render(section))
+    click.echo(render(section, cli))
 
 
 def _asker(yes: bool) -> Callable[[Plan], None]:

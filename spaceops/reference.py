@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from inspect import cleandoc
 from typing import Any, get_type_hints
 
+import click
+
 from spaceops import errors
 from spaceops.errors import BadInput, SpaceopsError
 
 
-def render(section: str) -> str:
-    """One section as Markdown: `space`, `errors` or `commands`."""
-    return {"space": _space, "errors": _errors, "commands": _commands}[section]()
+def render(section: str, cli: click.Group) -> str:
+    """One section as Markdown: `space`, `errors`, or the `commands` of `cli`."""
+    return {"space": _space, "errors": _errors, "commands": lambda: _commands(cli)}[section]()
 
 
 def error_codes() -> dict[str, str]:
@@ -80,11 +82,7 @@ def _kinds(kind: type[SpaceopsError]) -> Iterator[type[SpaceopsError]]:
         yield from _kinds(child)
 
 
-def _commands() -> str:
-    import click
-
-    from spaceops.cli import cli
-
+def _commands(cli: click.Group) -> str:
     def pages(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
         context = click.Context(
             command, info_name=name, parent=parent, help_option_names=["-h", "--help"], terminal_width=100

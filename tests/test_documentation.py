@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 def test_the_rendered_reference_is_current(section):
     written = (ROOT / "docs" / f"{section}.md").read_text(encoding="utf-8")
 
-    assert render(section).rstrip() == written.rstrip(), f"spaceops docs {section} > docs/{section}.md"
+    assert render(section, cli).rstrip() == written.rstrip(), f"spaceops docs {section} > docs/{section}.md"
 
 
 def test_every_code_can_be_explained():
