@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spaceops.localhub.server import LocalHub, default_folder, embedded, serve
 
 __all__ = ["LocalHub", "default_folder", "embedded", "serve"]
-EXTRA = {"starlette", "uvicorn", "lz4", "psutil"}
+EXTRA = ("starlette", "uvicorn", "lz4")
 
 
 def __getattr__(name: str) -> Any:

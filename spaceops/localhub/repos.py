@@ -59,6 +59,12 @@ class Repos:
         self._commit = lru_cache(maxsize=2048)(_read_commit)
         self._card = lru_cache(maxsize=2048)(self._read_card)
 
+    def tidy(self) -> None:
+        """Remove what git leaves when the whole machine dies: its locks would hold up every later commit."""
+        for pattern in ("refs/**/*.lock", "packed-refs.lock", "objects/pack/tmp_pack_*"):
+            for left in self.folder.glob(f"git/*/*/*.git/{pattern}"):
+                left.unlink(missing_ok=True)
+
     def path(self, repo: Repo) -> Path:
         """The bare repository's folder."""
         return self.folder / "git" / f"{repo.kind}s" / repo.namespace / f"{repo.name}.git"

@@ -160,6 +160,7 @@ class LocalHub:
 
     def _assemble(self, store: Store) -> Parts:
         repos = Repos(self.folder)
+        repos.tidy()
         spaces = Spaces(
             store=store,
             repos=repos,

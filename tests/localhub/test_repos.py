@@ -301,6 +301,20 @@ def test_what_a_crash_left_under_the_name_is_replaced(repos: Repos, repo: Repo) 
     assert first_commit(repos, repo, {"a": b"1"}, DEMO) == repos.head(repo)
 
 
+def test_a_lock_that_a_power_cut_left_does_not_hold_up_the_next_server(repos: Repos, repo: Repo) -> None:
+    lock = repos.path(repo) / "refs" / "heads" / "main.lock"
+    left = repos.path(repo) / "objects" / "pack" / "tmp_pack_x"
+    lock.touch()
+    left.touch()
+    with pytest.raises(Refused):
+        commit(repos, repo, add("x", "1"))
+
+    repos.tidy()
+
+    assert commit(repos, repo, add("x", "1")) == repos.head(repo)
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("name", ["main", "dev/x", "v1.0", "a-b_c", "ünï"])
 def test_names_that_git_takes(name: str) -> None:
     assert is_ref_name(name)

@@ -330,3 +330,13 @@ def test_readers_of_logs_do_not_hold_up_the_end(tmp_path: Path) -> None:
 def test_a_token_of_another_hub_is_refused() -> None:
     with LocalHub() as hub, pytest.raises(HfHubHTTPError, match="Invalid user token"):
         api_of(hub.url, "hf_ada").whoami()
+
+
+@pytest.mark.parametrize("module", ["starlette", "uvicorn", "lz4"])
+def test_a_missing_extra_is_said_with_what_to_install(module: str) -> None:
+    script = f"import sys; sys.modules[{module!r}] = None\n"
+    script += "from spaceops.errors import ExtraMissing\ntry:\n    from spaceops.localhub import LocalHub\n"
+    script += "except ExtraMissing as error:\n    print(error.hint)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert "pip install 'spaceops[local]'\n" == done.stdout, done.stderr
