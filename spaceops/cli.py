@@ -158,11 +158,11 @@ def deploy_command(
     """Plan, apply, follow, and verify that the pushed commit runs and answers."""
     from spaceops.releases import deploy
 
-    space = load_space(path)
+    space, hub = load_space(path), connect(endpoint)
     try:
         release = deploy(
             space,
-            connect(endpoint),
+            hub,
             dry_run=dry_run,
             only=set(only) or None,
             prune=prune,
@@ -177,7 +177,9 @@ def deploy_command(
         hint(f"spaceops wait {space.repo_id}   or the same deploy again")
         sys.exit(INTERRUPTED)
     show(release.as_dict(), as_json, release)
-    if release.outcome == "running":
+    if hub.is_embedded:
+        hint("spaceops hub serve   keeps it running; this command's own local Hub ends with it")
+    elif release.outcome == "running":
         hint(f"spaceops logs {space.repo_id} -f")
 
 

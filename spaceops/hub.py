@@ -56,8 +56,9 @@ class Hub:
 
     def __init__(self, endpoint: str | None = None, token: str | Secret | None = None) -> None:
         endpoint = endpoint or os.environ.get("HF_ENDPOINT") or REAL
+        self.is_embedded = False  # whether it ends with this program
         if endpoint == LOCAL:
-            endpoint, local_token = _local_hub()
+            endpoint, local_token, self.is_embedded = _local_hub()
             token = token or local_token
         if not endpoint.startswith(("http://", "https://")):
             hint = f"{LOCAL}, {REAL}, or the address of another Hub."
@@ -511,8 +512,8 @@ def _secret(token: str | Secret | None) -> Secret | None:
     return token if isinstance(token, Secret) or token is None else Secret(token.strip(), "HF_TOKEN")
 
 
-def _local_hub() -> tuple[str, str | None]:
-    """Address and token of the local Hub of the default data folder, started in this process if none runs."""
+def _local_hub() -> tuple[str, str | None, bool]:
+    """Address and token of the local Hub of the default data folder; started in this process (True) if none runs."""
     from spaceops.localhub import default_folder, embedded
 
     return embedded(default_folder())

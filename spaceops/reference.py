@@ -14,7 +14,7 @@ from spaceops.errors import BadInput, SpaceopsError
 
 def render(section: str, cli: click.Group) -> str:
     """One section as Markdown: `space`, `errors`, or the `commands` of `cli`."""
-    return {"space": _space, "errors": _errors, "commands": lambda: _commands(cli)}[section]()
+    return _commands(cli) if section == "commands" else {"space": _space, "errors": _errors}[section]()
 
 
 def error_codes() -> dict[str, str]:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from spaceops import Hub, LocalHub, Space
+_home = tempfile.TemporaryDirectory(prefix="spaceops-tests-")
+os.environ["HF_HOME"] = _home.name  # before huggingface_hub is loaded: the user's own caches and login stay out of this
+
+from spaceops import Hub, LocalHub, Space  # noqa: E402
+
+
+def pytest_unconfigure() -> None:
+    _home.cleanup()
+
 
 NUMBERS = itertools.count(1)
 APP = """

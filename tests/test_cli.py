@@ -267,3 +267,16 @@ def test_output_into_a_closed_pipe_ends_quietly():
     )
 
     assert ("# Commands\n", "") == (done.stdout, done.stderr)
+
+
+def test_the_local_hub_of_one_command_is_there_for_the_next_and_says_how_to_keep_it(app, space, tmp_path):
+    """`local` is the Hub of the data folder: each command starts it where none runs, and finds what the last one did."""
+    environment = {"SPACEOPS_DATA": str(tmp_path / "data"), "HF_ENDPOINT": "local"}
+    with command("deploy", str(app), "--yes", **environment) as process:
+        out, err = process.communicate(timeout=120)
+    with command("status", space.repo_id, "--endpoint", "local", "--json", **environment) as process:
+        told, _ = process.communicate(timeout=120)
+
+    assert f"{space.repo_id} running at" in out
+    assert "hint: spaceops hub serve" in err
+    assert json.loads(told)["sha"]

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import uvicorn
 
@@ -296,19 +296,24 @@ def default_folder() -> Path:
 _embedded: dict[Path, LocalHub] = {}
 
 
-def embedded(folder: Path) -> tuple[str, str | None]:
-    """Address and token of the local Hub of a folder: the one that runs, else one started here until this program ends.
+class Found(NamedTuple):
+    """A local Hub that answers; `here` if it ends with this program. With accounts of its own it tells no token."""
 
-    The token is None when the server that runs has accounts of its own.
-    """
+    url: str
+    token: str | None
+    here: bool
+
+
+def embedded(folder: Path) -> Found:
+    """The local Hub of a folder: the one that runs, else one started here until this program ends."""
     folder = folder.expanduser().resolve()
     try:
         if folder not in _embedded:
             _embedded[folder] = LocalHub(folder).start()
-        return _embedded[folder].url, _embedded[folder].token
+        return Found(_embedded[folder].url, _embedded[folder].token, here=True)
     except InUse:
         address = _running(folder)
-        return address["url"], address.get("token")
+        return Found(address["url"], address.get("token"), here=False)
 
 
 def _running(folder: Path) -> dict[str, Any]:

@@ -239,12 +239,12 @@ def test_counters_are_those_of_a_space() -> None:
 
 def test_the_embedded_hub_is_one_for_a_folder(tmp_path: Path) -> None:
     with served(tmp_path / "data") as (_, url):
-        assert (url, "hf_local") == embedded(tmp_path / "data")
+        assert (url, "hf_local", False) == embedded(tmp_path / "data")
 
 
 def test_the_embedded_hub_is_started_when_there_is_none(tmp_path: Path) -> None:
     script = "import sys; from pathlib import Path; from spaceops.localhub import embedded\n"
-    script += "one, two = embedded(Path(sys.argv[1])), embedded(Path(sys.argv[1])); assert one == two; print(*one)"
+    script += "one, two = embedded(Path(sys.argv[1])), embedded(Path(sys.argv[1])); assert one == two; print(one.url, one.token)"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script, str(tmp_path / "data")],
         capture_output=True,
