@@ -61,6 +61,8 @@ def test_a_push_on_top_of_something_unseen_is_refused(transport, hub, repo_id, t
 
 @BOTH
 def test_a_large_binary_arrives_whole(transport, hub, repo_id, tmp_path):
+    if transport == "git" and not shutil.which("git-lfs"):
+        pytest.skip("git-lfs is not installed")
     content = bytes(range(256)) * (15 << 12)  # 15 MiB
 
     TRANSPORTS[transport](
@@ -89,6 +91,16 @@ def test_a_large_file_that_git_does_not_track_with_lfs_says_what_to_write(hub, r
 
     with pytest.raises(BadInput, match=r"data.txt filter=lfs"):
         by_git(hub, repo_id, write=big, remove=[], message="big", parent=None)
+
+
+def test_a_file_for_lfs_without_git_lfs_says_what_to_install(hub, repo_id, tmp_path, monkeypatch):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "git").symlink_to(shutil.which("git"))
+    monkeypatch.setenv("PATH", str(tools))
+
+    with pytest.raises(BadInput, match="git-lfs is not installed"):
+        by_git(hub, repo_id, write=files_of(tmp_path, **{"model.bin": b"\0\1"}), remove=[], message="m", parent=None)
 
 
 def test_the_hubs_refusal_of_a_push_is_told_with_its_reason(hub, repo_id, tmp_path):
