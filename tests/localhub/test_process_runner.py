@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
+import sys
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -341,7 +342,7 @@ def test_apt_get_is_skipped_where_the_machine_has_it_and_fails_where_not(bench: 
     bench.build("RUN apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*\n")
     assert "note: apt-get update is skipped: the system is this machine's own\n" in bench.log
     assert "note: apt-get install git is skipped: this machine has it\n" in bench.log
-    assert "note: rm -rf /var/lib/apt/lists/* is skipped: there is nothing to clean up\n" in bench.log
+    assert "note: rm -rf /var/lib/apt/lists/* is skipped: there is nothing to do here\n" in bench.log
 
     reason = bench.fails("RUN apt-get update && apt-get install -y nosuchpackage git\n")
     assert reason.endswith("did not complete successfully: exit code: 100")
@@ -368,6 +369,7 @@ def test_what_would_change_the_machine_fails(bench: Bench, command: str) -> None
         ("cat /etc/os-release > /dev/null", "cat /etc/os-release > /dev/null", 0, ()),
         ("curl http://127.0.0.1/x | tar -C /models -x", "curl http://127.0.0.1/x | tar -C /models -x", 0, ("/models",)),
         ("A=1 B='x y' if [ -f /srv/a/b ]; then echo; fi", None, 0, ("/srv/a",)),
+        ("mkdir -p /usr/src/app/x && chmod 1777 /tmp", "mkdir -p /usr/src/app/x && :", 1, ("/usr/src/app",)),
         ("sed -i s/a/b/ x && echo '; rm /etc/x'", None, 0, ()),
         ("echo $(cat /etc/hostname) # rm -rf /etc/x", None, 0, ()),
     ],
@@ -390,6 +392,8 @@ def test_a_shell_text_is_read_command_by_command(
         "curl -LsSf https://example.org/install.sh | sh",
         "wget -qO- https://example.org/x | bash -s -- --yes",
         "ln -s /usr/bin/python3 /usr/bin/python",
+        "mkdir -p /etc/nginx/conf.d",
+        "curl -fsSL http://127.0.0.1/tool -o /usr/bin/tool",
     ],
 )
 def test_writing_into_the_machines_system_is_refused(text: str) -> None:
@@ -409,6 +413,61 @@ def test_pip_installs_into_the_environment_of_the_image(bench: Bench) -> None:
     )
     assert bench.run(image) == (0, "tiny at work\n")
     assert f"{bench.built}/stage-0/env/bin/tiny" in bench.log
+
+
+@pytest.mark.parametrize("pip", ["pip", "pip3", "python -m pip", "python3 -m pip", "/usr/local/bin/python -m pip"])
+def test_pip_may_be_called_in_many_ways(bench: Bench, pip: str) -> None:
+    wheel = make_wheel(bench.context)
+    bench.build(
+        f"COPY {wheel} /w/\nRUN {pip} install --no-index /w/{wheel} && tiny && pip list && pip uninstall -y tiny\n"
+    )
+    assert "tiny at work\n" in bench.log
+    assert re.search(r"tiny +1\.0\n", bench.log)
+    assert "- tiny==1.0" in bench.log
+
+
+def test_pip_works_on_the_venv_that_comes_first_on_the_path(bench: Bench) -> None:
+    """The commonest Dockerfile of two stages."""
+    wheel = make_wheel(bench.context)
+    image = bench.build(
+        f"""\
+        RUN python -m venv --without-pip /opt/venv
+        ENV PATH="/opt/venv/bin:$PATH"
+        COPY {wheel} /w/
+        RUN pip install --no-cache-dir --no-index /w/{wheel}
+        FROM python:3.11-slim
+        COPY --from=build /opt/venv /opt/venv
+        ENV PATH="/opt/venv/bin:$PATH"
+        CMD ["tiny"]
+        """,
+        base="FROM python:3.11 AS build\n",
+    )
+    assert bench.run(image) == (0, "tiny at work\n")
+    assert not list(bench.built.glob("stage-1/env/bin/tiny"))
+
+
+def test_without_uv_environments_are_made_by_venv_and_filled_by_pip(tmp_path: Path) -> None:
+    """An interpreter that has no uv beside it, and none on the PATH."""
+    wheel = make_wheel(tmp_path / "context")
+    program = f"""
+from pathlib import Path
+from tests.localhub.test_process_runner import Bench
+from spaceops.localhub.runners.environments import find_uv
+assert find_uv() is None
+bench = Bench(Path({str(tmp_path)!r}))
+run = "RUN pip install --no-cache-dir --no-index --user /w/{wheel}"
+image = bench.build("COPY {wheel} /w/\\n" + run + "\\nCMD ~/.local/bin/tiny\\n")
+print("Successfully installed tiny-1.0" in bench.log, bench.run(image))
+"""
+    here = Path(__file__).parents[2]
+    base = Path(getattr(sys, "_base_executable", sys.executable))
+    env = {
+        "PATH": f"{base.parent}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "PYTHONPATH": ":".join([str(here), *sys.path]),
+    }
+    done = subprocess.run([base, "-c", program], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == "True (0, 'tiny at work\\n')\n", done.stderr
 
 
 def test_what_uv_cannot_install_pip_explains(bench: Bench) -> None:

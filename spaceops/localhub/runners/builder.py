@@ -322,8 +322,9 @@ def _environment(stand: Stand, step: Step) -> dict[str, str]:
     """The variables of a RUN: what the machine lends, what the Dockerfile set, and where things lie."""
     paths = stand.paths
     env = lent_to_builds() | {name: paths.translate(value) for name, value in step.build_env.items()}
-    env.pop("UV_SYSTEM_PYTHON", None)  # it would mean this machine's Python
-    env |= {"PYTHONUNBUFFERED": "1", "HOME": str(paths.real(stand.home)), "VIRTUAL_ENV": str(paths.folder / "env")}
+    if env.pop("UV_SYSTEM_PYTHON", None):  # uv would take this machine's Python
+        env.setdefault("VIRTUAL_ENV", str(paths.folder / "env"))
+    env |= {"PYTHONUNBUFFERED": "1", "HOME": str(paths.real(stand.home))}
     env["PATH"] = search_path(paths, stand.env.get("PATH", IMAGE_PATH))
     return env | user_packages(paths, stand.home, env.get("PYTHONPATH"))
 

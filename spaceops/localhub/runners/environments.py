@@ -33,6 +33,9 @@ BASE = re.compile(r"(?P<registry>.*?)python(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9
 UV_BASE = re.compile(r"ghcr\.io/astral-sh/uv:(?:[\d.]+-)?python(?P<tag>3\.\d+)[\w.-]*(?:@sha256:[0-9a-f]+)?")
 UV_IMAGE = "ghcr.io/astral-sh/uv"
 RELEASED = {"2.7", *(f"3.{minor}" for minor in range(2, 16))}  # the minor versions that ever had an image
+PIP_STUB = """import os, shutil, sys
+os.execv(shutil.which("pip"), ["pip", *sys.argv[1:]])
+"""
 SHIMS = Path(__file__).with_name("shims.py")
 IMAGE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 LENT = re.compile(
@@ -106,12 +109,21 @@ def make_environment(stage: Path, python: str, *, with_uv: bool) -> None:
         raise BuildFailed(f"{python} makes no environment: {done.stderr.strip() or done.stdout.strip()}")
     if with_uv:
         (environment / "uv-is-provided").touch()
+    _add_shims(stage, uv)
+
+
+def _add_shims(stage: Path, uv: str | None) -> None:
     (stage / "shims").mkdir()
     for name in NAMES:
         shim = stage / "shims" / name
-        words = [sys.executable, "-I", "-S", str(SHIMS), str(environment), uv or "", name]
+        words = [sys.executable, "-I", "-S", str(SHIMS), str(stage / "env"), uv or "", name]
         shim.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         shim.chmod(0o755)
+    for packages in stage.glob("env/lib/python*/site-packages"):  # for `python -m pip`
+        if not (packages / "pip").exists():
+            (packages / "pip").mkdir()
+            (packages / "pip/__init__.py").write_text("")
+            (packages / "pip/__main__.py").write_text(PIP_STUB)
 
 
 def lent_to_builds(machine: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -31,6 +31,7 @@ WRITERS = WRITERS | DOWNLOADERS | frozenset({"patch", "gunzip"})
 SYSTEM = frozenset({"bin", "boot", "etc", "lib", "lib32", "lib64", "sbin", "sys", "usr", "Applications", "Library"})
 SHARED = frozenset({"tmp", "dev", "proc"})  # used as they are
 TWO_LEVELS = frozenset({"opt", "home", "srv", "var", "mnt", "media", "run"})  # /opt/venv is the image's, /opt is not
+OF_IMAGES = ("/usr/src/", "/usr/app/")  # where apps lie in images, and nothing of the system
 CLEANED = ("/var/lib/apt", "/var/cache", "/var/log", "/var/tmp", "/usr/share", "/tmp", "/root")  # noqa: S108
 
 
@@ -70,7 +71,7 @@ def adapt(text: str, is_own: Callable[[str], bool]) -> Script:
         if command.piped and before in DOWNLOADERS and command.words[0] in SHELLS:
             raise Refused(f"a downloaded script piped into {command.words[0]} would install on this machine itself")
         if _only_cleans(command, found, is_own):
-            notes.append(f"{' '.join(command.words)} is skipped: there is nothing to clean up")
+            notes.append(f"{' '.join(command.words)} is skipped: there is nothing to do here")
             out += [text[position : command.start], ":"]
             position = command.end
         else:
@@ -80,6 +81,8 @@ def adapt(text: str, is_own: Callable[[str], bool]) -> Script:
 
 
 def _only_cleans(command: Command, paths: Sequence[str], is_own: Callable[[str], bool]) -> bool:
+    if command.words[0] == "chmod":
+        return list(paths) == ["/tmp"]  # noqa: S108 - it is everybody's here
     return command.words[0] == "rm" and bool(paths) and all(p.startswith(CLEANED) and not is_own(p) for p in paths)
 
 
@@ -88,6 +91,8 @@ def _own(path: str, words: Sequence[str], is_own: Callable[[str], bool]) -> str 
     parts = path.split("/")[1:]
     if is_own(path) or parts[0] in SHARED or path.startswith("/run/secrets"):
         return None
+    if path.startswith(OF_IMAGES):
+        return "/".join(path.split("/")[:4])
     if parts[0] in SYSTEM:
         if path in _targets(words):
             raise Refused(f"{words[0]} {path} would change this machine's own system")

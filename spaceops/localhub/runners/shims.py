@@ -3,9 +3,9 @@
 They stand first on the PATH of builds and apps, so that scripts meet them too. UV is empty where there is no uv.
 Standard library only: the interpreter is the server's, started without site-packages.
 
-`pip install` is done by uv, which is ten times as fast; what uv does not know or manage, pip does, and its own messages
-end in the log. `--user` goes where `PATH=~/.local/bin` and multi-stage Dockerfiles expect it. `--no-cache-dir`, which
-keeps images small, is not heard. `uv --system` would mean this machine's Python: uv is pointed to the environment.
+`pip` is done by uv, which is ten times as fast; what uv does not know or manage, pip does, and its own messages end in
+the log. Both work on the environment whose `python` comes first on the PATH, as in a container. `--user` goes where
+`PATH=~/.local/bin` and multi-stage Dockerfiles expect it; `--no-cache-dir`, which keeps images small, is not heard.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ PROVIDES = {  # packages of other names than their commands
     "default-jre": ("java",),
 }
 
+SAME_IN_UV = ("uninstall", "freeze", "list", "check", "show")
 DROPPED = {
     "--no-cache-dir", "--no-cache", "--break-system-packages", "--disable-pip-version-check", "--prefer-binary",
-    "--no-warn-script-location", "--no-input", "--no-compile", "--root-user-action=ignore", "--system",
+    "--no-warn-script-location", "--no-input", "--no-compile", "--root-user-action=ignore",
 }  # fmt: skip
 DROPPED_WITH_VALUE = {"--progress-bar", "--timeout", "--default-timeout", "--retries", "--trusted-host"}
 KNOWN_TO_UV = {"-U", "--upgrade", "--no-deps", "--pre", "-q", "--quiet", "-v", "--verbose", "--no-index"}
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
     """Do what was asked, in the way of this machine, or say why not."""
     environment, uv, name, *rest = arguments
     if name in ("pip", "pip3"):
-        return pip(environment, uv, rest)
+        return pip(uv, rest)
     if name == "uv":
         return run_uv(environment, uv, rest)
     if name in USERS:
@@ -86,8 +87,7 @@ def apt(name: str, arguments: list[str]) -> int:
 def is_installed(package: str) -> bool:
     """Whether the machine has a Debian package, or the commands for which people install it."""
     package = package.partition("=")[0]
-    path = os.pathsep.join(os.environ.get("PATH", os.defpath).split(os.pathsep)[1:])  # without these shims
-    if all(shutil.which(command, path=path) for command in PROVIDES.get(package, (package,))):
+    if all(shutil.which(command, path=path_without_shims()) for command in PROVIDES.get(package, (package,))):
         return True
     if not shutil.which("dpkg-query"):
         return False
@@ -95,12 +95,24 @@ def is_installed(package: str) -> bool:
     return subprocess.run(query, capture_output=True, check=False).stdout.startswith(b"installed")
 
 
-def pip(environment: str, uv: str, arguments: list[str]) -> int:
+def first_python() -> str:
+    """The interpreter that `python` means behind these shims: the environment's, or that of a venv put before it."""
+    return shutil.which("python", path=path_without_shims()) or sys.executable
+
+
+def path_without_shims() -> str:
+    """The PATH from its second entry on."""
+    return os.environ.get("PATH", os.defpath).partition(os.pathsep)[2]
+
+
+def pip(uv: str, arguments: list[str]) -> int:
     """Let uv do it, else pip."""
-    python = f"{environment}/bin/python"
+    python = first_python()
     translated = translate(arguments) if uv else None
     if translated is not None:
-        code = subprocess.call([uv, "pip", "install", "--python", python, *translated])
+        action, *rest = translated
+        env = {"UV_INDEX_STRATEGY": "unsafe-best-match", **os.environ}  # as pip: the best version of all indexes
+        code = subprocess.call([uv, "pip", action, "--python", python, *rest], env=env)
         if code == 0:
             return 0
         say("uv could not; pip tries, and says why:")
@@ -111,10 +123,11 @@ def pip(environment: str, uv: str, arguments: list[str]) -> int:
 
 
 def translate(arguments: list[str]) -> list[str] | None:
-    """The arguments of `pip install` for `uv pip install`; None where pip itself must do it."""
+    """The arguments of pip for `uv pip`; None where pip itself must do it."""
     if arguments[:1] != ["install"]:
-        return None
-    out: list[str] = []
+        known = arguments[:1] and arguments[0] in SAME_IN_UV and not any(word.startswith("--") for word in arguments)
+        return [word for word in arguments if word != "-y"] if known else None
+    out = arguments[:1]
     words = iter(without_user(arguments[1:]))
     for word in words:
         flag = word.partition("=")[0]
@@ -138,19 +151,23 @@ def without_user(arguments: list[str]) -> list[str]:
 
 
 def has_pip(python: str, uv: str) -> bool:
-    """Whether pip is in the environment; it is brought there if it can be."""
-    if subprocess.call([python, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0:
+    """Whether pip itself is there, not only the stub that calls this program; it is brought there if it can be."""
+    if subprocess.call([python, "-c", "import pip._internal"], stderr=subprocess.DEVNULL) == 0:
         return True
     return bool(uv) and subprocess.call([uv, "pip", "install", "-q", "--python", python, "pip"]) == 0
 
 
 def run_uv(environment: str, uv: str, arguments: list[str]) -> int:
-    """Run uv, the image's own if it has one, on the image's environment."""
-    own = Path(environment, "bin/uv")
-    if not own.exists() and not (uv and Path(environment, "uv-is-provided").exists()):
+    """Run uv, the image's own if it has one; `--system`, else this machine's Python, means the image's."""
+    program = shutil.which("uv", path=path_without_shims())
+    if program is None and Path(environment, "uv-is-provided").exists():
+        program = uv
+    if not program:
         print("uv: not found", file=sys.stderr)  # noqa: T201 - what the shell would say
         return 127
-    return subprocess.call([str(own) if own.exists() else uv, *[word for word in arguments if word != "--system"]])
+    kept = [word for word in arguments if word != "--system"]
+    of_the_image = {"VIRTUAL_ENV": str(Path(first_python()).parent.parent)} if kept != arguments else {}
+    return subprocess.call([program, *kept], env={**os.environ, **of_the_image})
 
 
 if __name__ == "__main__":
