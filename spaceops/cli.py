@@ -130,7 +130,7 @@ def apply_command(
         only=set(only) or None,
         prune=prune,
         detach=True,
-        approve=_asker(yes or dry_run),
+        approve=_asker(yes=yes, dry_run=dry_run),
         watch=_watch,
     )
     show(release.as_dict(), as_json, release)
@@ -167,7 +167,7 @@ def deploy_command(
             only=set(only) or None,
             prune=prune,
             detach=detach,
-            approve=_asker(yes or dry_run),
+            approve=_asker(yes=yes, dry_run=dry_run),
             watch=_watch,
         )
     except KeyboardInterrupt:
@@ -350,23 +350,29 @@ def docs_command(section: str) -> None:
     click.echo(render(section, cli))
 
 
-def _asker(yes: bool) -> Callable[[Plan], None]:
+def _asker(*, yes: bool, dry_run: bool) -> Callable[[Plan], None]:
     """Shows the plan, and asks where it costs money, removes files or makes something public."""
 
     def ask(proposal: Plan) -> None:
-        click.echo(f"{proposal.title}\n{proposal}", err=True)
-        public = proposal.space.visibility in ("public", "protected") and (
-            proposal.creates or proposal.has("visibility")
-        )
-        reasons = {
-            f"costs ${proposal.hourly_cost:.2f} an hour more": proposal.hourly_cost > 0,
-            f"makes {proposal.space.repo_id} {proposal.space.visibility}": public,
-            f"removes {len(proposal.files.removed)} files": bool(proposal.files.removed),
-        }
-        if found := [reason for reason, holds in reasons.items() if holds]:
+        click.echo(proposal.title, err=True)
+        if dry_run:
+            return
+        click.echo(str(proposal), err=True)
+        if found := _reasons_to_ask(proposal):
             confirm(f"This {' and '.join(found)}. Go on?", yes)
 
     return ask
+
+
+def _reasons_to_ask(proposal: Plan) -> list[str]:
+    shown = proposal.space.visibility or "public"  # what the Hub does unless told otherwise
+    published = shown != "private" and (proposal.creates or proposal.has("visibility"))
+    reasons = {
+        f"costs ${proposal.hourly_cost:.2f} an hour more": proposal.hourly_cost > 0,
+        f"makes {proposal.space.repo_id} {shown}": published,
+        f"removes {len(proposal.files.removed)} files": bool(proposal.files.removed),
+    }
+    return [reason for reason, holds in reasons.items() if holds]
 
 
 def _watch(event: Event) -> None:

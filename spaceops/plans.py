@@ -11,12 +11,11 @@ from typing import Any
 
 from spaceops.files import LocalFile, Source
 from spaceops.secret import Secret, matches
-from spaceops.spec import NEVER, Observed, Space, Volume, idle, short
+from spaceops.spec import FREE_HARDWARE, NEVER, Observed, Space, Volume, idle, short
 
 SCHEMA = 1
 SETTINGS = frozenset({"visibility", "hardware", "sleep_time", "variables", "secrets", "volumes"})
 PARTS = SETTINGS | {"files"}
-FREE_HARDWARE = "cpu-basic"
 KEPT = frozenset({".gitattributes"})  # the Hub writes it, and large files depend on it
 
 _WIDTH = 25
@@ -200,7 +199,7 @@ def compare(
     same = _fingerprints(resolved, observed, enabled=space.fingerprints)
     changes: list[Change] = []
     if not observed.exists:
-        changes.append(Change("+", "space", f"docker, {space.visibility or 'visibility as the account has it'}"))
+        changes.append(Change("+", "space", f"docker, {space.visibility or 'default visibility'}"))
     for part, rows in (
         ("visibility", _visibility(space, observed)),
         ("hardware", _hardware(space, observed, prices)),
@@ -248,7 +247,7 @@ def _visibility(space: Space, observed: Observed) -> Iterator[Change]:
 
 
 def _hardware(space: Space, observed: Observed, prices: Mapping[str, float]) -> Iterator[Change]:
-    now = observed.runtime.requested_hardware or observed.runtime.hardware or FREE_HARDWARE
+    now = observed.hardware
     if not space.hardware or (observed.exists and space.hardware == now):
         return
     if not observed.exists and space.hardware == FREE_HARDWARE:
@@ -264,7 +263,9 @@ def _sleep_time(space: Space, observed: Observed) -> Iterator[Change]:
     if space.sleep_seconds is None:
         return
     wanted = None if space.sleep_seconds == NEVER else space.sleep_seconds
-    if not observed.exists:
+    if (space.hardware or observed.hardware) == FREE_HARDWARE:
+        yield Change("!", "sleep_time", idle(wanted), note=f"{FREE_HARDWARE} sleeps after 2d, whatever is asked")
+    elif not observed.exists:
         yield Change("+", "sleep_time", idle(wanted))
     elif wanted != observed.runtime.sleep_time:
         yield Change("~", "sleep_time", f"{idle(observed.runtime.sleep_time)} -> {idle(wanted)}")

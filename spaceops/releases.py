@@ -15,10 +15,10 @@ from spaceops.events import Event, follow
 from spaceops.files import scan
 from spaceops.hub import Hub, volumes_of
 from spaceops.lifecycle import failure, healthy
-from spaceops.plans import FREE_HARDWARE, PARTS, SETTINGS, Plan, compare, volumes_wanted
+from spaceops.plans import PARTS, SETTINGS, Plan, compare, volumes_wanted
 from spaceops.push import TRANSPORTS
 from spaceops.secret import Secret, fingerprint, resolve, without_fingerprint
-from spaceops.spec import BUSY_STAGES, Observed, Space, short
+from spaceops.spec import BUSY_STAGES, FREE_HARDWARE, Observed, Space, short
 
 Watcher = Callable[[Event], None]
 
@@ -200,8 +200,7 @@ def _runs_something(plan: Plan) -> bool:
 
 
 def _needs_prices(space: Space, observed: Observed) -> bool:
-    now = observed.runtime.requested_hardware or observed.runtime.hardware or FREE_HARDWARE
-    return space.hardware is not None and space.hardware != now
+    return space.hardware is not None and space.hardware != observed.hardware
 
 
 def _resolved(key: str, space: Space) -> Secret | None:
@@ -215,7 +214,7 @@ def _create(plan: Plan, hub: Hub, tell: Watcher) -> None:
     space = plan.space
     settings: dict[str, Any] = {
         "space_hardware": space.hardware,
-        "space_sleep_time": space.sleep_seconds,
+        "space_sleep_time": space.sleep_seconds if plan.has("sleep_time") else None,
         "space_variables": [{"key": key, "value": value} for key, value in space.environment.items()],
         "space_secrets": [
             {"key": key, "value": secret.reveal(), "description": _description(plan, key, secret)}

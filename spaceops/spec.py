@@ -18,6 +18,7 @@ from spaceops.secret import is_reference
 
 FILE_NAME = "space.toml"
 BUSY_STAGES = frozenset({"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
+FREE_HARDWARE = "cpu-basic"
 NEVER = -1  # the Hub's word for "does not sleep"
 
 # The rules of `huggingface_hub.utils.validate_repo_id`, for a name with its owner.
@@ -178,6 +179,11 @@ class Observed:
     files: Mapping[str, RemoteFile] = field(default_factory=dict, repr=False)
 
     @property
+    def hardware(self) -> str:
+        """The hardware that was last asked for; it may still be on its way."""
+        return self.runtime.requested_hardware or self.runtime.hardware or FREE_HARDWARE
+
+    @property
     def stage(self) -> str:
         """The stage of the Hub's runtime, such as RUNNING."""
         return self.runtime.stage
@@ -209,7 +215,7 @@ class Observed:
             "error": runtime.error_message,
             "sha": short(self.sha),
             "running": short(runtime.sha) if runtime.sha else None,
-            "hardware": runtime.hardware or runtime.requested_hardware,
+            "hardware": self.hardware,
             "sleeps": idle(runtime.sleep_time) if runtime.sleep_time is None else f"after {idle(runtime.sleep_time)}",
             "visibility": self.visibility,
             "app": self.host,

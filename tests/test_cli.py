@@ -172,8 +172,9 @@ def test_an_unresolved_secret_changes_nothing(run, app, space):
     assert 3 == run("status", space.repo_id)[0]
 
 
-def test_publishing_is_asked_for_and_never_without_a_terminal(run, app, space):
-    (app / "space.toml").write_text(f'repo_id = "{space.repo_id}"\nvisibility = "public"\n')
+@pytest.mark.parametrize("visibility", ["", 'visibility = "public"'])
+def test_publishing_is_asked_for_and_never_without_a_terminal(run, app, space, visibility):
+    (app / "space.toml").write_text(f'repo_id = "{space.repo_id}"\n{visibility}\n')
 
     code, _, err = run("deploy", str(app))
 
@@ -182,10 +183,19 @@ def test_publishing_is_asked_for_and_never_without_a_terminal(run, app, space):
     assert 3 == run("status", space.repo_id)[0]
 
 
+def test_a_dry_run_asks_nothing_and_shows_the_plan(run, app, space):
+    code, out, err = run("deploy", str(app), "--dry-run")
+
+    assert 0 == code
+    assert out.startswith(f"{space.repo_id} is new\n")
+    assert out.endswith("Dry run: nothing was changed.\n")
+    assert f"as demo on {os.environ['HF_ENDPOINT']}: {space.repo_id}\n" == err
+
+
 def test_a_failed_deploy_has_its_exit_code_and_shows_the_log(run, app):
     (app / "Dockerfile").write_text("FROM python:3.11-slim\nRUN python -c 'import nonexistent_module'\nCMD [\"x\"]\n")
 
-    code, out, err = run("deploy", str(app), "--json")
+    code, out, err = run("deploy", str(app), "--yes", "--json")
 
     assert 7 == code
     assert "deploy-failed" == json.loads(out)["error"]["code"]
@@ -222,7 +232,7 @@ def command(*arguments: str, **environment: str) -> subprocess.Popen:
 def test_ctrl_c_stops_following_says_how_to_resume_and_leaves_the_space(localhub, app, space, hub):
     text = (app / "app.py").read_text()
     (app / "app.py").write_text("print('here I am', flush=True)\nimport time\ntime.sleep(3)\n" + text)
-    with command("deploy", str(app), HF_ENDPOINT=localhub.url, HF_TOKEN=localhub.token) as process:
+    with command("deploy", str(app), "--yes", HF_ENDPOINT=localhub.url, HF_TOKEN=localhub.token) as process:
         for line in process.stderr:
             if "pushed" in line:
                 process.send_signal(signal.SIGINT)
@@ -270,7 +280,7 @@ def test_output_into_a_closed_pipe_ends_quietly():
 
 
 def test_the_local_hub_of_one_command_is_there_for_the_next_and_says_how_to_keep_it(app, space, tmp_path):
-    """`local` is the Hub of the data folder: each command starts it where none runs, and finds what the last one did."""
+    """`local` is the Hub of the data folder: a command starts it where none runs, and finds what the last one did."""
     environment = {"SPACEOPS_DATA": str(tmp_path / "data"), "HF_ENDPOINT": "local"}
     with command("deploy", str(app), "--yes", **environment) as process:
         out, err = process.communicate(timeout=120)

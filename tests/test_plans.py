@@ -81,6 +81,11 @@ acme/demo at 3f2a91c
             ["  ~ sleep_time 2d -> never", "1 change: no restart."],
         ),
         (
+            space(sleep_time="1h"),
+            observed(),
+            ["  ! sleep_time 1h                       cpu-basic sleeps after 2d, whatever is asked", "No changes."],
+        ),
+        (
             space(hardware="l4x1"),
             observed(runtime=Runtime("RUNNING", hardware="cpu-basic", requested_hardware="l4x1")),
             ["No changes."],
@@ -96,7 +101,7 @@ acme/demo at 3f2a91c
             ["  + volumes    acme/state at /data      restarts", "1 change: 1 restart."],
         ),
     ],
-    ids=["nothing", "variables", "visibility", "sleep", "asked-already", "cheaper", "volumes"],
+    ids=["nothing", "variables", "visibility", "sleep", "sleep-on-free", "asked-already", "cheaper", "volumes"],
 )
 def test_each_change_is_one_row(wanted, found, lines):
     assert ["acme/demo at 3f2a91c", *lines] == str(planned(wanted, found)).splitlines()
