@@ -168,13 +168,12 @@ class Proxy:
         self._connections.add(task)
         try:
             await self._handle(reader, writer)
+            writer.close()
+            await writer.wait_closed()
         except (OSError, asyncio.CancelledError):
-            pass  # the other side is gone, or we are to go: nobody is left to tell
+            writer.transport.abort()  # the other side is gone, or we are to go and wait for nobody
         finally:
             self._connections.discard(task)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await _read_head(reader)
@@ -213,9 +212,7 @@ class Proxy:
                 there.cancel()
                 await asyncio.wait([there])
         finally:
-            app_writer.close()
-            with contextlib.suppress(OSError):
-                await app_writer.wait_closed()
+            app_writer.transport.abort()  # it has said all it had to say, or nobody listens any more
         return None
 
 
@@ -245,15 +242,14 @@ async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pa
 async def _pump(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, visited: Callable[[], None], *, limit: int | None = None
 ) -> None:
-    """Pass bytes on until the end, or `limit` bytes."""
+    """Pass bytes on until the end; after `limit` bytes they are dropped, and only the end is waited for."""
     left = limit
-    while left is None or left > 0:
-        data = await reader.read(PIECE if left is None else min(PIECE, left))
-        if not data:
-            break
-        writer.write(data)
-        await writer.drain()
-        visited()
+    while data := await reader.read(PIECE):
+        data = data if left is None else data[:left]
         left = None if left is None else left - len(data)
-    if left != 0 and writer.can_write_eof():
+        if data:
+            writer.write(data)
+            await writer.drain()
+            visited()
+    if writer.can_write_eof():
         writer.write_eof()

@@ -137,6 +137,8 @@ class Space:
         elif newest is not None:
             self._save(stage="APP_STARTING", error_message=None, sha=None)
             self._begin(self._restart_from_nothing)
+        else:
+            self._save(stage="NO_APP_FILE", error_message=None)
 
     # what the server does
 
@@ -147,8 +149,10 @@ class Space:
         stage, wanted = self.state.stage, self.state.wanted_sha
         if stage in ("BUILDING", "RUNNING_BUILDING") and wanted:
             self._begin(lambda: self._serve_again_and_build(wanted), building=True)
-        elif stage in ("APP_STARTING", "RUNNING_APP_STARTING") or (self.state.sha and stage != "SLEEPING"):
-            self._begin(lambda: self._serve_again(beside=stage.endswith("_ERROR")))
+        elif stage in ("RUNNING", "APP_STARTING", "RUNNING_APP_STARTING"):
+            self._begin(lambda: self._serve_again(beside=False))
+        elif self.state.sha and stage != "SLEEPING":
+            self._begin(lambda: self._serve_again(beside=True))
 
     async def close(self) -> None:
         """Stop everything; the state stays as it is, for the next start of the server."""

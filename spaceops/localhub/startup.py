@@ -108,7 +108,8 @@ class Startup:
 
 def exit_message(code: int, log: Logbook) -> str:
     """The errorMessage of an app that ended by itself."""
-    return f"Exit code: {code}. Reason: " + "\n".join(log.tail(TAIL))
+    lines = [line for line in log.tail(TAIL) if not line.startswith("=====")]
+    return f"Exit code: {code}. Reason: " + "\n".join(lines)
 
 
 def _mismatch(other: int, app_port: int, port: int) -> str:

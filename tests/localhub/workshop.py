@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
+
 from spaceops.localhub.accounts import User
 from spaceops.localhub.commits import first_commit
 from spaceops.localhub.repos import Repos
@@ -194,13 +196,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """The processes that were started somewhere below a folder (Linux)."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                if (entry / "cwd").readlink().is_relative_to(folder):
-                    found.append(int(entry.name))
-            except OSError:
-                continue  # it ended, or is not ours
-    return found
+    """The living processes whose working directory is somewhere below a folder."""
+    everybody = psutil.process_iter(["cwd", "status"])
+    ours = [one for one in everybody if one.info["cwd"] and Path(one.info["cwd"]).is_relative_to(folder)]
+    return [one.pid for one in ours if one.info["status"] != psutil.STATUS_ZOMBIE]

@@ -60,5 +60,8 @@ class Image:
         file = folder / IMAGE_FILE
         if not file.exists():
             return None
-        image = cls(**json.loads(file.read_text()))
+        try:
+            image = cls(**json.loads(file.read_text()))
+        except (TypeError, ValueError):  # of another version of spaceops, or cut off by a power cut
+            return None
         return image if (folder / image.stage / "env/bin/python").exists() else None

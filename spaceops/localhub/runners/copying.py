@@ -6,6 +6,7 @@ import hashlib
 import os
 import posixpath
 import shutil
+import subprocess
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,8 +122,8 @@ def copy(items: Sequence[Item], target: Path, *, into: bool, mode: int | None, u
         target.mkdir(parents=True, exist_ok=True)
     for item in items:
         if unpack and item.is_root and item.path.is_file() and tarfile.is_tarfile(item.path):
-            with tarfile.open(item.path) as archive:
-                archive.extractall(target, filter="data")
+            target.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["tar", "-xf", str(item.path), "-C", str(target)], check=True, capture_output=True)
             continue
         _copy_one(item, target / item.target if into else target, mode)
 

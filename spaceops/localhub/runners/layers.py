@@ -22,10 +22,15 @@ class Layers:
         self.folder = folder
 
     def tidy(self) -> None:
-        """Remove what an interrupted build left, and the layers that nothing used for longest."""
+        """Remove what an interrupted build left, and prune; only while nothing is built."""
         self.folder.mkdir(parents=True, exist_ok=True)
         remove(*self.folder.glob(f"{UNFINISHED}*"))
-        by_use = sorted(self.folder.iterdir(), key=lambda layer: layer.stat().st_mtime, reverse=True)
+        self.prune()
+
+    def prune(self) -> None:
+        """Remove the layers that nothing used for longest."""
+        layers = [folder for folder in self.folder.glob("*") if not folder.name.startswith(UNFINISHED)]
+        by_use = sorted(layers, key=lambda layer: layer.stat().st_mtime, reverse=True)
         remove(*by_use[KEPT:])
 
     def has(self, key: str) -> bool:

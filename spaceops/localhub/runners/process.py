@@ -46,6 +46,7 @@ class ProcessRunner:
             await in_thread(remove, source.folder)
             raise
         image.save(source.folder)
+        await in_thread(self._layers.prune)
         return image
 
     async def start(
