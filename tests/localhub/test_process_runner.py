@@ -15,7 +15,6 @@ import pytest
 
 from spaceops.localhub.logbook import Logbook
 from spaceops.localhub.runners import BuildFailed, Image, Source
-from spaceops.localhub.runners.environments import lent_to_builds
 from spaceops.localhub.runners.process import ProcessRunner
 from spaceops.localhub.runners.shell import Refused, adapt
 from tests.localhub.workshop import eventually, processes_in
@@ -624,22 +623,6 @@ def test_a_cancelled_build_leaves_no_process_and_no_file(bench: Bench) -> None:
     assert processes_in(bench.folder) == []
     assert not bench.built.exists()
     assert list((bench.folder / "envs").glob("*")) == []
-
-
-def test_builds_get_indexes_proxies_and_certificates_and_nothing_else() -> None:
-    lent = lent_to_builds(
-        {"HOME": "/nowhere", "PATH": "/bin", "HF_TOKEN": "hf_x", "AWS_SECRET": "x", "PYTHONPATH": "/x"}
-        | {"UV_SYSTEM_PYTHON": "1", "PIP_TARGET": "/x", "NO_PROXY": "example.org,localhost"}
-        | (wanted := {"PIP_INDEX_URL": "i", "UV_DEFAULT_INDEX": "i", "HTTPS_PROXY": "p", "SSL_CERT_FILE": "c"})
-    )
-    assert lent == wanted | {
-        "NO_PROXY": "example.org,localhost,127.0.0.1",
-        "no_proxy": "127.0.0.1,localhost",
-        "UV_CACHE_DIR": "/nowhere/.cache/uv",
-        "PIP_CACHE_DIR": lent["PIP_CACHE_DIR"],
-        "UV_COMPILE_BYTECODE": "1",
-        "UV_PYTHON_DOWNLOADS": "never",
-    }
 
 
 def test_a_build_sees_nothing_of_the_users_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

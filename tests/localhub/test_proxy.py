@@ -51,6 +51,11 @@ async def serve(reader, writer):
                 await writer.drain()
                 await reader.readline()
             break
+        if path == "/flood":
+            writer.write(b"HTTP/1.1 200 OK\\r\\n\\r\\n")
+            while True:
+                writer.write(b"x" * 1_000_000)
+                await writer.drain()
         data = await body(reader, head)
         answer = f"{method} {path} {len(data)} {head.get('authorization')} {REQUESTS}".encode()
         writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(answer) + answer)
@@ -225,8 +230,12 @@ def test_open_connections_do_not_hold_up_the_end(tmp_path: Path) -> None:
         idle = await asyncio.open_connection("127.0.0.1", shop.port(repo))
         idle[1].write(b"GET / HTTP/1.1\r\n\r\n")
         await read(idle[0], b"\r\n\r\n")
+        deaf = await asyncio.open_connection("127.0.0.1", shop.port(repo), limit=1000)
+        deaf[1].write(b"GET /flood HTTP/1.1\r\n\r\n")
+        await read(deaf[0], b"\r\n\r\n")
         async with asyncio.timeout(5):
             await shop.spaces.stop()
+        deaf[1].transport.abort()
         for reader, writer in (silent, idle):
             async with asyncio.timeout(PATIENT):
                 await reader.read()

@@ -286,6 +286,120 @@ def test_a_paused_space_stays_so_until_it_is_restarted(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_space_without_a_commit_may_be_paused_and_restarted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            shop.spaces.pause(repo)
+            assert (await shop.until(repo, "PAUSED"))["stage"] == "PAUSED"
+            shop.spaces.restart(repo)
+            assert shop.spaces.runtime(repo)["stage"] == "NO_APP_FILE"
+
+    asyncio.run(scenario())
+
+
+def test_a_volume_is_named_in_the_runtime_and_said_not_to_be_mounted(tmp_path: Path) -> None:
+    volume = {"type": "bucket", "source": "demo/state", "mountPath": "/data"}
+
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            shop.store.save_settings(repo, replace(shop.store.settings(repo), volumes=(volume,)))
+            runtime = await shop.deploy(repo, small_app())
+            assert runtime["volumes"] == [volume]
+            assert "note: this runner does not mount demo/state at /data\n" in await shop.log(repo, "run")
+
+    asyncio.run(scenario())
+
+
+def test_a_fixed_secret_brings_a_crashed_app_back(tmp_path: Path) -> None:
+    app = small_app()["app.py"]
+
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            runtime = await shop.deploy(repo, small_app() | {"app.py": "import os\nos.environ['KEY']\n" + app})
+            assert runtime["errorMessage"].endswith("KeyError: 'KEY'")
+            shop.set(repo, secrets={"KEY": "geheim"})
+            shop.spaces.changed(repo, "secrets")
+            assert shop.spaces.runtime(repo)["stage"] == "APP_STARTING"
+            await shop.until(repo, "RUNNING")
+            assert shop.spaces.counters(repo) == {"restarts": 1, "rebuilds": 1}
+
+    asyncio.run(scenario())
+
+
+def test_an_old_version_that_crashes_while_a_new_one_is_built(tmp_path: Path) -> None:
+    waits = DOCKERFILE + "RUN while [ ! -e /app/go ]; do sleep 0.02; done\n"
+    place = "spaces/*/builds/*-2/stage-0/root/app"
+
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            sha = shop.push(repo, small_app(2, Dockerfile=waits))
+            await eventually(lambda: any(tmp_path.glob(place)))
+            os.kill((await shop.facts(repo))["pid"], signal.SIGKILL)
+            assert "sha" not in await shop.until(repo, "BUILDING")
+            assert "Your space is building" in (await shop.ask(repo))[1]
+            next(tmp_path.glob(place)).joinpath("go").touch()
+            assert (await shop.until(repo, "RUNNING"))["sha"] == sha
+
+    asyncio.run(scenario())
+
+
+def test_a_build_that_is_gone_is_made_again_when_the_server_starts(tmp_path: Path) -> None:
+    async def first() -> None:
+        async with workshop(tmp_path) as shop:
+            await shop.deploy(shop.new_space(), small_app())
+
+    async def second() -> None:
+        async with workshop(tmp_path) as shop:
+            (repo,) = shop.store.spaces()
+            await eventually(lambda: shop.spaces.counters(repo)["rebuilds"] == 2)
+            await shop.until(repo, "RUNNING")
+            assert (await shop.facts(repo))["version"] == 1
+
+    asyncio.run(first())
+    for record in tmp_path.glob("spaces/*/builds/*/image.json"):
+        record.write_text("{")
+    asyncio.run(second())
+
+
+def test_a_sleeping_space_sleeps_on_when_the_server_starts(tmp_path: Path) -> None:
+    async def first() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            shop.store.save_settings(repo, replace(shop.store.settings(repo), sleep_time=0))
+            shop.spaces.changed(repo, "sleep_time")
+            await shop.until(repo, "SLEEPING")
+            shop.store.save_settings(repo, replace(shop.store.settings(repo), sleep_time=None))
+
+    async def second() -> None:
+        async with workshop(tmp_path) as shop:
+            (repo,) = shop.store.spaces()
+            assert shop.spaces.runtime(repo)["stage"] == "SLEEPING"
+            assert (await shop.facts(repo))["version"] == 1
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
+def test_several_spaces_run_side_by_side(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repos = [shop.new_space() for _ in range(3)]
+            for number, repo in enumerate(repos):
+                shop.push(repo, small_app(number))
+            for number, repo in enumerate(repos):
+                await shop.until(repo, "RUNNING")
+                assert (await shop.facts(repo))["version"] == number
+            assert len({shop.port(repo) for repo in repos}) == 3
+
+    asyncio.run(scenario())
+
+
 def test_a_factory_restart_builds_without_the_cache(tmp_path: Path) -> None:
     dockerfile = DOCKERFILE.replace("COPY", "RUN echo built here\nCOPY")
 

@@ -24,6 +24,7 @@ NAMES = ("pip", "pip3", "uv", *USERS, *CARETAKERS, *APT, *OTHER_MANAGERS)
 
 APT_UPKEEP = ("update", "clean", "autoclean", "autoremove", "upgrade", "dist-upgrade", "purge", "remove")
 APT_FAILS = 100  # what apt-get exits with
+SHELL_EXIT = 127  # what a shell exits with for a command that is not there
 PROVIDES = {  # packages of other names than their commands
     "build-essential": ("gcc", "g++", "make"),
     "ca-certificates": (),
@@ -164,7 +165,7 @@ def run_uv(environment: str, uv: str, arguments: list[str]) -> int:
         program = uv
     if not program:
         print("uv: not found", file=sys.stderr)  # noqa: T201 - what the shell would say
-        return 127
+        return SHELL_EXIT
     kept = [word for word in arguments if word != "--system"]
     of_the_image = {"VIRTUAL_ENV": str(Path(first_python()).parent.parent)} if kept != arguments else {}
     return subprocess.call([program, *kept], env={**os.environ, **of_the_image})
