@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from spaceops.errors import BadInput, DockerfileError
@@ -134,6 +134,7 @@ class Step:
     instruction: Instruction
     args: tuple[str, ...]  # words; for ENV, LABEL and ARG `NAME=value`; one raw string for RUN, CMD and the like
     flags: Mapping[str, str]
+    heredocs: tuple[Heredoc, ...]  # of RUN they stay as they are: its shell expands them
     env: Mapping[str, str]  # what ENV set: part of the image
     build_env: Mapping[str, str]  # and with the ARGs: what RUN sees
 
@@ -152,8 +153,18 @@ class Scope:
         """Take one instruction in."""
         known = self.args | self.env
         flags = {name: expand(value, known, self.escape) for name, value in instruction.flags}
+        heredocs = instruction.heredocs
+        if instruction.keyword != "RUN":
+            heredocs = tuple(self._filled_in(heredoc, known) for heredoc in heredocs)
         args = self._args(instruction, known)
-        return Step(instruction, args, flags, dict(self.env), self.args | self.env)
+        return Step(instruction, args, flags, heredocs, dict(self.env), self.args | self.env)
+
+    def _filled_in(self, heredoc: Heredoc, known: Mapping[str, str]) -> Heredoc:
+        """Variables in the content of a file are expanded, quotes stay."""
+        if not heredoc.expand:
+            return heredoc
+        content = VARIABLE.sub(lambda found: _value(found, known, self.escape), heredoc.content)
+        return replace(heredoc, content=content)
 
     def _args(self, instruction: Instruction, known: Mapping[str, str]) -> tuple[str, ...]:
         keyword = instruction.keyword

@@ -283,6 +283,24 @@ def test_a_build_argument_counts_only_where_it_is_declared() -> None:
     assert found[-1].env == {"MODEL_NAME": "m", "SIZE": "large"}
 
 
+def test_variables_in_a_heredoc_are_filled_in_for_files_and_left_to_the_shell_for_run() -> None:
+    text = """\
+FROM x
+ENV A=1
+COPY <<EOF <<"RAW" /etc/
+it's "${A}" $NONE
+EOF
+$A
+RAW
+RUN cat <<EOF
+$A
+EOF
+"""
+    copy, run = steps(text)[1:]
+    assert [heredoc.content for heredoc in copy.heredocs] == ['it\'s "1" \n', "$A\n"]
+    assert [heredoc.content for heredoc in run.heredocs] == ["$A\n"]
+
+
 def test_stages_are_found_by_name_and_by_number() -> None:
     dockerfile = parse("FROM a AS Build\nRUN x\nFROM b\nCOPY --from=build /x /y\nFROM c AS build\n")
     assert [stage.name for stage in dockerfile.stages] == ["build", None, "build"]

@@ -303,7 +303,7 @@ def test_commands_run_in_the_images_folders(bench: Bench) -> None:
         echo two >> here.txt
         EOF
         RUN python <<EOF
-        open("py.txt", "w").write("three")
+        open("/home/user/app/py.txt", "w").write("three")
         EOF
         """
     )
@@ -349,6 +349,11 @@ def test_apt_get_is_skipped_where_the_machine_has_it_and_fails_where_not(bench: 
         "apt-get install nosuchpackage: this runner installs no system packages; install it on this machine"
         in bench.log
     )
+
+
+def test_a_script_in_a_heredoc_is_looked_at_too(bench: Bench) -> None:
+    reason = bench.fails("RUN <<EOF\nset -e\necho x > /etc/motd\nEOF\n")
+    assert reason == "echo /etc/motd would change this machine's own system"
 
 
 @pytest.mark.parametrize("command", ["apk add git", "sudo true", "conda install x", "dpkg -i x.deb"])

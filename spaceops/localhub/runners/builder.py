@@ -9,7 +9,7 @@ import re
 import shlex
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from spaceops.dockerfile import Dockerfile, Stage, Step
 from spaceops.errors import BadInput, DockerfileError
@@ -114,7 +114,7 @@ class Build:
         except BuildFailed as failed:
             self._fail(failed.reason, failed)
 
-    def _fail(self, reason: str, cause: Exception) -> None:
+    def _fail(self, reason: str, cause: Exception) -> NoReturn:
         self.log.write(f"--> ERROR: {reason}")
         raise BuildFailed(reason) from cause
 
@@ -132,9 +132,9 @@ class Build:
         return self.done.get(stage.index) if stage else None
 
     async def _stage(self, stage: Stage) -> Stand:
-        stand, prepare = self._base(stage)
+        stand, prepare = await self._base(stage)
         steps = list(self.dockerfile.steps(stage, stand.env, self.source.variables))
-        keys = self._keys(stand.key, steps)
+        keys = await in_thread(self._keys, stand.key, steps)
         cached = max((n for n, key in enumerate(keys) if self.source.use_cache and self.layers.has(key)), default=-1)
         if cached >= 0:
             await in_thread(self.layers.restore, keys[cached], stand.paths.folder)
@@ -149,7 +149,7 @@ class Build:
         stand.key = keys[-1] if keys else stand.key
         return stand
 
-    def _base(self, stage: Stage) -> tuple[Stand, Callable[[], None]]:
+    async def _base(self, stage: Stage) -> tuple[Stand, Callable[[], None]]:
         """What a stage starts from, and the work of making that."""
         base = self.dockerfile.base(stage, self.source.variables)
         folder = self.source.folder / f"stage-{stage.index}"
@@ -158,8 +158,8 @@ class Build:
             return earlier.successor(folder), lambda: _clone_stage(earlier.paths.folder, folder)
         self.log.write(f"--> FROM {base if '/' in base else f'docker.io/library/{base}'}")
         version, with_uv = wanted_python(base)
-        python = find_python(version)
-        found = version_of(python)
+        python = await in_thread(find_python, version)
+        found = await in_thread(version_of, python)
         self.log.write(f"note: no container: a Python {found} environment stands for the image; nothing is isolated")
         if version not in (None, found):
             self.log.write(f"note: this machine has no Python {version}; Python {found} takes its place")
@@ -167,10 +167,11 @@ class Build:
         return stand, lambda: _new_stage(folder, python, with_uv=with_uv)
 
     def _keys(self, key: str, steps: list[Step]) -> list[str]:
+        """A key for each step, over all that made the stage so far; blocks, as it reads what is copied."""
         keys = []
         for step in steps:
             parts = [key, str(step.instruction), list(step.args), dict(step.flags)]
-            parts += [[heredoc.name, heredoc.content] for heredoc in step.instruction.heredocs]
+            parts += [[heredoc.name, heredoc.content] for heredoc in step.heredocs]
             parts += [dict(step.build_env)] if step.instruction.keyword == "RUN" else []
             key = _hash(*parts, self._content_key(step))
             keys.append(key)
@@ -214,6 +215,9 @@ class Build:
         elif keyword in ("WORKDIR", "VOLUME"):
             for path in [stand.workdir] if keyword == "WORKDIR" else step.args:
                 stand.paths.real(path).mkdir(parents=True, exist_ok=True)
+        elif _brings_uv(step):
+            (stand.paths.folder / "env/uv-is-provided").touch()
+            self.log.write("note: uv is this machine's own")
         elif keyword in ("COPY", "ADD"):
             await in_thread(self._copy, stand, step)
         elif script is not None:
@@ -222,11 +226,8 @@ class Build:
             await self._execute(stand, step, script)
 
     def _copy(self, stand: Stand, step: Step) -> None:
-        if _brings_uv(step):
-            (stand.paths.folder / "env/uv-is-provided").touch()
-            self.log.write("note: uv is this machine's own")
-            return
-        items, heredocs = self._items(step), step.instruction.heredocs
+        """Copy files; blocks."""
+        items, heredocs = self._items(step), step.heredocs
         destination = step.args[-1]
         place = stand.paths.real(posixpath.join(stand.workdir, destination))
         if not is_within(place, [stand.paths.folder]):
@@ -339,11 +340,7 @@ def _command(stand: Stand, step: Step, script: Script, found: Mounted) -> list[s
 
     if step.instruction.exec is not None and not script.notes:
         return [place(word, in_shell=False) for word in step.args]
-    text = script.text
-    for heredoc in step.instruction.heredocs:
-        alone = re.fullmatch(r"<<-?\s*['\"]?\w+['\"]?", text.strip())
-        text = heredoc.content if alone else f"{text}\n{heredoc.content}{heredoc.name}\n"
-    return [*stand.shell, place(text, in_shell=True)]
+    return [*stand.shell, place(script.text, in_shell=True)]
 
 
 def _new_stage(folder: Path, python: str, *, with_uv: bool) -> None:

@@ -71,8 +71,9 @@ class Stand:
 
     def take_in_run(self, step: Step) -> Script:
         """What a RUN names as the image's own, and what of it is left to do; raises `Refused`."""
-        script = adapt(shlex.join(step.args) if step.instruction.exec is not None else step.args[0], self.paths.is_own)
-        for number, rest in USERADD.findall(step.args[0]):
+        text = _shell_text(step)
+        script = adapt(text, self.paths.is_own)
+        for number, rest in USERADD.findall(text):
             words = [word for word in rest.split() if not word.startswith("-")]
             self.names.update({number: words[-1]} if words else {})
         self.paths.know(self.home, *script.paths)
@@ -88,3 +89,14 @@ class Stand:
     def _words(self, step: Step) -> tuple[str, ...]:
         """The words to execute: the JSON form as it is, the shell form through the shell."""
         return step.args if step.instruction.exec is not None else (*self.shell, *step.args)
+
+
+def _shell_text(step: Step) -> str:
+    """A RUN as a shell would get it. A here-document without a command is itself the script."""
+    if step.instruction.exec is not None:
+        return shlex.join(step.args)
+    text = step.args[0]
+    for heredoc in step.heredocs:
+        alone = re.fullmatch(r"<<-?\s*['\"]?\w+['\"]?", text.strip())
+        text = heredoc.content if alone else f"{text}\n{heredoc.content}{heredoc.name}\n"
+    return text
