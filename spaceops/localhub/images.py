@@ -1,4 +1,4 @@
-"""The builds of one Space that are kept on disk: `builds/<sha>-<n>`, the highest n the newest."""
+"""The builds of one Space that are kept on disk: `builds/<start of the sha>-<n>`, the highest n the newest."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from spaceops.localhub.runners.process import RUN_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Container
     from pathlib import Path
+
+
+SHORT = 12  # digits: the paths of sockets may not be longer than 108 bytes, and apps make some in their home
 
 
 class Images:
@@ -30,7 +33,7 @@ class Images:
     def new_folder(self, sha: str) -> Path:
         """Where the next build goes."""
         numbers = [_number(folder) for folder in self._folder.glob("*-*")]
-        return self._folder / f"{sha}-{max(numbers, default=0) + 1}"
+        return self._folder / f"{sha[:SHORT]}-{max(numbers, default=0) + 1}"
 
     def tidy(self, shas: Container[str | None], *, is_running: bool) -> None:
         """Remove unfinished builds, and all but the newest one and those of `shas`; blocks.
