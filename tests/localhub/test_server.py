@@ -244,7 +244,8 @@ def test_the_embedded_hub_is_one_for_a_folder(tmp_path: Path) -> None:
 
 def test_the_embedded_hub_is_started_when_there_is_none(tmp_path: Path) -> None:
     script = "import sys; from pathlib import Path; from spaceops.localhub import embedded\n"
-    script += "one, two = embedded(Path(sys.argv[1])), embedded(Path(sys.argv[1])); assert one == two; print(one.url, one.token)"
+    script += "one, two = embedded(Path(sys.argv[1])), embedded(Path(sys.argv[1])); assert one == two;"
+    script += "print(one.url, one.token)"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script, str(tmp_path / "data")],
         capture_output=True,
