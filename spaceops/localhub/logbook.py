@@ -36,6 +36,7 @@ class Logbook:
         self.file = file
         self._keep_alive = keep_alive
         self._writer: Writer | None = None
+        self._coming: asyncio.Event | None = None
 
     def open(self) -> Writer:
         """Begin anew. Readers of the former log keep what they read and come to its end."""
@@ -46,9 +47,18 @@ class Logbook:
         fresh.replace(self.file)
         return self._writer
 
-    def close(self) -> None:
-        """No more lines come; readers come to the end."""
+    def expect(self) -> None:
+        """A new log is about to begin: until `open` or `close`, readers who come wait for it."""
+        self._coming = self._coming or asyncio.Event()
+
+    def close(self, last: str | None = None) -> None:
+        """No more lines come, but for a `last` one; readers come to the end."""
+        if self._coming is not None:
+            self._coming.set()
+            self._coming = None
         if self._writer is not None:
+            if last is not None:
+                self._writer.write(last)
             self._writer.close()
 
     def tail(self, count: int) -> list[str]:
@@ -70,6 +80,13 @@ class Logbook:
 
         An empty list comes once after what was there already, and after each quarter of a minute without a line.
         """
+        former, waited = self._writer, False
+        while (coming := self._coming) is not None:
+            waited = True
+            yield []
+            await _within(self._keep_alive, coming)
+        if waited and self._writer is former:
+            return  # it did not begin, and the former log is not what was waited for
         if not self.file.exists():
             yield []
             return
@@ -137,11 +154,7 @@ class Writer:
         changed = self._changed
         if self.closed or self.size > beyond:
             return True
-        try:
-            await asyncio.wait_for(changed.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        return await _within(seconds, changed)
 
     def _append(self, lines: list[bytes]) -> None:
         out = b"".join(b"%s %s\n" % (self._stamp(), line) for line in lines)
@@ -155,6 +168,15 @@ class Writer:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Whether it happens in that time."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _read(stream: BinaryIO) -> list[Line]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -148,7 +149,8 @@ class Space:
         await in_thread(self._tidy)
         stage, wanted = self.state.stage, self.state.wanted_sha
         if stage in ("BUILDING", "RUNNING_BUILDING") and wanted:
-            self._begin(lambda: self._serve_again_and_build(wanted), building=True)
+            log = self._open_build_log(wanted)
+            self._begin(lambda: self._serve_again_and_build(wanted, log), building=True)
         elif stage in ("RUNNING", "APP_STARTING", "RUNNING_APP_STARTING"):
             self._begin(lambda: self._serve_again(beside=False))
         elif self.state.sha and stage != "SLEEPING":
@@ -236,6 +238,10 @@ class Space:
     def _begin(self, job: Callable[[], Awaitable[None]], *, after: float = 0.0, building: bool = False) -> None:
         if self._work:
             self._work.cancel()
+        if self._building and not building:
+            self.build_log.close(f"===== Build Canceled at {_now()} =====")
+        if self._serving is None:
+            self.run_log.expect()
         self._building = building
         self._settled.clear()
         self._work = asyncio.ensure_future(self._run(job, after))
@@ -252,6 +258,8 @@ class Space:
             except Exception as error:
                 logger.exception("The Space %s", self.repo.repo_id)
                 self._fail("RUNTIME_ERROR", f"The local Hub itself failed: {error!r}")
+            if self._serving is None:
+                self.run_log.close()  # nothing was started: nobody waits any longer
             self._building = False
             self._settled.set()
 
@@ -260,10 +268,35 @@ class Space:
 
     def _build_soon(self, sha: str, *, use_cache: bool = True, after: float = 0.0) -> None:
         self._save(stage=self._stage("BUILDING"), error_message=None)
-        self._begin(lambda: self._build_and_launch(sha, use_cache=use_cache), after=after, building=True)
+        log = self._open_build_log(sha)
+        self._begin(lambda: self._build_and_launch(sha, log, use_cache=use_cache), after=after, building=True)
 
-    async def _build_and_launch(self, sha: str, *, use_cache: bool = True) -> None:
+    def _open_build_log(self, sha: str) -> Writer:
+        """Begin it as soon as a build is to come: who follows it from now on follows this build."""
+        log = self.build_log.open()
+        log.write(f"===== Build Queued at {_now()} / Commit SHA: {sha[:7]} =====")
+        return log
+
+    async def _build_and_launch(self, sha: str, log: Writer, *, use_cache: bool = True) -> None:
         self._save(stage=self._stage("BUILDING"))
+        with closing(log):
+            card = await self._card_to_build(sha, log)
+            image, folder = await self._build(sha, card.app_port, log, use_cache=use_cache)
+        self._building = False
+        await self._launch(image, folder, card)
+        if self._stopping:  # the version before still needs its folder
+            await asyncio.wait(self._stopping)
+        await in_thread(self._tidy)
+
+    async def _card_to_build(self, sha: str, log: Writer) -> Card:
+        """The card of a commit that can be built. Raises `Failed`, and the log says why."""
+        try:
+            return await self._checked_card(sha)
+        except Failed as failed:
+            log.write(f"--> ERROR: {failed.message or 'There is no Dockerfile'}")
+            raise
+
+    async def _checked_card(self, sha: str) -> Card:
         card, has_dockerfile = await in_thread(self._read, sha)
         if not card.sdk:
             raise Failed("CONFIG_ERROR", "Missing configuration in README")
@@ -272,25 +305,17 @@ class Space:
         self._check_settings()
         if not has_dockerfile:
             raise Failed("NO_APP_FILE", None)
-        image, folder = await self._build(sha, card.app_port, use_cache=use_cache)
-        self._building = False
-        await self._launch(image, folder, card)
-        if self._stopping:  # the version before still needs its folder
-            await asyncio.wait(self._stopping)
-        await in_thread(self._tidy)
+        return card
 
-    async def _build(self, sha: str, app_port: int, *, use_cache: bool) -> tuple[Image, Path]:
+    async def _build(self, sha: str, app_port: int, log: Writer, *, use_cache: bool) -> tuple[Image, Path]:
         source = self._source(sha, app_port, use_cache=use_cache)
         self._save(rebuilds=self.state.rebuilds + 1)
-        log = self.build_log.open()
-        log.write(f"===== Build Queued at {_now()} / Commit SHA: {sha[:7]} =====")
         try:
             await in_thread(self._around.repos.export, self.repo, sha, source.context)
             return await self._around.runner.build(source, log), source.folder
         except BuildFailed as failed:
             raise Failed("BUILD_ERROR", f"Job failed with exit code: 1. Reason: {failed.reason}") from failed
         finally:
-            log.close()
             await in_thread(remove, source.context)
 
     def _source(self, sha: str, app_port: int, *, use_cache: bool) -> Source:
@@ -325,7 +350,7 @@ class Space:
         newest, wanted = self._images.newest(), self.state.wanted_sha
         if wanted and (newest is None or newest[0].sha != wanted):
             self._building = True
-            await self._build_and_launch(wanted)
+            await self._build_and_launch(wanted, self._open_build_log(wanted))
         else:
             self._check_settings()
             self._save(restarts=self.state.restarts + 1)
@@ -333,6 +358,7 @@ class Space:
 
     async def _restart_from_nothing(self) -> None:
         self._stop_serving()
+        self.run_log.expect()
         await self._restart()
 
     async def _start_newest(self) -> None:
@@ -356,17 +382,18 @@ class Space:
             card, _ = await in_thread(self._read, found[0].sha)
             await self._launch(*found, card, quietly=beside)
         elif self.state.wanted_sha and not beside:
-            await self._build_and_launch(self.state.wanted_sha)
+            wanted = self.state.wanted_sha
+            await self._build_and_launch(wanted, self._open_build_log(wanted))
         else:
             self._save(sha=None)
 
-    async def _serve_again_and_build(self, wanted: str) -> None:
+    async def _serve_again_and_build(self, wanted: str, log: Writer) -> None:
         if self.state.sha:
             try:
                 await self._serve_again(beside=True)
             except LaunchFailed:
                 self._save(sha=None)  # the newer version is what counts
-        await self._build_and_launch(wanted)
+        await self._build_and_launch(wanted, log)
 
     # the app
 

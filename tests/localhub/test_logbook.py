@@ -178,3 +178,46 @@ def test_200_000_lines_are_replayed_in_little_memory(tmp_path: Path) -> None:
         assert peak < 5_000_000
 
     asyncio.run(scenario())
+
+
+def test_readers_of_a_log_that_is_to_come_wait_for_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        book = Logbook(tmp_path / "run.log", keep_alive=0.02)
+        book.open().write("former")
+        book.expect()
+        reader = book.lines()
+        assert [await anext(reader) for _ in range(3)] == [[], [], []], "the first at once, for those who do not follow"
+        fresh = book.open()
+        fresh.write("new")
+        assert [line.text for line in await anext(reader)] == ["new\n"]
+        fresh.close()
+        assert [lines async for lines in reader] == [[]]
+
+    asyncio.run(scenario())
+
+
+def test_a_log_that_does_not_come_ends_those_who_wait_without_the_former_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        book = Logbook(tmp_path / "run.log")
+        former = book.open()
+        former.write("former")
+        former.close()
+        book.expect()
+        reader = asyncio.create_task(read_all(book))
+        await asyncio.sleep(0)
+        book.close()
+        assert await reader == []
+        assert [line.text for line in await read_all(book)] == ["former\n"]
+
+    asyncio.run(scenario())
+
+
+def test_a_log_may_be_closed_with_a_last_line(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        book = Logbook(tmp_path / "build.log")
+        book.open().write("begun")
+        book.close("given up")
+        book.close("twice")
+        assert book.tail(9) == ["begun", "given up"]
+
+    asyncio.run(scenario())

@@ -35,8 +35,8 @@ http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_fo
 DOCKERFILE = 'FROM python:3.11\nWORKDIR /app\nCOPY . .\nCMD ["python", "app.py", "7860"]\n'
 
 
-def push_app(api: HfApi, space: str) -> str:
-    files = {"Dockerfile": DOCKERFILE, "app.py": APP}
+def push_app(api: HfApi, space: str, app: str = APP) -> str:
+    files = {"Dockerfile": DOCKERFILE, "app.py": app}
     operations = [CommitOperationAdd(path, text.encode()) for path, text in files.items()]
     return api.create_commit(space, operations, repo_type="space", commit_message="app").oid
 
@@ -308,3 +308,24 @@ def test_static_spaces_have_nothing_to_pause(api: HfApi) -> None:
 
     with pytest.raises(BadRequestError, match="static"):
         api.pause_space(name)
+
+
+def test_whoever_follows_the_build_after_a_push_gets_that_build(api: HfApi) -> None:
+    name = next(NAMES)
+    api.create_repo(name, repo_type="space", space_sdk="docker")
+    for number in range(3):
+        sha = push_app(api, name, APP + f"# {number}\n")
+        lines = list(api.fetch_space_logs(name, build=True, follow=True))
+
+        assert f"/ Commit SHA: {sha[:7]} =====" in lines[0]
+        assert any(line.startswith("--> CMD") for line in lines)
+
+
+def test_whoever_follows_the_run_log_during_the_first_build_gets_the_app(api: HfApi) -> None:
+    name = next(NAMES)
+    api.create_repo(name, repo_type="space", space_sdk="docker", space_variables=[{"key": "COLOR", "value": "blue"}])
+    push_app(api, name)
+    following = iter(api.fetch_space_logs(name, follow=True))
+
+    assert next(following).startswith("===== Application Startup at ")
+    assert "serving blue\n" == next(following)

@@ -180,6 +180,32 @@ def test_a_newer_push_replaces_a_running_build(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_build_that_is_given_up_or_never_begins_says_so_in_its_log(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            runtime = await shop.deploy(repo, {"README.md": "# No front matter\n"})
+            assert (await shop.log(repo, "build")).endswith(f"--> ERROR: {runtime['errorMessage']}\n")
+
+            for number in range(2):  # while it runs, and before it begins
+                sha = shop.push(repo, small_app(number, Dockerfile=DOCKERFILE + "RUN sleep 600\n"))
+                if number == 0:
+                    await eventually(lambda: bool(processes_in(tmp_path)))
+                shop.spaces.pause(repo)
+                log = await shop.log(repo, "build")
+                assert f"Commit SHA: {sha[:7]} =====\n" in log
+                assert log.splitlines()[-1].startswith("===== Build Canceled at ")
+                await eventually(lambda: not processes_in(tmp_path))
+                shop.spaces.restart(repo)
+                await eventually(lambda: bool(processes_in(tmp_path)))
+
+            last = shop.push(repo, small_app(3))
+            await shop.until(repo, "RUNNING")
+            assert f"Commit SHA: {last[:7]} =====\n" in await shop.log(repo, "build")
+
+    asyncio.run(scenario())
+
+
 def test_settings_that_change_in_a_row_make_one_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with workshop(tmp_path) as shop:
