@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ from spaceops.console import (
     announced,
     confirm,
     connect,
+    dry_run_option,
     endpoint_option,
     hint,
     json_option,
@@ -74,7 +75,7 @@ def _fail(error: SpaceopsError, *, as_json: bool) -> None:
         click.echo(redact(json.dumps({"error": error.as_dict()}, default=str)))
     click.echo(click.style("Error: ", fg="red") + redact(str(error)), err=True)
     if os.environ.get("HF_DEBUG") == "1":
-        raise error
+        click.echo(redact("".join(traceback.format_exception(error))), err=True)
     sys.exit(error.exit_code)
 
 
@@ -114,26 +115,12 @@ def plan_command(path: str, endpoint: str | None, only: tuple[str, ...], prune: 
 @endpoint_option
 @only_option
 @prune_option
-@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
+@dry_run_option
 @yes_option
 @json_option
-def apply_command(
-    path: str, endpoint: str | None, only: tuple[str, ...], prune: bool, dry_run: bool, yes: bool, as_json: bool
-) -> None:
+def apply_command(path: str, endpoint: str | None, as_json: bool, **options: Any) -> None:
     """Make the Space what space.toml says, without waiting for it to run."""
-    from spaceops.releases import deploy
-
-    release = deploy(
-        load_space(path),
-        connect(endpoint),
-        dry_run=dry_run,
-        only=set(only) or None,
-        prune=prune,
-        detach=True,
-        approve=_asker(yes=yes, dry_run=dry_run),
-        watch=_watch,
-    )
-    show(release.as_dict(), as_json, release)
+    _deploy(path, endpoint, as_json, detach=True, **options)
 
 
 @cli.command("deploy")
@@ -141,43 +128,33 @@ def apply_command(
 @endpoint_option
 @only_option
 @prune_option
-@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
+@dry_run_option
 @click.option("-d", "--detach", is_flag=True, help="Return after the push; `spaceops wait` continues.")
 @yes_option
 @json_option
-def deploy_command(
-    path: str,
-    endpoint: str | None,
-    only: tuple[str, ...],
-    prune: bool,
-    dry_run: bool,
-    detach: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
+def deploy_command(path: str, endpoint: str | None, as_json: bool, **options: Any) -> None:
     """Plan, apply, follow, and verify that the pushed commit runs and answers."""
+    _deploy(path, endpoint, as_json, **options)
+
+
+def _deploy(
+    path: str, endpoint: str | None, as_json: bool, *, only: tuple[str, ...], yes: bool, **options: Any
+) -> None:
     from spaceops.releases import deploy
 
     space, hub = load_space(path), connect(endpoint)
+    ask = _Asker(yes=yes, dry_run=options["dry_run"])
     try:
-        release = deploy(
-            space,
-            hub,
-            dry_run=dry_run,
-            only=set(only) or None,
-            prune=prune,
-            detach=detach,
-            approve=_asker(yes=yes, dry_run=dry_run),
-            watch=_watch,
-        )
+        release = deploy(space, hub, only=set(only) or None, approve=ask, watch=_watch, **options)
     except KeyboardInterrupt:
-        click.echo(
-            f"\nStopped following {space.repo_id}; what was sent stays, and the Space goes on by itself.", err=True
-        )
-        hint(f"spaceops wait {space.repo_id}   or the same deploy again")
+        if not ask.approved:
+            raise  # nothing was changed yet
+        said = "what was sent stays, and the Space goes on by itself"
+        click.echo(f"\nStopped following {space.repo_id}; {said}.", err=True)
+        hint(f"spaceops wait {space.repo_id}   or the same command again")
         sys.exit(INTERRUPTED)
     show(release.as_dict(), as_json, release)
-    if hub.is_embedded:
+    if hub.is_embedded and release.outcome != "planned":
         hint("spaceops hub serve   keeps it running; this command's own local Hub ends with it")
     elif release.outcome == "running":
         hint(f"spaceops logs {space.repo_id} -f")
@@ -343,25 +320,32 @@ def explain_command(code: str | None, as_json: bool) -> None:
 
 @cli.command("docs")
 @click.argument("section", type=click.Choice(["space", "errors", "commands"]))
-def docs_command(section: str) -> None:
-    """Print a part of the reference: every key of space.toml, every error, every command."""
-    from spaceops.reference import render
+@json_option
+def docs_command(section: str, as_json: bool) -> None:
+    """Print a part of the reference: every key of space.toml, every error, every command.
 
-    click.echo(render(section, cli))
+    As JSON, `space` is the JSON Schema of space.toml.
+    """
+    from spaceops.reference import data, render
+
+    show(data(section, cli) if as_json else None, as_json, None if as_json else render(section, cli))
 
 
-def _asker(*, yes: bool, dry_run: bool) -> Callable[[Plan], None]:
+class _Asker:
     """Shows the plan, and asks where it costs money, removes files or makes something public."""
 
-    def ask(proposal: Plan) -> None:
+    def __init__(self, *, yes: bool, dry_run: bool) -> None:
+        self._yes, self._dry_run = yes, dry_run
+        self.approved = False
+
+    def __call__(self, proposal: Plan) -> None:
         click.echo(proposal.title, err=True)
-        if dry_run:
+        if self._dry_run:
             return
         click.echo(str(proposal), err=True)
         if found := _reasons_to_ask(proposal):
-            confirm(f"This {' and '.join(found)}. Go on?", yes)
-
-    return ask
+            confirm(f"This {' and '.join(found)}. Go on?", self._yes)
+        self.approved = True
 
 
 def _reasons_to_ask(proposal: Plan) -> list[str]:

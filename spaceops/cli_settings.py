@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -46,6 +47,7 @@ def variables_set(space: str, pairs: tuple[str, ...], endpoint: str | None, as_j
     """Set variables; the app restarts."""
     wanted = dict(_pair(pair) for pair in pairs)
     hub, repo_id = announced(endpoint, space)
+    _refuse_both(repo_id, wanted, hub.secrets.ls(repo_id), "secret")
     for key, value in wanted.items():
         hub.variables.set(repo_id, key, value)
     show(wanted, as_json, f"set {', '.join(wanted)}")
@@ -93,13 +95,16 @@ def secrets_set(space: str, names: tuple[str, ...], endpoint: str | None, as_jso
 
     A value is never an argument: everybody on the machine could read it there.
     """
-    from spaceops.secret import fingerprint, resolve
+    from spaceops.secret import described, resolve
+    from spaceops.spec import variable_name
 
     parts = [name.partition("=") for name in names]
-    values = {key: resolve(key, reference or f"env:{key}", Path.cwd()) for key, _, reference in parts}
+    values = {variable_name(key): resolve(key, reference or f"env:{key}", Path.cwd()) for key, _, reference in parts}
     hub, repo_id = announced(endpoint, space)
+    _refuse_both(repo_id, values, hub.variables.ls(repo_id), "variable")
+    words = hub.secrets.ls(repo_id)
     for key, value in values.items():
-        hub.secrets.set(repo_id, key, value, description=fingerprint(value))
+        hub.secrets.set(repo_id, key, value, description=described(words.get(key), value))
     show({"set": list(values)}, as_json, f"set {', '.join(values)}")
 
 
@@ -151,6 +156,8 @@ def hardware_set(
     prices = {item.name: item.hourly_cost for item in hub.hardware.ls()}
     if flavor not in prices:
         raise BadInput(f"There is no hardware {flavor!r}", hint=f"One of {', '.join(prices)}.")
+    if idle is not None and not prices[flavor]:
+        raise BadInput(f"{flavor} keeps its own sleep time", hint="Leave out --sleep-time, or choose paid hardware.")
     if prices[flavor]:
         confirm(f"{flavor} costs ${prices[flavor]:.2f} an hour. Go on?", yes)
     hub.hardware.set(repo_id, flavor, sleep_time=idle)
@@ -213,8 +220,18 @@ def volumes_delete(space: str, endpoint: str | None, yes: bool, as_json: bool) -
     show({"volumes": []}, as_json, "no volumes")
 
 
+def _refuse_both(repo_id: str, keys: Iterable[str], taken: Mapping[str, object], kind: str) -> None:
+    """A name that is a variable and a secret would stop the app."""
+    for key in keys:
+        if key in taken:
+            hint = f"spaceops {kind}s delete {repo_id} {key}"
+            raise BadInput(f"{key} is a {kind} of {repo_id} already, and a name cannot be both", hint=hint)
+
+
 def _pair(text: str) -> tuple[str, str]:
+    from spaceops.spec import variable_name
+
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise BadInput(f"{text!r} is not KEY=VALUE", hint="spaceops variables set SPACE LOG_LEVEL=info")
-    return key, value
+    return variable_name(key), value

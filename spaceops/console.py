@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spaceops.errors import BadInput, SecretMissing
+from spaceops.errors import BadInput, SecretMissing, SpecError
 
 if TYPE_CHECKING:
     from spaceops.hub import Hub
@@ -29,6 +29,7 @@ only_option = click.option(
     "--only", multiple=True, metavar="PART", help="Only hardware, variables, secrets, files, … (again for more)."
 )
 prune_option = click.option("--prune", is_flag=True, help="Remove files that are on the Hub only.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 path_argument = click.argument("path", default=".")
 space_argument = click.argument("space", default=".")
 
@@ -55,10 +56,14 @@ def load_space(path: str) -> Space:
 
 
 def repo_id_from(space: str) -> str:
-    """The `owner/name` that SPACE means: itself, a URL, or a PATH with a space.toml."""
-    from spaceops.spec import FILE_NAME, repo_id_of
+    """The `owner/name` that SPACE means: itself, a URL, or a PATH with a space.toml, as other commands find it."""
+    from spaceops.spec import find, repo_id_of
 
-    if space.endswith(".toml") or Path(space, FILE_NAME).is_file() or space in (".", ".."):
+    with suppress(SpecError):
+        if not Path(space).exists():
+            return repo_id_of(space)
+    with suppress(BadInput):
+        find(space)
         return load_space(space).repo_id
     return repo_id_of(space)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from spaceops.bundled import bundled
 from spaceops.errors import BadInput, NotebookFailed, SpaceopsError
 from spaceops.notebooks import run_notebook, table
+from spaceops.secret import expanded
 from spaceops.template import new
 
 if TYPE_CHECKING:
@@ -317,12 +318,22 @@ def analyze(host: str, text: str) -> dict[str, Any]:
 
 def place_of(folder: str | Path | None) -> Path:
     """The folder for everything that stays: the given one, or the first free name here."""
-    if folder is not None:
-        place = Path(folder).expanduser().absolute()
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise BadInput(f"{place} exists and is not an empty folder", hint="Name one that does not exist yet.")
-        place.mkdir(parents=True, exist_ok=True)
-        return place
+    try:
+        return _first_free() if folder is None else _made(expanded(folder))
+    except OSError as error:
+        where = folder or "the working directory"
+        raise BadInput(f"{where} cannot be written: {error.strerror}", hint="spaceops demo -o DIR") from error
+
+
+def _made(folder: Path) -> Path:
+    place = folder.absolute()
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise BadInput(f"{place} exists and is not an empty folder", hint="Name one that does not exist yet.")
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _first_free() -> Path:
     number = 1
     while True:
         place = Path(FOLDER if number == 1 else f"{FOLDER}-{number}").absolute()

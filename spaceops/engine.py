@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import write_ipynb
 
-from spaceops.events import Event
+from spaceops.events import Event, happened
 from spaceops.secret import redact
 
 START_SECONDS = 60
@@ -45,7 +44,7 @@ class Manager(NotebookExecutionManager):
         super().cell_start(cell, cell_index, **kwargs)
         if self._watch and cell_index in self._steps:
             text = f"[{self._steps.index(cell_index) + 1}/{len(self._steps)}] {self._title(cell)}"
-            self._watch(Event("cell", redact(text), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
+            self._watch(happened("cell", text))
 
     def cell_complete(self, cell: NotebookNode, cell_index: int, **kwargs: Any) -> None:
         """Note how a cell ended; papermill would note success for one that Ctrl-C or the kernel's death ended."""

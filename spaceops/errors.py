@@ -18,7 +18,7 @@
     ├── SecretMissing      10   secret-missing     a reference to a secret leads nowhere on this machine
     ├── DeployFailed      7, 8  deploy-failed      the build failed (7), or the app does not come up (8)
     ├── TimedOut          124   timed-out          it did not happen within the time allowed
-    ├── NotebookFailed      1   notebook-failed    a cell raised
+    ├── NotebookFailed 1, 138   notebook-failed    a cell raised (1), or the kernel died (138)
     └── ExtraMissing        1   extra-missing      an optional part of spaceops is not installed
 
 An error prints as three lines: what happened, ``hint:`` the next command or edit, ``more:`` where to read on.
@@ -194,7 +194,10 @@ class TimedOut(SpaceopsError):
 
 
 class NotebookFailed(SpaceopsError):
-    """A cell of a notebook raised: `cell` is its number, `output` the executed notebook, complete up to there."""
+    """A cell of a notebook raised (exit code 1), or its kernel died (138).
+
+    `cell` is its number, `output` the executed notebook, complete up to there.
+    """
 
     code = "notebook-failed"
 

@@ -200,10 +200,16 @@ def _events(kind: str, item: list[Line] | Gap | Exception) -> list[Event]:
     return [Event(kind, text, line.timestamp) for text, line in zip(texts, item, strict=True)]
 
 
-def _stage_event(runtime: Runtime) -> Event:
+def happened(kind: str, text: str, runtime: Runtime | None = None) -> Event:
+    """An event by our own clock."""
+    return Event(kind, redact(text), _now(), runtime)
+
+
+def stage_event(runtime: Runtime) -> Event:
+    """The event of a stage: its name and, on one line, its errorMessage."""
     why = " ".join((runtime.error_message or "").split())  # it may hold the tail of a log
     text = f"{runtime.stage}: {why}" if why else runtime.stage
-    return Event(STAGE, redact(text), _now(), runtime)
+    return happened(STAGE, text, runtime)
 
 
 def _lines(
@@ -308,7 +314,7 @@ class _Follower:
         if before is None or _state(before) != _state(runtime):
             self._since = now
             self._read_up.clear()
-            yield _stage_event(runtime)
+            yield stage_event(runtime)
         self._attend(runtime)
 
     def _bear(self, error: errors.HubError) -> None:

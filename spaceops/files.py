@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from spaceops.card import Card
 from spaceops.errors import BadInput
 from spaceops.spec import FILE_NAME, RemoteFile
 
@@ -62,21 +63,38 @@ class Source:
 
     root: Path
     files: Mapping[str, LocalFile] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()  # links to folders, out of the root, or to nothing
 
 
-def scan(root: Path) -> Source:
-    """Find what would be pushed. Raises `BadInput` for a folder that cannot become a Docker Space."""
+def scan(root: Path, *, private: Collection[Path] = ()) -> Source:
+    """Find what would be pushed, the `private` files excepted.
+
+    Raises `BadInput` for a folder that cannot become a Docker Space: before anything is created, not after.
+    """
     if not root.is_dir():
         raise BadInput(f"{root} is not a folder", hint="`source` in space.toml names the folder with the app.")
-    files = dict(sorted(_walk(root, root, [("", _IGNORED)])))
+    found = dict(_walk(root, root, [("", _IGNORED)]))
+    files = {path: file for path, file in sorted(found.items()) if file and file.path.resolve() not in private}
+    _check(root, files)
+    return Source(root, files, tuple(sorted(path for path, file in found.items() if file is None)))
+
+
+def _check(root: Path, files: Mapping[str, LocalFile]) -> None:
     for needed, why in (("Dockerfile", "a Docker Space is built from it"), ("README.md", "the Hub reads sdk there")):
         if needed not in files:
             hint = f"Name it exactly {needed}, at the top of the folder; `spaceops new PATH` writes an example."
             raise BadInput(f"{root} has no {needed}: {why}", hint=hint)
-    return Source(root, files)
+    for path in files:
+        if not path.isprintable():
+            raise BadInput(f"{path!r}: the Hub takes no such file name", hint="Rename it, or write it into .gitignore.")
+    try:
+        Card.read(files["README.md"].path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadInput("README.md is not UTF-8 text, as the Hub wants it", hint="Save it as UTF-8.") from error
 
 
-def _walk(folder: Path, root: Path, rules: list[tuple[str, GitIgnoreSpec]]) -> Iterator[tuple[str, LocalFile]]:
+def _walk(folder: Path, root: Path, rules: list[tuple[str, GitIgnoreSpec]]) -> Iterator[tuple[str, LocalFile | None]]:
+    """Each file that no rule ignores, by its path in the Space; None for a link that is not followed."""
     base = folder.relative_to(root).as_posix()
     base = "" if base == "." else f"{base}/"
     rules = [*rules, *((base, spec) for spec in _specs(folder))]
@@ -91,6 +109,8 @@ def _walk(folder: Path, root: Path, rules: list[tuple[str, GitIgnoreSpec]]) -> I
             yield from _walk(Path(entry.path), root, rules)
         elif entry.is_file() and _stays_inside(entry, root):
             yield path, LocalFile(Path(entry.path), entry.stat().st_size)
+        elif entry.is_symlink():
+            yield path, None
 
 
 def _specs(folder: Path) -> Iterator[GitIgnoreSpec]:

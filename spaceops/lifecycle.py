@@ -18,7 +18,8 @@ HOPELESS_SECONDS = 30.0  # how long an answer that only a change can mend (404, 
 _HINTS = {
     "PAUSED": "spaceops restart {repo_id}",
     "NO_APP_FILE": "Push a Dockerfile: spaceops deploy",
-    "CONFIG_ERROR": "Mend README.md's front matter, or a name that is a variable and a secret; then spaceops deploy",
+    "CONFIG_ERROR": "Mend README.md's front matter and deploy; a name that is a variable and a secret: "
+    "spaceops variables delete {repo_id} NAME",
     "BUILD_ERROR": "spaceops logs {repo_id} --build shows the whole build.",
     "RUNTIME_ERROR": "spaceops logs {repo_id} shows the whole log of the app.",
 }

@@ -286,7 +286,9 @@ def _our_errors(source: Path, copy: Path) -> Iterator[None]:
     except PapermillExecutionError as error:
         said = f"{source.name}: cell {error.exec_count} raised {error.ename}\n{_excerpt(error.traceback, error.evalue)}"
         raise NotebookFailed(redact(said), cell=error.exec_count, output=str(copy), hint=hint) from error
-    except (DeadKernelError, RuntimeError) as error:  # the second while it starts
+    except (DeadKernelError, RuntimeError) as error:
+        if not isinstance(error, DeadKernelError) and not str(error).startswith("Kernel "):
+            raise  # what nbclient says of a kernel that does not start begins so; anything else is not about kernels
         failed = NotebookFailed(f"{source.name}: the kernel died", cell=None, output=str(copy), hint=hint)
         failed.exit_code = DEAD_KERNEL
         raise failed from error

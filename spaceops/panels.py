@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from spaceops.errors import ExtraMissing, SpaceopsError
-from spaceops.events import BUILD, RUN, STAGE, Event, follow, logs
+from spaceops.events import BUILD, RUN, STAGE, Event, follow, logs, stage_event
 from spaceops.hub import Hub
 from spaceops.lifecycle import pause, restart, status
 
@@ -287,7 +287,7 @@ def _stages(observed: Observed, hub: Hub, stopped: threading.Event) -> Iterator[
     yield from logs(observed.repo_id, hub, build=True, tail=LINES, stop=stopped)
     while not stopped.is_set():
         runtime = hub.runtime(observed.repo_id)
-        yield _stage_event(runtime)
+        yield stage_event(runtime)
         if runtime.is_busy:
             yield from follow(observed.repo_id, hub, stop=stopped)
         stopped.wait(LOOK_SECONDS)
@@ -301,12 +301,7 @@ def _run_lines(observed: Observed, hub: Hub, stopped: threading.Event) -> Iterat
 
 
 def _stage(observed: Observed) -> Event:
-    return _stage_event(observed.runtime)
-
-
-def _stage_event(runtime: Runtime) -> Event:
-    text = f"{runtime.stage}: {runtime.error_message}" if runtime.error_message else runtime.stage
-    return Event(STAGE, text, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), runtime)
+    return stage_event(observed.runtime)
 
 
 def _seen(observed: Observed, board: Board, seconds: float) -> Seen:

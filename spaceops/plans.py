@@ -205,9 +205,9 @@ def compare(
         ("hardware", _hardware(space, observed, prices)),
         ("sleep_time", _sleep_time(space, observed)),
         ("variables", _variables(space, observed)),
-        ("secrets", _secrets(secrets, observed, same)),
+        ("secrets", _secrets(space, secrets, observed, same)),
         ("volumes", _volumes(space, observed)),
-        ("files", _file_rows(files, observed)),
+        ("files", _file_rows(files, observed, source)),
     ):
         if part in parts:
             changes.extend(rows)
@@ -222,9 +222,10 @@ def volumes_wanted(volumes: tuple[Volume, ...]) -> list[dict[str, Any]]:
 
 
 def _volume(volume: Volume) -> dict[str, Any]:
-    kind, _, source = volume.source.removeprefix("hf://").partition("/")
+    path = volume.source.removeprefix("hf://")
+    kind, _, source = path.partition("/")
     if kind not in _URI_KINDS:  # hf://owner/name is a model
-        kind, source = "models", f"{kind}/{source}"
+        kind, source = "models", path
     read_only = volume.read_only or kind != "buckets"
     return {"type": _URI_KINDS[kind], "source": source, "mountPath": volume.mount, "readOnly": read_only}
 
@@ -275,15 +276,23 @@ def _variables(space: Space, observed: Observed) -> Iterator[Change]:
     for key, value in space.environment.items():
         before = observed.variables.get(key)
         if before is None:
-            yield _row("+", "variable", f"{key} = {value}", Effect.RESTART, observed, key)
+            yield _row("+", "variable", f"{key} = {_one_line(value)}", Effect.RESTART, observed, key)
         elif before != value:
-            yield _row("~", "variable", f"{key} = {before} -> {value}", Effect.RESTART, observed, key)
-    for key in sorted(observed.variables.keys() - space.variables.keys()):
+            yield _row(
+                "~", "variable", f"{key} = {_one_line(before)} -> {_one_line(value)}", Effect.RESTART, observed, key
+            )
+    for key in sorted(observed.variables.keys() - space.variables.keys() - space.secrets.keys()):
         yield Change("!", "variable", key, note="not in space.toml, left alone", key=key)
+    for key in sorted(observed.secrets.keys() & space.variables.keys()):  # the Hub refuses a name that is both
+        yield Change("-", "secret", key, Effect.RESTART, "becomes a variable", key)
+
+
+def _one_line(value: str) -> str:
+    return value.replace("\n", "\\n")
 
 
 def _secrets(
-    secrets: Mapping[str, Secret | None], observed: Observed, same: Mapping[str, bool | None]
+    space: Space, secrets: Mapping[str, Secret | None], observed: Observed, same: Mapping[str, bool | None]
 ) -> Iterator[Change]:
     for key, secret in secrets.items():
         if secret is None:
@@ -296,8 +305,10 @@ def _secrets(
             change = _row("~", "secret", key, Effect.RESTART, observed, key)
             was = "set by hand, " if same[key] is None else ""
             yield Change("~", "secret", key, change.effect, was + change.note, key)
-    for key in sorted(observed.secrets.keys() - secrets.keys()):
+    for key in sorted(observed.secrets.keys() - secrets.keys() - space.variables.keys()):
         yield Change("!", "secret", key, note="not in space.toml, left alone", key=key)
+    for key in sorted(observed.variables.keys() & secrets.keys()):  # the Hub refuses a name that is both
+        yield Change("-", "variable", key, Effect.RESTART, "becomes a secret", key)
 
 
 def _volumes(space: Space, observed: Observed) -> Iterator[Change]:
@@ -307,7 +318,9 @@ def _volumes(space: Space, observed: Observed) -> Iterator[Change]:
         yield _row("~" if observed.runtime.volumes else "+", "volumes", text, Effect.RESTART, observed)
 
 
-def _file_rows(files: FileChanges, observed: Observed) -> Iterator[Change]:
+def _file_rows(files: FileChanges, observed: Observed, source: Source | None) -> Iterator[Change]:
+    for path in source.skipped if source else ():
+        yield Change("!", "files", path, note="a link that leads nowhere or elsewhere, not pushed")
     if files:
         yield _row("~" if observed.exists else "+", "files", str(files), Effect.REBUILD, observed)
     if files.foreign and observed.exists:

@@ -81,7 +81,7 @@ def _clone(hub: Hub, repo_id: str, folder: Path) -> Repo:
 
 def _environment(hub: Hub) -> dict[str, str]:
     """What git is to see: the token as a header for this endpoint only, nobody to prompt, an author for the commit."""
-    config = {"credential.helper": "", "commit.gpgSign": "false", "core.autocrlf": "false"}
+    config = {"credential.helper": "", "core.askPass": "", "commit.gpgSign": "false", "core.autocrlf": "false"}
     if hub.token:
         config[f"http.{hub.endpoint}/.extraHeader"] = f"Authorization: Bearer {hub.token.reveal()}"
     counted = {"GIT_CONFIG_COUNT": str(len(config))}
@@ -93,7 +93,8 @@ def _environment(hub: Hub) -> dict[str, str]:
         for who in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", hub.account), ("EMAIL", email))
     }
-    return {**author, **counted, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C"}
+    silent = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
+    return {**author, **counted, **silent, "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C"}
 
 
 def _stage(repo: Repo, write: Mapping[str, LocalFile], remove: Sequence[str]) -> None:

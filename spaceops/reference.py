@@ -17,6 +17,17 @@ def render(section: str, cli: click.Group) -> str:
     return _commands(cli) if section == "commands" else {"space": _space, "errors": _errors}[section]()
 
 
+def data(section: str, cli: click.Group) -> Any:
+    """The same section as data: the JSON Schema of space.toml, each error, the tree of commands."""
+    if section == "space":
+        from spaceops.spec import schema
+
+        return schema()
+    if section == "errors":
+        return [explain(code) for code in error_codes()]
+    return cli.to_info_dict(click.Context(cli, info_name="spaceops"))
+
+
 def error_codes() -> dict[str, str]:
     """Each code with the first sentence about it."""
     return {kind.code: cleandoc(kind.__doc__ or "").splitlines()[0] for kind in _kinds(SpaceopsError)}
@@ -26,7 +37,7 @@ def explain(code: str) -> dict[str, Any]:
     """What a code means. Raises `BadInput` for one that does not exist."""
     for kind in _kinds(SpaceopsError):
         if kind.code == code:
-            return {"code": code, "exit code": _exit_codes(kind), "meaning": cleandoc(kind.__doc__ or "")}
+            return {"code": code, "exit_codes": _exit_codes(kind), "meaning": cleandoc(kind.__doc__ or "")}
     raise BadInput(f"There is no code {code!r}", hint="spaceops explain lists all of them.")
 
 
@@ -60,7 +71,7 @@ def _default(item: Any) -> str:
 
 def _errors() -> str:
     rows = [
-        f"| `{kind.code}` | {_exit_codes(kind)} | {' '.join(cleandoc(kind.__doc__ or '').split())} |"
+        f"| `{kind.code}` | {', '.join(map(str, _exit_codes(kind)))} | {' '.join((kind.__doc__ or '').split())} |"
         for kind in _kinds(SpaceopsError)
     ]
     other = [
@@ -72,8 +83,8 @@ def _errors() -> str:
     return "\n".join([*head, *rows, *other, ""])
 
 
-def _exit_codes(kind: type[SpaceopsError]) -> str:
-    return "7, 8" if kind is errors.DeployFailed else str(kind.exit_code)
+def _exit_codes(kind: type[SpaceopsError]) -> list[int]:
+    return {errors.DeployFailed: [7, 8], errors.NotebookFailed: [1, 138]}.get(kind, [kind.exit_code])
 
 
 def _kinds(kind: type[SpaceopsError]) -> Iterator[type[SpaceopsError]]:

@@ -11,13 +11,13 @@ from html import escape
 from typing import Any
 
 from spaceops import errors
-from spaceops.events import Event, follow
+from spaceops.events import Event, follow, happened
 from spaceops.files import scan
 from spaceops.hub import Hub, volumes_of
 from spaceops.lifecycle import failure, healthy
 from spaceops.plans import PARTS, SETTINGS, Plan, compare, volumes_wanted
 from spaceops.push import TRANSPORTS
-from spaceops.secret import Secret, fingerprint, resolve, without_fingerprint
+from spaceops.secret import Secret, described, resolve, without_fingerprint
 from spaceops.spec import BUSY_STAGES, FREE_HARDWARE, Observed, Space, short
 
 Watcher = Callable[[Event], None]
@@ -84,7 +84,7 @@ def plan(space: Space, hub: Hub, only: set[str] | frozenset[str] | None = None, 
     parts = PARTS if only is None else frozenset(only)
     if unknown := parts - PARTS:
         raise errors.BadInput(f"only: there is no part {min(unknown)!r}", hint=f"One of {', '.join(sorted(PARTS))}.")
-    source = scan(space.root) if "files" in parts else None
+    source = scan(space.root, private=space.private_files) if "files" in parts else None
     secrets = {key: _resolved(key, space) for key in space.secrets} if "secrets" in parts else {}
     with ThreadPoolExecutor(1) as pool:
         observing = pool.submit(hub.observe, space.repo_id)
@@ -120,6 +120,7 @@ def apply(plan: Plan, hub: Hub, *, dry_run: bool = False, watch: Watcher | None 
         return release
     for key in plan.unresolved:
         resolve(key, plan.space.secrets[key], plan.space.folder)  # says where it looked
+        raise errors.PlanStale(f"The secret {key} can be resolved now, and is not in the plan", hint="Plan again.")
     if not plan:
         return replace(release, outcome="unchanged")
     tell = watch or (lambda _event: None)
@@ -184,6 +185,8 @@ def _verify(release: Release, hub: Hub, watch: Watcher) -> Release:
                 del log[:-2000]
         if runtime.stage != "RUNNING":
             raise failure(space.repo_id, runtime, log, release=release)
+        if runtime.sha not in (None, release.sha):
+            raise _overtaken(release, runtime.sha)
         host = runtime.host or host
     elif runtime.stage not in ("RUNNING", "SLEEPING"):
         raise failure(space.repo_id, runtime, None, hub=hub, release=release)
@@ -195,8 +198,15 @@ def _verify(release: Release, hub: Hub, watch: Watcher) -> Release:
     return replace(release, outcome=outcome, host=host, seconds=seconds)
 
 
+def _overtaken(release: Release, sha: str | None) -> errors.DeployFailed:
+    said = (
+        f"{release.repo_id} runs {short(sha)}, not {short(release.sha)}: somebody pushed after it, or it never started"
+    )
+    return errors.DeployFailed(said, release=release, built=True, hint=f"spaceops status {release.repo_id}")
+
+
 def _runs_something(plan: Plan) -> bool:
-    return bool(plan.files) or (plan.observed.exists and plan.observed.stage not in ("NO_APP_FILE", "CONFIG_ERROR"))
+    return bool(plan.files) or (plan.observed.exists and plan.observed.stage != "NO_APP_FILE")
 
 
 def _needs_prices(space: Space, observed: Observed) -> bool:
@@ -228,10 +238,11 @@ def _create(plan: Plan, hub: Hub, tell: Watcher) -> None:
 
 def _change_settings(plan: Plan, hub: Hub, tell: Watcher) -> None:
     """Back to back, so that the Hub merges the restarts, and before the commit, which rebuilds anyway."""
-    for change in plan.changes:
+    for change in sorted(plan.changes, key=lambda change: change.sign != "-"):  # a name must be free before it is used
         if change.counts and change.subject in _CHANGERS:
-            _CHANGERS[change.subject](plan, hub, change.key or "")
-            tell(_step(f"set {change.subject} {change.key or change.text}"))
+            change_it = _DELETERS[change.subject] if change.sign == "-" else _CHANGERS[change.subject]
+            change_it(plan, hub, change.key or "")
+            tell(_step(f"{'deleted' if change.sign == '-' else 'set'} {change.subject} {change.key or change.text}"))
 
 
 def _set_visibility(plan: Plan, hub: Hub, _key: str) -> None:
@@ -258,6 +269,14 @@ def _set_secret(plan: Plan, hub: Hub, key: str) -> None:
     hub.secrets.set(plan.space.repo_id, key, secret, description=_description(plan, key, secret))
 
 
+def _delete_variable(plan: Plan, hub: Hub, key: str) -> None:
+    hub.variables.delete(plan.space.repo_id, key)
+
+
+def _delete_secret(plan: Plan, hub: Hub, key: str) -> None:
+    hub.secrets.delete(plan.space.repo_id, key)
+
+
 def _set_volumes(plan: Plan, hub: Hub, _key: str) -> None:
     hub.volumes.set(plan.space.repo_id, volumes_wanted(plan.space.volumes))
 
@@ -272,10 +291,12 @@ _CHANGERS: dict[str, Callable[[Plan, Hub, str], None]] = {
 }
 
 
+_DELETERS = {"variable": _delete_variable, "secret": _delete_secret}
+
+
 def _description(plan: Plan, key: str, secret: Secret) -> str:
-    """The user's own words on the Hub, followed by the fingerprint if they are wanted."""
-    words = without_fingerprint(plan.observed.secrets.get(key))
-    return f"{words} {fingerprint(secret)}".strip() if plan.space.fingerprints else words
+    words = plan.observed.secrets.get(key)
+    return described(words, secret) if plan.space.fingerprints else without_fingerprint(words)
 
 
 def _push(plan: Plan, hub: Hub) -> str:
@@ -290,7 +311,7 @@ def _push(plan: Plan, hub: Hub) -> str:
 
 
 def _step(text: str) -> Event:
-    return Event("step", text, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    return happened("step", text)
 
 
 @contextmanager

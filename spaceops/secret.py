@@ -11,12 +11,13 @@ import re
 import secrets
 import shlex
 import subprocess
+import threading
 from html import escape
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
 
-from spaceops.errors import SecretMissing
+from spaceops.errors import BadInput, SecretMissing
 
 SHORTEST_REDACTED = 6  # a shorter value would black out ordinary words
 COMMAND_SECONDS = 60
@@ -25,6 +26,7 @@ _HUB_TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")
 _FINGERPRINT = re.compile(r" ?\[spaceops:1:([0-9a-f]{16}):([0-9a-f]{32})\]$")
 _known: dict[str, str] = {}  # every form of every value that was ever held here -> its name
 _forms_known: tuple[str, ...] = ()  # the longest first
+_remembering = threading.Lock()
 
 
 class Secret:
@@ -76,6 +78,26 @@ def resolve(key: str, reference: str, folder: Path) -> Secret:
     return Secret(value, key)
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with `~` replaced. Raises `BadInput` for the home of a user who does not exist."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise BadInput(f"{path}: {error}", hint="Write the whole path.") from error
+
+
+def local_file(reference: str, folder: Path) -> Path | None:
+    """The file that a `file:` or `dotenv:` reference reads; None for the other kinds."""
+    kind, _, rest = reference.partition(":")
+    place = {"file": rest, "dotenv": rest.rpartition("#")[0]}.get(kind)
+    return (folder / expanded(place)).resolve() if place else None
+
+
+def described(words: str | None, secret: Secret) -> str:
+    """A description with the user's own words and the secret's fingerprint."""
+    return f"{without_fingerprint(words)} {fingerprint(secret)}".strip()
+
+
 def is_reference(text: str) -> bool:
     """Whether `text` has the form of a reference (and so is safe to show)."""
     kind, colon, rest = text.partition(":")
@@ -107,9 +129,10 @@ def _remember(value: str, name: str) -> None:
     global _forms_known
     if len(value) < SHORTEST_REDACTED:
         return
-    for form in _forms(value):
-        _known[form] = name
-    _forms_known = tuple(sorted(_known, key=len, reverse=True))
+    with _remembering:
+        for form in _forms(value):
+            _known[form] = name
+        _forms_known = tuple(sorted(_known, key=len, reverse=True))
 
 
 def _forms(value: str) -> set[str]:
@@ -134,8 +157,8 @@ def _from_env(name: str, _folder: Path) -> str | None:
 
 def _from_file(path: str, folder: Path) -> str | None:
     try:
-        return (folder / Path(path).expanduser()).read_text().strip()
-    except OSError:
+        return (folder / expanded(path)).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):  # not there, not readable, not text
         return None
 
 
@@ -150,8 +173,9 @@ def _from_dotenv(place: str, folder: Path) -> str | None:
 
 
 def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
+    """The value without its quotes, and without a comment behind it."""
+    if value[:1] in ("'", '"') and (closing := value.find(value[0], 1)) > 0:
+        return value[1:closing]
     return value.partition(" #")[0].rstrip()
 
 

@@ -14,11 +14,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from spaceops.errors import BadInput, SpecError
-from spaceops.secret import is_reference
+from spaceops.secret import expanded, is_reference, local_file, redact
 
 FILE_NAME = "space.toml"
 BUSY_STAGES = frozenset({"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
 FREE_HARDWARE = "cpu-basic"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NEVER = -1  # the Hub's word for "does not sleep"
 
 # The rules of `huggingface_hub.utils.validate_repo_id`, for a name with its owner.
@@ -27,6 +28,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _VOLUME = re.compile(r"(hf://[^:]+):(/[^:]+)(:ro)?")
 _DURATION = re.compile(r"(\d+)\s*([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+_OURS = frozenset({"folder", "file"})  # fields of Space that are no keys
 
 Visibility = Literal["public", "protected", "private"]
 Transport = Literal["api", "git"]
@@ -66,7 +69,9 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sleep_time: Annotated[
         str | int | None, Meta(description="Idle time before it sleeps: 30m, 2h, or never. Not on cpu-basic.")
     ] = None
-    transport: Annotated[Transport, Meta(description="api (the Hub's commit API) or git.")] = "api"
+    transport: Annotated[
+        Transport, Meta(description="api (the Hub's commit API) or git, which alone keeps executable bits.")
+    ] = "api"
     fingerprints: Annotated[
         bool,
         Meta(description="Whether the descriptions of secrets carry a fingerprint, to tell changed from unchanged."),
@@ -80,7 +85,9 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = {}
     volumes: Annotated[tuple[Volume, ...], Meta(description="Buckets and repositories mounted as folders.")] = ()
     health: Annotated[Health, Meta(description="What must answer before a deploy has succeeded.")] = Health()
-    folder: Path = msgspec.field(default_factory=Path)  # where space.toml lies; not a key of it
+    # not keys of space.toml, but where it lies
+    folder: Path = msgspec.field(default_factory=Path)
+    file: str = FILE_NAME
 
     @classmethod
     def load(cls, path: str | Path = ".", **changes: Any) -> Space:
@@ -103,7 +110,7 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Make a `Space` of plain data, every field checked."""
         _refuse_unknown(cls, data, file)
         try:
-            space = msgspec.convert(dict(data) | {"folder": folder}, cls, strict=True, dec_hook=_path)
+            space = msgspec.convert({**data, "folder": folder, "file": file}, cls, strict=True, dec_hook=_path)
         except msgspec.ValidationError as error:
             raise _spec_error(cls, data, str(error), file) from error
         _check(space, file)
@@ -113,6 +120,12 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def root(self) -> Path:
         """The folder that is pushed."""
         return (self.folder / self.source).resolve()
+
+    @property
+    def private_files(self) -> frozenset[Path]:
+        """Files that are never pushed: space.toml itself, and those that the secrets are read from."""
+        found = (local_file(reference, self.folder) for reference in self.secrets.values())
+        return frozenset({(self.folder / self.file).resolve(), *filter(None, found)})
 
     @property
     def environment(self) -> dict[str, str]:
@@ -142,6 +155,23 @@ class Runtime:
     volumes: tuple[Mapping[str, Any], ...] = ()
     host: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> Runtime:
+        """Read the Hub's JSON; a log's tail in `errorMessage` is redacted."""
+        hardware = raw.get("hardware") or {}
+        domain = next((item.get("domain") for item in raw.get("domains") or () if item.get("domain")), None)
+        return cls(
+            stage=raw["stage"],
+            error_message=redact(raw["errorMessage"]) if raw.get("errorMessage") else None,
+            sha=raw.get("sha"),
+            hardware=hardware.get("current"),
+            requested_hardware=hardware.get("requested"),
+            sleep_time=raw.get("gcTimeout"),
+            volumes=tuple(raw.get("volumes") or ()),
+            host=_address(domain) if domain else None,
+            raw=raw,
+        )
 
     @property
     def is_busy(self) -> bool:
@@ -177,6 +207,7 @@ class Observed:
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str | None] = field(default_factory=dict)  # key -> description
     files: Mapping[str, RemoteFile] = field(default_factory=dict, repr=False)
+    has_settings: bool = True  # whether variables and secrets were asked for
 
     @property
     def hardware(self) -> str:
@@ -191,6 +222,7 @@ class Observed:
     def as_dict(self) -> dict[str, Any]:
         """The Space for `--json`; of secrets the names only."""
         return {
+            "schema": 1,
             "repo_id": self.repo_id,
             "exists": self.exists,
             "stage": self.stage,
@@ -203,9 +235,8 @@ class Observed:
             "visibility": self.visibility,
             "url": self.url,
             "host": self.host,
-            "variables": dict(self.variables),
-            "secrets": sorted(self.secrets),
             "volumes": [dict(volume) for volume in self.runtime.volumes],
+            **({"variables": dict(self.variables), "secrets": sorted(self.secrets)} if self.has_settings else {}),
         }
 
     def __str__(self) -> str:
@@ -236,8 +267,12 @@ class Observed:
 
 def find(path: str | Path) -> Path:
     """The space.toml that `path` means: the file itself or in that folder; from here, then from each parent folder."""
-    path = Path(path).expanduser()
-    for start in [Path.cwd(), *Path.cwd().parents]:
+    path = expanded(path)
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise BadInput("The working directory was deleted", hint="cd to a folder that exists.") from error
+    for start in [here, *here.parents]:
         place = start / path
         if place.is_dir() and (place / FILE_NAME).is_file():
             return (place / FILE_NAME).resolve()
@@ -252,7 +287,8 @@ def seconds(name: str, duration: str) -> int:
     """The seconds of `90s`, `15m`, `2h` or `1d`. Raises `SpecError` for anything else."""
     found = _DURATION.fullmatch(duration.strip())
     if not found:
-        raise SpecError(name, got=duration, want="a duration such as 90s, 15m, 2h or 1d")
+        file = "the command line" if name.startswith("--") else FILE_NAME
+        raise SpecError(name, got=duration, want="a duration such as 90s, 15m, 2h or 1d", file=file)
     return int(found[1]) * _SECONDS[found[2]]
 
 
@@ -274,6 +310,13 @@ def repo_id_of(text: str) -> str:
     return name
 
 
+def variable_name(text: str) -> str:
+    """The name of a variable or secret. Raises `SpecError` for what no environment takes."""
+    if not _VARIABLE.fullmatch(text):
+        raise SpecError("name", got=text, want="letters, digits and '_', no digit first", file="the command line")
+    return text
+
+
 def volume_of(text: str) -> Volume:
     """The volume in `hf://[TYPE/]SOURCE:/MOUNT[:ro]`, as hf writes it."""
     found = _VOLUME.fullmatch(text)
@@ -290,8 +333,15 @@ def short(sha: str | None) -> str:
 def schema() -> dict[str, Any]:
     """The JSON Schema of space.toml."""
     made = msgspec.json.schema(Space, schema_hook=lambda _: {"type": "string"})
-    made["$defs"]["Space"]["properties"].pop("folder")
+    for name in _OURS:
+        made["$defs"]["Space"]["properties"].pop(name)
     return made
+
+
+def _address(domain: str) -> str:
+    if "://" in domain:
+        return domain
+    return f"{'http' if domain.startswith(LOOPBACK) else 'https'}://{domain}"
 
 
 def _check(space: Space, file: str) -> None:
@@ -310,7 +360,9 @@ def _check(space: Space, file: str) -> None:
         if not volume.source.startswith("hf://") or not volume.mount.startswith("/"):
             got = f"{volume.source} at {volume.mount}"
             raise SpecError(f"volumes[{number}]", got=got, want="source hf://… and mount /…", file=file)
-    _ = space.sleep_seconds, space.health.seconds
+    if space.sleep_seconds is not None and space.sleep_seconds != NEVER and space.sleep_seconds <= 0:
+        raise SpecError("sleep_time", got=space.sleep_time, want="a duration such as 30m, or never", file=file)
+    _ = space.health.seconds
 
 
 def _check_names(space: Space, file: str) -> None:
@@ -323,7 +375,7 @@ def _check_names(space: Space, file: str) -> None:
 
 
 def _refuse_unknown(kind: type[Struct], data: Mapping[str, Any], file: str, where: str = "") -> None:
-    known = [name for name in kind.__struct_fields__ if name != "folder"]
+    known = [name for name in kind.__struct_fields__ if name not in _OURS]
     for key in data:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spaceops.bundled import bundled
 from spaceops.errors import BadInput
+from spaceops.secret import expanded
 from spaceops.spec import repo_id_of
 
 _CACHES = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".venv")
@@ -20,7 +21,7 @@ def new(path: str | Path, *, repo_id: str | None = None) -> Path:
     Raises `BadInput` for a folder that holds something already or cannot be written; then nothing was changed.
     """
     repo_id = None if repo_id is None else repo_id_of(repo_id)
-    folder = Path(path).expanduser().absolute()
+    folder = expanded(path).absolute()
     try:
         _refuse_used(folder)
         _copy(folder, repo_id)

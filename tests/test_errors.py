@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spaceops import errors
-from spaceops.errors import DeployFailed, SecretMissing, SpaceopsError, SpecError
+from spaceops.errors import DeployFailed, NotebookFailed, SecretMissing, SpaceopsError, SpecError
 
 
 def every_error() -> list[type[SpaceopsError]]:
@@ -48,7 +48,7 @@ def test_every_error_stands_in_the_tree_with_its_codes(kind):
 
     assert 1 == len(drawn)
     assert kind.code in drawn[0]
-    assert ("7, 8" if kind is DeployFailed else f" {kind.exit_code} ") in drawn[0]
+    assert {DeployFailed: "7, 8", NotebookFailed: "1, 138"}.get(kind, f" {kind.exit_code} ") in drawn[0]
     assert kind.__doc__
 
 

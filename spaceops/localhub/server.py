@@ -64,6 +64,7 @@ class LocalHub:
         self._given = None if folder is None else Path(folder).expanduser().resolve()
         self._port, self._host, self._accounts_file, self._runner = port, host, accounts, runner
         self._closing = contextlib.ExitStack()
+        self._pid = 0  # of the process that serves
 
     def __repr__(self) -> str:
         return f"LocalHub({getattr(self, 'url', 'not started')})"
@@ -76,6 +77,7 @@ class LocalHub:
 
     def start(self) -> Self:
         """Serve. Raises `BadInput` or `InUse` before anything is started."""
+        self._pid = os.getpid()
         if self._runner not in RUNNERS:
             raise BadInput(f"There is no runner {self._runner!r}", hint=f"--runner {RUNNERS[0]}")
         self.accounts = Accounts.load(Path(self._accounts_file)) if self._accounts_file else Accounts()
@@ -98,7 +100,8 @@ class LocalHub:
     def stop(self) -> None:
         """Stop serving, and every process of every Space; returns when none is left. Twice is once."""
         atexit.unregister(self.stop)
-        self._closing.close()
+        if os.getpid() == self._pid:  # a forked child that ends is not to stop its parent's server
+            self._closing.close()
 
     @property
     def requests(self) -> deque[tuple[str, str]]:

@@ -1,0 +1,321 @@
+"""The Hub: the one place that calls `huggingface_hub` (`border` maps its errors, `settings` holds the settings)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from spaceops import errors
+from spaceops.hub.border import LOGIN, answers_of_a_hub, client_errors, our_errors, redact_debug_log
+from spaceops.hub.settings import Flavor, Hardware, Secrets, Variables, Volumes, volumes_of
+from spaceops.secret import Secret, redact
+from spaceops.spec import LOOPBACK, Observed, RemoteFile, Runtime, Visibility
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import SpaceInfo
+    from huggingface_hub.utils import httpx
+
+LOCAL = "local"
+REAL = "https://huggingface.co"
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 40.0  # the Hub sends a keep-alive every 30 s
+APP_SECONDS = 10.0
+
+
+class Hub:
+    """A Hub and who we are on it: the real one, a local one, any server that speaks the protocol.
+
+    `endpoint` is a URL, or `local` for the local Hub of the default data folder (the one that runs, else one started in
+    this process); without it `HF_ENDPOINT` counts, then the real Hub. Without a `token` the one of `huggingface_hub`
+    is used: `HF_TOKEN`, then the login.
+    """
+
+    def __init__(self, endpoint: str | None = None, token: str | Secret | None = None) -> None:
+        endpoint = endpoint or os.environ.get("HF_ENDPOINT") or REAL
+        self.is_embedded = False  # whether it ends with this program
+        if endpoint == LOCAL:
+            endpoint, local_token, self.is_embedded = _local_hub()
+            token = token or local_token
+        self.endpoint = _checked(endpoint)
+        if urlsplit(self.endpoint).hostname in LOOPBACK:
+            _spare_loopback_from_proxies()
+        self._token = _secret(token)
+
+    def __repr__(self) -> str:
+        return f"Hub({self.endpoint!r})"
+
+    @cached_property
+    def _api(self) -> HfApi:
+        from huggingface_hub import HfApi
+
+        return HfApi(endpoint=self.endpoint, token=self._token.reveal() if self._token else False)
+
+    @cached_property
+    def account(self) -> str:
+        """The user that the token belongs to. One request, once."""
+        if self._token is None:
+            raise errors.Forbidden(f"No token for {self.endpoint}", hint=LOGIN, status=401)
+        with answers_of_a_hub(self.endpoint), our_errors(self.endpoint):
+            return str(self._api.whoami()["name"])
+
+    @property
+    def token(self) -> Secret | None:
+        """The token in use, None for an anonymous visitor."""
+        return self._token
+
+    def url(self, repo_id: str) -> str:
+        """The Space's page."""
+        return f"{self.endpoint}/spaces/{repo_id}"
+
+    # reading
+
+    def observe(self, repo_id: str, *, settings: bool = True) -> Observed:
+        """What the Space is: head, files, runtime, and with `settings` its variables and the names of its secrets.
+
+        Three requests, one without `settings` or for a Space that does not exist.
+        """
+        try:
+            with answers_of_a_hub(self.endpoint), our_errors(repo_id):
+                info = self._api.space_info(repo_id, files_metadata=True, timeout=READ_SECONDS)
+        except errors.NotFound:
+            return Observed(repo_id)
+        if not settings:
+            return _observed(info, self.url(repo_id))
+        with ThreadPoolExecutor(2) as pool:
+            variables = pool.submit(self.variables.ls, repo_id)
+            secrets = pool.submit(self.secrets.ls, repo_id)
+            return _observed(info, self.url(repo_id), variables.result(), secrets.result())
+
+    def runtime(self, repo_id: str) -> Runtime:
+        """What runs now. One request."""
+        with our_errors(repo_id):
+            return Runtime.read(self._get(f"/api/spaces/{repo_id}/runtime").json())
+
+    def read(self, repo_id: str, path: str) -> bytes:
+        """The content of one file on main."""
+        with our_errors(f"{repo_id}: {path}"):
+            return self._get(f"/spaces/{repo_id}/resolve/main/{quote(path)}").content
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[httpx.Response]:
+        """An open GET of `endpoint` + `path`, for server-sent events."""
+        from huggingface_hub.utils import get_session, hf_raise_for_status, httpx
+
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=READ_SECONDS)
+        with (
+            our_errors(path),
+            get_session().stream("GET", self.endpoint + path, headers=self._headers(), timeout=timeout) as response,
+        ):
+            if response.is_error:
+                response.read()
+            hf_raise_for_status(response)
+            yield response
+
+    def ask_app(self, url: str, *, private: bool) -> tuple[int, str]:
+        """GET an address of the app: its status, and what it says if that is no success.
+
+        Only a private app gets the token, and a redirect is not followed. Raises `Unreachable` when nobody answers.
+        """
+        from huggingface_hub.utils import httpx
+
+        headers = self._headers() if private else {}
+        by_proxy = urlsplit(url).hostname not in LOOPBACK
+        with (
+            our_errors(url),
+            httpx.Client(timeout=APP_SECONDS, follow_redirects=False, trust_env=by_proxy) as client,
+            client.stream("GET", url, headers=headers) as response,  # a page may be endless: its beginning will do
+        ):
+            beginning = b"" if response.is_success else next(response.iter_bytes(300), b"")
+            return response.status_code, redact(beginning.decode(errors="replace"))
+
+    # changing
+
+    def create(self, repo_id: str, *, visibility: Visibility | None, settings: Mapping[str, Any]) -> str:
+        """Create a Docker Space with all its settings in one call; the address of its page.
+
+        `settings` are the `space_…` arguments of `HfApi.create_repo`.
+        """
+        with client_errors(repo_id):
+            made = self._api.create_repo(
+                repo_id, repo_type="space", space_sdk="docker", visibility=visibility, **settings
+            )
+        return str(made)
+
+    def delete(self, repo_id: str) -> None:
+        """Delete the Space with everything in it. There is no way back."""
+        with our_errors(repo_id):
+            self._api.delete_repo(repo_id, repo_type="space")
+
+    def pause(self, repo_id: str) -> Runtime:
+        """Stop the app. It costs nothing until it is restarted."""
+        with our_errors(repo_id):
+            return Runtime.read(self._api.pause_space(repo_id).raw)
+
+    def restart(self, repo_id: str, *, factory: bool = False) -> Runtime:
+        """Start the app again; with `factory` build it anew, without any cache."""
+        with our_errors(repo_id):
+            return Runtime.read(self._api.restart_space(repo_id, factory_reboot=factory).raw)
+
+    def set_visibility(self, repo_id: str, visibility: Visibility) -> None:
+        """Make the Space public, protected or private."""
+        with our_errors(repo_id):
+            self._api.update_repo_settings(repo_id, repo_type="space", visibility=visibility)
+
+    def commit(
+        self,
+        repo_id: str,
+        *,
+        add: Mapping[str, str],
+        remove: Sequence[str],
+        message: str,
+        parent: str | None,
+    ) -> str:
+        """Make one commit on main: paths to local files, paths to remove; its sha.
+
+        Raises `Conflict` when main is not `parent` any more.
+        """
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        operations: list[Any] = [CommitOperationAdd(path, source) for path, source in add.items()]
+        operations += [CommitOperationDelete(path, is_folder=False) for path in remove]
+        with client_errors(repo_id):
+            done = self._api.create_commit(
+                repo_id,
+                operations,
+                repo_type="space",
+                commit_message=message,
+                parent_commit=parent,
+            )
+        return str(done.oid)
+
+    @property
+    def variables(self) -> Variables:
+        """The Space's variables: `ls`, `set`, `delete`."""
+        return Variables(self._api)
+
+    @property
+    def secrets(self) -> Secrets:
+        """The Space's secrets: `ls` (never values), `set`, `delete`."""
+        return Secrets(self._api)
+
+    @property
+    def hardware(self) -> Hardware:
+        """The hardware that the Hub offers, and what a Space asks for: `ls`, `set`, `delete`."""
+        return Hardware(self._api)
+
+    @property
+    def volumes(self) -> Volumes:
+        """The Space's volumes: `ls`, `set`, `delete`."""
+        return Volumes(self._api)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token.reveal()}"} if self._token else {}
+
+    def _get(self, path: str) -> httpx.Response:
+        from huggingface_hub.utils import get_session, hf_raise_for_status
+
+        response = get_session().get(
+            self.endpoint + path, headers=self._headers(), follow_redirects=True, timeout=READ_SECONDS
+        )
+        hf_raise_for_status(response)
+        return response
+
+
+def _observed(
+    info: SpaceInfo,
+    url: str,
+    variables: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str | None] | None = None,
+) -> Observed:
+    runtime = Runtime.read(info.runtime.raw) if info.runtime else Runtime("NO_APP_FILE")
+    return Observed(
+        info.id,
+        exists=True,
+        sha=info.sha,
+        runtime=runtime,
+        visibility=getattr(info, "visibility", None) or ("private" if info.private else "public"),
+        url=url,
+        host=info.host or runtime.host,
+        variables=variables or {},
+        secrets=secrets or {},
+        has_settings=variables is not None,
+        files={
+            file.rfilename: RemoteFile(
+                size=file.lfs.size if file.lfs else file.size or 0,
+                oid=file.blob_id,
+                sha256=file.lfs.sha256 if file.lfs else None,
+            )
+            for file in info.siblings or ()
+        },
+    )
+
+
+def _checked(endpoint: str) -> str:
+    """The endpoint as it is used. Raises `BadInput`, without repeating a password that stands in it."""
+    if "@" in endpoint:
+        raise errors.BadInput("The endpoint holds a user or a password", hint="Leave it out; the token is HF_TOKEN.")
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an address or a port that cannot be
+        usable = False
+    if not usable:
+        hint = f"{LOCAL}, {REAL}, or the address of another Hub."
+        raise errors.BadInput(f"The endpoint {endpoint!r} is not a URL", hint=hint)
+    return endpoint.rstrip("/")
+
+
+def _secret(token: str | Secret | None) -> Secret | None:
+    from huggingface_hub import get_token
+
+    redact_debug_log()
+    token = token or get_token()
+    if token is None or isinstance(token, Secret):
+        return token
+    if not token.strip().isascii():
+        raise errors.Forbidden("The token holds characters that no token has", hint="Copy it again.", status=401)
+    return Secret(token.strip(), "HF_TOKEN")
+
+
+def _local_hub() -> tuple[str, str | None, bool]:
+    """Address and token of the local Hub of the default data folder; started in this process (True) if none runs."""
+    from spaceops.localhub import default_folder, embedded
+
+    return embedded(default_folder())
+
+
+def _spare_loopback_from_proxies() -> None:
+    """A proxy in the environment is for the world outside; git and the Xet client read the same variable."""
+    proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    listed = proxies.pop("NO_PROXY", "") or proxies.pop("no_proxy", "")
+    missing = [host for host in LOOPBACK if host not in listed.split(",")]
+    if not proxies or not missing or listed == "*":
+        return
+    from huggingface_hub.utils import close_session
+
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, [listed, *missing]))
+    close_session()  # a session made before took the proxy
+    if any(value.startswith("socks") for value in proxies.values()) and find_spec("socksio") is None:
+        _make_session_without(proxies)
+
+
+def _make_session_without(proxies: Mapping[str, str]) -> None:
+    """A session cannot even be made with a SOCKS proxy whose package is missing, whoever it is to talk to."""
+    from huggingface_hub.utils import get_session
+
+    for name in proxies:
+        os.environ.pop(name, None)
+    try:
+        get_session()
+    finally:
+        os.environ.update(proxies)
+
+
+__all__ = ["LOCAL", "REAL", "Flavor", "Hub", "our_errors", "volumes_of"]

@@ -1,0 +1,140 @@
+"""The border: what `huggingface_hub` and its HTTP client raise becomes our errors, and what they log is redacted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from spaceops import errors
+from spaceops.secret import redact
+from spaceops.spec import LOOPBACK
+
+_ERRORS: dict[int, type[errors.HubError]] = {
+    401: errors.Forbidden,
+    402: errors.PaymentRequired,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    412: errors.Conflict,
+    429: errors.RateLimited,
+}
+LOGIN = "hf auth login, or set HF_TOKEN; HF_TOKEN takes precedence over a login."
+_HINTS = {
+    401: LOGIN,
+    402: "Docker Spaces need a PRO account or a Team or Enterprise organization: https://huggingface.co/pricing",
+    403: "Use a token that may write here: https://huggingface.co/settings/tokens",
+    404: "Look at the name, and whether this token may see it: spaceops status OWNER/NAME",
+    409: "spaceops plan shows what is there now.",
+    412: "spaceops plan shows what is there now.",
+}
+
+
+@contextmanager
+def our_errors(subject: str) -> Iterator[None]:
+    """Turn what `huggingface_hub` and its HTTP client raise into our errors about `subject`."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx
+
+    try:
+        yield
+    except HfHubHTTPError as error:
+        raise _http_error(subject, error) from error
+    except OfflineModeIsEnabled as error:
+        hint = "unset HF_HUB_OFFLINE; it blocks the local Hub too."
+        raise errors.Unreachable(f"{subject}: HF_HUB_OFFLINE is set, so nothing is asked", hint=hint) from error
+    except LocalTokenNotFoundError as error:
+        raise errors.Forbidden(f"{subject}: there is no token", hint=LOGIN, status=401) from error
+    except httpx.TransportError as error:
+        raise _unreachable(subject, error) from error
+    except httpx.InvalidURL as error:
+        raise errors.BadInput(f"{subject}: {error}", hint="Look at the endpoint.") from error
+
+
+@contextmanager
+def answers_of_a_hub(endpoint: str) -> Iterator[None]:
+    """For the first question to an endpoint: what is no JSON, or JSON of another kind, does not come from a Hub."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        hint = "Look at --endpoint or HF_ENDPOINT: the address of a Hub, without a path."
+        raise errors.HubError(f"{endpoint} answers, but not as a Hub does", hint=hint) from error
+
+
+@contextmanager
+def client_errors(subject: str) -> Iterator[None]:
+    """What the client raises of its own accord while it creates or uploads."""
+    try:
+        with our_errors(subject), quiet():
+            yield
+    except ConnectionError as error:  # of hf_xet, which has no class of its own
+        raise errors.HubError(f"{subject}: {redact(str(error))}", hint="Run the same command again.") from error
+    except ValueError as error:  # it refuses before it asks: a card, a name
+        raise errors.BadInput(f"{subject}: {redact(str(error))}", hint="Mend it and run the command again.") from error
+
+
+def _http_error(subject: str, error: Any) -> errors.HubError:
+    status = error.response.status_code
+    kind = _ERRORS.get(status, errors.HubError)
+    said = error.server_message or str(error).partition("\n")[0] or f"HTTP {status}"
+    trouble = "Try again; https://status.huggingface.co tells whether the Hub has trouble."
+    hint = _HINTS.get(status, "Mend what it names; trying again does not help." if status < 500 else trouble)
+    if error.response.headers.get("X-Error-Code") == "RepoNotFound":
+        kind, said, hint = errors.NotFound, "no such Space, or this token may not see it", _HINTS[404]
+    if status == 429:
+        hint = f"Try again in {_pause(error.response.headers)} seconds."
+    message = redact(f"{subject}: {' '.join(said.split())}")
+    return kind(message, hint=hint, status=status, request_id=error.request_id)
+
+
+def _pause(headers: Mapping[str, str]) -> int:
+    """Seconds to wait, from `Retry-After` or the `t` of `RateLimit`."""
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    if (after := headers.get("Retry-After", "")).isdecimal():
+        return int(after)
+    limit = parse_ratelimit_headers(headers)
+    return limit.reset_in_seconds + 1 if limit else 60
+
+
+def _unreachable(subject: str, error: Exception) -> errors.Unreachable:
+    request = getattr(error, "_request", None)
+    where = f"{request.url.scheme}://{request.url.netloc.decode()}" if request else subject
+    hint = "spaceops hub serve starts a local one." if any(host in where for host in LOOPBACK) else None
+    said = " ".join(str(error).split()) or type(error).__name__
+    return errors.Unreachable(
+        redact(f"{subject}: {where} does not answer ({said})"), hint=hint or "Look at the network, then try again."
+    )
+
+
+def redact_debug_log() -> None:
+    """With HF_DEBUG=1 the client logs each request as a curl command, with the secrets that it sends."""
+    for handler in logging.getLogger("huggingface_hub").handlers:
+        if not any(isinstance(found, _Redacting) for found in handler.filters):
+            handler.addFilter(_Redacting())
+
+
+class _Redacting(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """The client warns about sleep times and prints bars; our plan has said it already."""
+    import warnings
+
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    shown = not are_progress_bars_disabled()
+    if shown:
+        disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        if shown:
+            enable_progress_bars()
