@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import uuid
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -283,7 +284,7 @@ def test_dockerignore_and_links_that_lead_out_are_left_out(bench: Bench) -> None
 
 def test_copying_through_a_link_that_leads_out_fails(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "victim").mkdir()
-    reason = bench.fails(f"WORKDIR /app\nRUN ln -s {tmp_path}/victim out\nCOPY app.py out/\n")
+    reason = bench.fails("WORKDIR /app\nRUN ln -s ../../../../../victim out\nCOPY app.py out/\n")
     assert "leads out of the image" in reason
     assert list((tmp_path / "victim").iterdir()) == []
 
@@ -337,6 +338,23 @@ def test_a_data_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     assert bench.run(image) == (0, "tiny at work\ntiny at work\n")
 
 
+def test_tmp_is_the_images_own(bench: Bench) -> None:
+    """What a RUN leaves there is there for the next one and for the app, and the machine's /tmp stays as it is."""
+    name = f"spaceops-{uuid.uuid4().hex}"
+    image = bench.build(
+        f"""\
+        RUN mkdir /tmp/{name} && rm -rf /tmp/{name} && test ! -e /tmp/{name} && echo kept > /tmp/{name}.txt
+        RUN python -c 'import tempfile as t; open("%s/{name}.py" % t.gettempdir(), "w")' && rm /tmp/{name}.py
+        RUN rm -rf /var/lib/apt/lists/* /tmp/{name}.tx && test -e /tmp/{name}.txt && echo "$TMPDIR"
+        CMD cat "$TMPDIR/{name}.txt" && rm /tmp/{name}.txt
+        """
+    )
+    assert bench.files() == {f"/tmp/{name}.txt": "kept\n"}
+    assert f"{bench.built}/stage-0/root/tmp\n" in bench.log
+    assert [bench.run(image), bench.run(image)] == [(0, "kept\n")] * 2, "each start has a fresh copy"
+    assert not list(Path("/tmp").glob(f"{name}*"))
+
+
 def test_apt_get_is_skipped_where_the_machine_has_it_and_fails_where_not(bench: Bench) -> None:
     bench.build("RUN apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*\n")
     assert "note: apt-get update is skipped: the system is this machine's own\n" in bench.log
@@ -367,13 +385,15 @@ def test_what_would_change_the_machine_fails(bench: Bench, command: str) -> None
     [
         ("pip install x", "pip install x", 0, ()),
         ("mkdir -p /data /app/logs", "mkdir -p /data /app/logs", 0, ("/data",)),
-        ("rm -rf /var/lib/apt/lists/* /tmp/x && ls", ": && ls", 1, ()),
-        ("rm -rf /app/x /tmp/y", "rm -rf /app/x /tmp/y", 0, ()),
+        ("rm -rf /var/lib/apt/lists/* && ls", ": && ls", 1, ()),
+        ('rm -rf "/usr/share/doc" /app/x /var/cache/*', "rm -rf  /app/x ", 1, ()),
+        ("rm -rf /app/x /tmp/y", "rm -rf /app/x /tmp/y", 0, ("/tmp",)),
+        ("mkdir /var/cache/x && rm -r /var/cache/x", "mkdir /var/cache/x && rm -r /var/cache/x", 0, ("/var/cache",)),
         ("python -m venv /opt/venv", "python -m venv /opt/venv", 0, ("/opt/venv",)),
         ("cat /etc/os-release > /dev/null", "cat /etc/os-release > /dev/null", 0, ()),
         ("curl http://127.0.0.1/x | tar -C /models -x", "curl http://127.0.0.1/x | tar -C /models -x", 0, ("/models",)),
         ("A=1 B='x y' if [ -f /srv/a/b ]; then echo; fi", None, 0, ("/srv/a",)),
-        ("mkdir -p /usr/src/app/x && chmod 1777 /tmp", "mkdir -p /usr/src/app/x && :", 1, ("/usr/src/app",)),
+        ("mkdir -p /usr/src/app/x && chmod 1777 /var/tmp", None, 0, ("/usr/src/app", "/var/tmp")),
         ("sed -i s/a/b/ x && echo '; rm /etc/x'", None, 0, ()),
         ("echo $(cat /etc/hostname) # rm -rf /etc/x", None, 0, ()),
     ],

@@ -68,7 +68,8 @@ def test_the_app_finds_its_variables_and_nothing_of_the_servers_environment(
             assert env["SPACE_CREATOR_USER_ID"] == "5f" * 12
             assert Path(env["HOME"]).is_relative_to(tmp_path)
             assert set(env) - {"LC_CTYPE"} == {
-                *("COLOUR", "KEY", "PYTHONUNBUFFERED", "PATH", "HOME", "LANG", "CPU_CORES", "MEMORY", "ACCELERATOR"),
+                *("COLOUR", "KEY", "PYTHONUNBUFFERED", "PATH", "HOME", "TMPDIR", "LANG"),
+            *("CPU_CORES", "MEMORY", "ACCELERATOR"),
                 *("SPACE_ID", "SPACE_HOST", "SPACE_AUTHOR_NAME", "SPACE_REPO_NAME", "SPACE_TITLE"),
                 "SPACE_CREATOR_USER_ID",
             }

@@ -6,7 +6,6 @@ import hashlib
 import json
 import posixpath
 import re
-import shlex
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -28,7 +27,7 @@ from spaceops.localhub.runners.environments import (
     wanted_python,
 )
 from spaceops.localhub.runners.mounts import Mounted, bound, mounted
-from spaceops.localhub.runners.paths import ImagePaths, clone, is_within, relocate, remove
+from spaceops.localhub.runners.paths import TEMPORARY, ImagePaths, clone, is_within, relocate, remove
 from spaceops.localhub.runners.ports import PortAdapter
 from spaceops.localhub.runners.shell import Refused, Script
 from spaceops.localhub.runners.stages import Stand
@@ -41,10 +40,10 @@ if TYPE_CHECKING:
     from spaceops.localhub.logbook import Writer
     from spaceops.localhub.runners.layers import Layers
 
-FORMAT = 1  # of the layers: another one makes all that were kept before unknown
+FORMAT = 2  # of the layers: another one makes all that were kept before unknown
 WORTH_KEEPING = 3.0  # seconds after which a RUN becomes a layer although another RUN follows
 GRACE = 1.0  # seconds for the processes of a RUN when the build is cancelled
-EMPTY_FOLDERS = ("home", "media", "mnt", "opt", "root", "run", "srv", "var")  # that every image has
+EMPTY_FOLDERS = ("home", "media", "mnt", "opt", "root", "run", "srv", "tmp", "var")  # that every image has
 SNIPPET = 2  # lines shown around a mistake
 SKIPPED = {
     "USER": "everything runs as the user of this machine who started the Hub",
@@ -163,7 +162,8 @@ class Build:
         self.log.write(f"note: no container: a Python {found} environment stands for the image; nothing is isolated")
         if version not in (None, found):
             self.log.write(f"note: this machine has no Python {version}; Python {found} takes its place")
-        stand = Stand(ImagePaths(folder), {"PATH": IMAGE_PATH, "LANG": "C.UTF-8"}, _hash(FORMAT, base, python, found))
+        paths, env = ImagePaths(folder, {TEMPORARY}), {"PATH": IMAGE_PATH, "LANG": "C.UTF-8"}
+        stand = Stand(paths, env, _hash(FORMAT, base, python, found))
         return stand, lambda: _new_stage(folder, python, with_uv=with_uv)
 
     def _keys(self, key: str, steps: list[Step]) -> list[str]:
@@ -326,6 +326,7 @@ def _environment(stand: Stand, step: Step) -> dict[str, str]:
     if env.pop("UV_SYSTEM_PYTHON", None):  # uv would take this machine's Python
         env.setdefault("VIRTUAL_ENV", str(paths.folder / "env"))
     env |= {"PYTHONUNBUFFERED": "1", "HOME": str(paths.real(stand.home))}
+    env.setdefault("TMPDIR", str(paths.real(TEMPORARY)))
     env["PATH"] = search_path(paths, stand.env.get("PATH", IMAGE_PATH))
     return env | user_packages(paths, stand.home, env.get("PYTHONPATH"))
 
@@ -334,9 +335,7 @@ def _command(stand: Stand, step: Step, script: Script, found: Mounted) -> list[s
     """What to execute for a RUN, with the image's paths and the mounted secrets where they lie."""
 
     def place(text: str, *, in_shell: bool) -> str:
-        for path, file in found.files.items():
-            text = text.replace(path, shlex.quote(str(file)) if in_shell else str(file))
-        return stand.paths.translate(text, in_shell=in_shell)
+        return stand.paths.translate(text, in_shell=in_shell, mounted=found.files)
 
     if step.instruction.exec is not None and not script.notes:
         return [place(word, in_shell=False) for word in step.args]

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+TEMPORARY = "/tmp"  # noqa: S108 - of the image
 PYTHON_PREFIX = "/usr/local"  # where the official images have their Python: here it is the environment
 BEFORE = r"(?<![\w./~$})*+?%@-])"
 AFTER = r"(?![\w.-])"
@@ -43,12 +44,16 @@ class ImagePaths:
             return self.folder / "env" / path[len(PYTHON_PREFIX) + 1 :]
         return self.folder / "root" / path.lstrip("/")
 
-    def translate(self, text: str, *, in_shell: bool = False) -> str:
-        """Replace the image's own paths within a text; `in_shell` quotes where the place needs it."""
-        names = "|".join(re.escape(path) for path in sorted(self._all(), key=len, reverse=True))
+    def translate(self, text: str, *, in_shell: bool = False, mounted: Mapping[str, Path] | None = None) -> str:
+        """Replace the image's own paths within a text; `in_shell` quotes where the place needs it.
+
+        `mounted` are files that lie elsewhere.
+        """
+        files = mounted or {}
+        names = "|".join(re.escape(path) for path in sorted(self._all().union(files), key=len, reverse=True))
 
         def place(found: re.Match[str]) -> str:
-            real = str(self.real(found[0]))
+            real = str(files.get(found[0]) or self.real(found[0]))
             return _quoted(real, text[: found.start()]) if in_shell and UNSAFE.search(real) else real
 
         return re.sub(f"{BEFORE}(?:{names}){AFTER}", place, text)

@@ -15,7 +15,7 @@ from spaceops.localhub.runners.builder import Build
 from spaceops.localhub.runners.child import Child
 from spaceops.localhub.runners.environments import IMAGE_PATH, search_path, user_packages
 from spaceops.localhub.runners.layers import Layers
-from spaceops.localhub.runners.paths import ImagePaths, clone, relocate, remove
+from spaceops.localhub.runners.paths import TEMPORARY, ImagePaths, clone, relocate, remove
 from spaceops.localhub.runners.ports import PortAdapter
 from spaceops.localhub.threads import in_thread
 
@@ -55,8 +55,9 @@ class ProcessRunner:
         """Start the image that lies in `folder`; the app is to listen on 127.0.0.1:`port`. `settings` win over ENV."""
         run = folder / f"{RUN_PREFIX}{uuid.uuid4().hex[:8]}"
         paths = ImagePaths(run, set(image.prefixes))
+        needed = [paths.real(path) for path in (image.home, image.workdir, TEMPORARY)]
         try:
-            await in_thread(_fresh_copy, folder / image.stage, run, [paths.real(image.home), paths.real(image.workdir)])
+            await in_thread(_fresh_copy, folder / image.stage, run, needed)
             env = _environment(image, paths, PortAdapter(image.app_port, port), settings)
             command = _command(image, paths, PortAdapter(image.app_port, port))
             child = Child(command, cwd=paths.real(image.workdir), env=env, feed=feed)
@@ -95,6 +96,7 @@ def _environment(image: Image, paths: ImagePaths, adapt: PortAdapter, settings: 
     env |= {name: adapt(paths.translate(value)) for name, value in image.env.items()}
     env |= {name: adapt.whole(value) for name, value in settings.items()}
     env["HOME"] = str(paths.real(image.home))
+    env.setdefault("TMPDIR", str(paths.real(TEMPORARY)))
     env["PATH"] = search_path(paths, image.env.get("PATH", IMAGE_PATH))
     return env | user_packages(paths, image.home, env.get("PYTHONPATH"))
 

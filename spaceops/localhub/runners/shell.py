@@ -29,10 +29,11 @@ WRITERS = COPIERS | frozenset(
 )
 WRITERS = WRITERS | DOWNLOADERS | frozenset({"patch", "gunzip"})
 SYSTEM = frozenset({"bin", "boot", "etc", "lib", "lib32", "lib64", "sbin", "sys", "usr", "Applications", "Library"})
-SHARED = frozenset({"tmp", "dev", "proc"})  # used as they are
+SHARED = frozenset({"dev", "proc"})  # used as they are
 TWO_LEVELS = frozenset({"opt", "home", "srv", "var", "mnt", "media", "run"})  # /opt/venv is the image's, /opt is not
 OF_IMAGES = ("/usr/src/", "/usr/app/")  # where apps lie in images, and nothing of the system
-CLEANED = ("/var/lib/apt", "/var/cache", "/var/log", "/var/tmp", "/usr/share", "/tmp", "/root")  # noqa: S108
+CLEANED = ("/var/lib/apt", "/var/cache", "/var/log", "/usr/share", "/root")  # what an image has, and a build has not
+ARGUMENT = re.compile(r"""(?<!\S)["']?(/[\w.@%+/-]+)\S*""")
 
 
 class Refused(Exception):
@@ -66,24 +67,35 @@ def adapt(text: str, is_own: Callable[[str], bool]) -> Script:
     notes: list[str] = []
     paths: list[str] = []
     position, before = 0, ""
+
+    def is_own_by_now(path: str) -> bool:
+        return is_own(path) or any(path == known or path.startswith(f"{known}/") for known in paths)
+
     for command in commands(text):
-        found = [path for raw in ABSOLUTE.findall(text[command.start : command.end]) if (path := raw.rstrip("/"))]
         if command.piped and before in DOWNLOADERS and command.words[0] in SHELLS:
             raise Refused(f"a downloaded script piped into {command.words[0]} would install on this machine itself")
-        if _only_cleans(command, found, is_own):
-            notes.append(f"{' '.join(command.words)} is skipped: there is nothing to do here")
-            out += [text[position : command.start], ":"]
+        body = text[command.start : command.end]
+        if command.words[0] == "rm" and (skipped := _cleaned(body, is_own_by_now)):
+            flags = [word for word in command.words if word.startswith("-")]
+            notes.append(f"{' '.join(['rm', *flags, *skipped])} is skipped: there is nothing to do here")
+            out += [text[position : command.start], body := _without(body, skipped)]
             position = command.end
-        else:
-            paths += [own for path in found if (own := _own(path, command.words, is_own))]
+        found = [path for raw in ABSOLUTE.findall(body) if (path := raw.rstrip("/"))]
+        paths += [own for path in found if (own := _own(path, command.words, is_own_by_now))]
         before = command.words[0]
     return Script("".join([*out, text[position:]]), tuple(notes), tuple(paths))
 
 
-def _only_cleans(command: Command, paths: Sequence[str], is_own: Callable[[str], bool]) -> bool:
-    if command.words[0] == "chmod":
-        return list(paths) == ["/tmp"]  # noqa: S108 - it is everybody's here
-    return command.words[0] == "rm" and bool(paths) and all(p.startswith(CLEANED) and not is_own(p) for p in paths)
+def _cleaned(body: str, is_own: Callable[[str], bool]) -> list[str]:
+    """The arguments of an `rm` that are there in an image only."""
+    found = ARGUMENT.finditer(body)
+    return [argument[0] for argument in found if argument[1].startswith(CLEANED) and not is_own(argument[1])]
+
+
+def _without(body: str, skipped: Sequence[str]) -> str:
+    """An `rm` without some arguments; `:` where none is left."""
+    left = ARGUMENT.sub(lambda argument: "" if argument[0] in skipped else argument[0], body)
+    return left if any(not word.startswith("-") for word in left.split()[1:]) else ":"
 
 
 def _own(path: str, words: Sequence[str], is_own: Callable[[str], bool]) -> str | None:
