@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 FREE = "cpu-basic"
 ENCODER = msgspec.json.Encoder()
+LINE_BREAKS = {sign.encode(): b"\\u%04x" % ord(sign) for sign in "\x85\u2028\u2029"}
 
 
 class Pair(msgspec.Struct):
@@ -271,8 +272,15 @@ async def logs(request: Request) -> Response:
 async def _events(spaces: Spaces, repo: Repo, which: str) -> AsyncIterator[bytes]:
     """Many lines in one write where there are many; an event without data where there is none, so that readers know."""
     async for lines in spaces.log(repo, which):
-        yield b"".join(map(_event, lines)) or b"data:\n\n"
+        yield _one_row_each(b"".join(map(_event, lines))) or b"data:\n\n"
 
 
 def _event(line: Line) -> bytes:
     return b"data: " + ENCODER.encode({"data": line.text, "timestamp": line.timestamp}) + b"\n\n"
+
+
+def _one_row_each(events: bytes) -> bytes:
+    """Escape what JSON may leave as it is, and Python's and other clients take for the end of a row."""
+    for sign, escaped in LINE_BREAKS.items():
+        events = events.replace(sign, escaped)
+    return events

@@ -329,3 +329,19 @@ def test_whoever_follows_the_run_log_during_the_first_build_gets_the_app(api: Hf
 
     assert next(following).startswith("===== Application Startup at ")
     assert "serving blue\n" == next(following)
+
+
+def test_lines_with_unusual_line_breaks_pass_the_client(api: HfApi) -> None:
+    """It splits what comes at every character that Unicode calls a line break."""
+    name = next(NAMES)
+    api.create_repo(name, repo_type="space", space_sdk="docker")
+    push_app(
+        api,
+        name,
+        "print('next\\x85line\\u2028separator\\u2029paragraph\\x0b\\x0c\\x1c\\x1d\\x1e.', flush=True)\n" + APP,
+    )
+    api.wait_for_space(name)
+    following = iter(api.fetch_space_logs(name, follow=True))
+
+    assert next(following).startswith("===== Application Startup at ")
+    assert "next\x85line\u2028separator\u2029paragraph\x0b\x0c\x1c\x1d\x1e.\n" == next(following)
