@@ -11,6 +11,8 @@ import click
 from spaceops import errors
 from spaceops.errors import BadInput, SpaceopsError
 
+HELP = ["-h", "--help"]
+
 
 def render(section: str, cli: click.Group) -> str:
     """One section as Markdown: `space`, `errors`, or the `commands` of `cli`."""
@@ -25,7 +27,7 @@ def data(section: str, cli: click.Group) -> Any:
         return schema()
     if section == "errors":
         return [explain(code) for code in error_codes()]
-    return cli.to_info_dict(click.Context(cli, info_name="spaceops"))
+    return cli.to_info_dict(click.Context(cli, info_name="spaceops", help_option_names=HELP))
 
 
 def error_codes() -> dict[str, str]:
@@ -95,9 +97,7 @@ def _kinds(kind: type[SpaceopsError]) -> Iterator[type[SpaceopsError]]:
 
 def _commands(cli: click.Group) -> str:
     def pages(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-        context = click.Context(
-            command, info_name=name, parent=parent, help_option_names=["-h", "--help"], terminal_width=100
-        )
+        context = click.Context(command, info_name=name, parent=parent, help_option_names=HELP, terminal_width=100)
         yield f"## {context.command_path}\n\n```\n{command.get_help(context)}\n```\n"
         if isinstance(command, click.Group):
             for child in command.list_commands(context):

@@ -288,7 +288,7 @@ def seconds(name: str, duration: str) -> int:
     found = _DURATION.fullmatch(duration.strip())
     if not found:
         file = "the command line" if name.startswith("--") else FILE_NAME
-        raise SpecError(name, got=duration, want="a duration such as 90s, 15m, 2h or 1d", file=file)
+        raise SpecError(name, got=duration, want="a duration", hint="90s, 15m, 2h, 1d", file=file)
     return int(found[1]) * _SECONDS[found[2]]
 
 
@@ -313,7 +313,8 @@ def repo_id_of(text: str) -> str:
 def variable_name(text: str) -> str:
     """The name of a variable or secret. Raises `SpecError` for what no environment takes."""
     if not _VARIABLE.fullmatch(text):
-        raise SpecError("name", got=text, want="letters, digits and '_', no digit first", file="the command line")
+        want, hint = "letters, digits and '_', no digit first", "LOG_LEVEL is one."
+        raise SpecError("name", got=text, want=want, hint=hint, file="the command line")
     return text
 
 

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from spaceops import Hub, wait
+from spaceops import Hub, Secret, wait
 from spaceops.cli import main
 
 
@@ -101,6 +101,11 @@ def test_settings_with_hfs_words(run, space, monkeypatch):
     [
         (["status", "demo/nothing"], 3, "demo/nothing does not exist"),
         (["status", "no-owner"], 2, "wants owner/name"),
+        (["wait", "demo/x", "--timeout", "soon"], 2, "the command line: --timeout"),
+        (["new", "~nobody-of-this-name/x"], 2, "~nobody-of-this-name"),
+        (["variables", "set", "demo/nothing", "1A=x"], 2, "no digit first"),
+        (["hardware", "set", "demo/nothing", "cpu-basic", "--sleep-time", "2h"], 2, "keeps its own sleep time"),
+        (["demo", "-o", "/proc/1/here"], 2, "cannot be written"),
         (["plan", "nowhere"], 2, "No space.toml at nowhere"),
         (["plan", "--endpoint", "http://127.0.0.1:9", "APP"], 75, "does not answer"),
         (["plan", "--endpoint", "huggingface", "APP"], 2, "not a URL"),
@@ -290,3 +295,43 @@ def test_the_local_hub_of_one_command_is_there_for_the_next_and_says_how_to_keep
     assert f"{space.repo_id} running at" in out
     assert "hint: spaceops hub serve" in err
     assert json.loads(told)["sha"]
+
+
+def test_a_name_of_the_other_kind_is_refused_before_the_app_stops(run, space, monkeypatch):
+    Hub().create(space.repo_id, visibility=None, settings={})
+    monkeypatch.setenv("BOTH", "a value of both")
+    run("variables", "set", space.repo_id, "BOTH=x")
+
+    code, _, err = run("secrets", "set", space.repo_id, "BOTH")
+
+    assert (2, True) == (code, f"hint: spaceops variables delete {space.repo_id} BOTH" in err)
+
+
+def test_setting_a_secret_keeps_the_users_words(run, space, monkeypatch):
+    Hub().create(space.repo_id, visibility=None, settings={})
+    monkeypatch.setenv("API_KEY", "correct horse battery")
+    Hub().secrets.set(space.repo_id, "API_KEY", Secret("another value", "API_KEY"), description="ask Ada")
+
+    run("secrets", "set", space.repo_id, "API_KEY")
+
+    assert {"API_KEY": "ask Ada"} == json.loads(run("secrets", "ls", space.repo_id, "--json")[1])
+
+
+def test_a_path_is_found_from_a_subfolder_by_every_command(run, app, space, monkeypatch):
+    run("deploy", str(app), "--yes", "--detach")
+    (app / "sub").mkdir()
+    monkeypatch.chdir(app / "sub")
+
+    assert space.repo_id == json.loads(run("status", app.name, "--json")[1])["repo_id"]
+    assert space.repo_id == json.loads(run("plan", app.name, "--json")[1])["repo_id"]
+
+
+def test_status_says_nothing_of_what_it_did_not_ask(run, app, space):
+    run("deploy", str(app), "--yes", "--detach")
+
+    assert not {"variables", "secrets"} & set(json.loads(run("status", space.repo_id, "--json")[1]))
+
+
+@pytest.mark.parametrize("section", ["space", "errors", "commands"])
+def test_the_reference_is_data_too(run, section):
+    assert json.loads(run("docs", section, "--json")[1])

@@ -68,7 +68,10 @@ def test_links_are_followed_only_inside_the_folder(app, tmp_path_factory):
     (app / "outside.txt").symlink_to(outside)
     (app / "loop").symlink_to(app)
 
-    assert {"Dockerfile", "README.md", "inside.txt"} == set(scan(app).files)
+    source = scan(app)
+
+    assert {"Dockerfile", "README.md", "inside.txt"} == set(source.files)
+    assert ("loop", "outside.txt") == source.skipped
 
 
 @pytest.mark.parametrize("missing", ["Dockerfile", "README.md"])

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -92,9 +93,64 @@ def test_nobody_there_is_unreachable_and_names_the_address():
         Hub("http://127.0.0.1:9", token="hf_x").runtime("demo/x")
 
 
-def test_an_endpoint_that_is_no_url_is_refused():
+@pytest.mark.parametrize("endpoint", ["huggingface.co", "http://", "http://[bad", "http://127.0.0.1:99999", "ftp://x"])
+def test_an_endpoint_that_is_no_url_is_refused(endpoint):
     with pytest.raises(BadInput, match="not a URL"):
-        Hub("huggingface.co")
+        Hub(endpoint)
+
+
+def test_a_password_in_the_endpoint_is_refused_and_not_repeated():
+    with pytest.raises(BadInput) as caught:
+        Hub("http://ada:topsecret@127.0.0.1:9")
+
+    assert "topsecret" not in str(caught.value)
+
+
+def test_a_token_with_foreign_characters_is_refused():
+    with pytest.raises(Forbidden, match="no token has"):
+        Hub("http://127.0.0.1:9", token="hf_zürich")
+
+
+def test_a_server_that_is_no_hub_is_named_as_such(refusing):
+    refusing.status = 200
+
+    with pytest.raises(HubError, match="not as a Hub does"):
+        _ = Hub(f"http://127.0.0.1:{refusing.server_port}", token="hf_x").account
+
+
+def test_an_app_whose_page_never_ends_is_healthy():
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(b"more " * 1000)
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Endless) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        status, said = Hub("http://127.0.0.1:9", token="hf_x").ask_app(
+            f"http://127.0.0.1:{server.server_port}/", private=False
+        )
+        thread.join(timeout=10)
+
+    assert (200, "", False) == (status, said, thread.is_alive())
+
+
+def test_debug_output_of_the_client_is_redacted(localhub, repo_id):
+    script = (
+        f"from spaceops import Hub, Secret; "
+        f"Hub({localhub.url!r}, token={localhub.token!r}).secrets.set({repo_id!r}, 'K', Secret('zebra-crossing', 'K'))"
+    )
+    env = {**os.environ, "HF_DEBUG": "1"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=env)
+
+    assert "[REDACTED:K]" in done.stderr
+    assert "zebra" not in done.stderr + done.stdout
 
 
 def test_without_a_token_the_account_says_how_to_log_in(localhub, monkeypatch, tmp_path):
@@ -199,9 +255,10 @@ def in_a_process_of_its_own(localhub, **environment) -> subprocess.CompletedProc
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=env)
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_proxy_in_the_environment_does_not_break_loopback(localhub, name):
-    done = in_a_process_of_its_own(localhub, **{name: "http://127.0.0.1:9"})
+def test_a_proxy_in_the_environment_does_not_break_loopback(localhub, name, address):
+    done = in_a_process_of_its_own(localhub, **{name: address})
 
     assert "demo" == done.stdout.strip(), done.stderr
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spaceops.files import LocalFile, Source
-from spaceops.plans import PARTS, Effect, compare
+from spaceops.plans import PARTS, Effect, compare, volumes_wanted
 from spaceops.secret import Secret, fingerprint
 from spaceops.spec import Observed, RemoteFile, Runtime, Space
 
@@ -203,3 +203,40 @@ def test_the_notebooks_table_is_escaped():
 
     assert "<script>" not in proposal._repr_html_()
     assert "&lt;script&gt;" in proposal._repr_html_()
+
+
+def test_a_name_that_changes_its_kind_is_deleted_as_the_other():
+    wanted = space(variables={"A": "1\n2"}, secrets={"B": "env:B"})
+    found = observed(variables={"B": "x"}, secrets={"A": None})
+
+    rows = str(planned(wanted, found, secrets={"B": KEY})).splitlines()
+
+    assert [
+        "  + variable   A = 1\\n2                 restarts",
+        "  - secret     A                        becomes a variable",
+        "  + secret     B                        restarts",
+        "  - variable   B                        becomes a secret",
+    ] == rows[1:5]
+
+
+def test_links_that_are_not_pushed_are_shown(tmp_path):
+    source = Source(tmp_path, {}, ("elsewhere",))
+
+    assert "  ! files      elsewhere                a link that leads nowhere or elsewhere, not pushed" in str(
+        planned(space(), observed(), source)
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "name"),
+    [
+        ("hf://gpt2", "model", "gpt2"),
+        ("hf://acme/m", "model", "acme/m"),
+        ("hf://datasets/acme/d", "dataset", "acme/d"),
+        ("hf://buckets/acme/b", "bucket", "acme/b"),
+    ],
+)
+def test_volumes_are_named_as_hf_names_them(source, kind, name):
+    (volume,) = volumes_wanted(space(volumes=[{"source": source, "mount": "/x"}]).volumes)
+
+    assert (kind, name) == (volume["type"], volume["source"])

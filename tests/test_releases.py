@@ -8,7 +8,7 @@ import urllib.request
 import msgspec
 import pytest
 
-from spaceops import Hub, Space, apply, delete, deploy, plan, status, wait
+from spaceops import DeployFailed, Hub, Space, apply, delete, deploy, plan, status, wait
 from spaceops.errors import BadInput, Forbidden, NotFound, PlanStale, SecretMissing, SpecError
 from spaceops.plans import SETTINGS
 from spaceops.releases import Release
@@ -249,3 +249,76 @@ def test_what_is_deleted_is_gone(space, hub):
 
     with pytest.raises(NotFound):
         status(space, hub)
+
+
+def test_a_commit_that_somebody_else_pushed_after_ours_is_no_success(space, hub):
+    deploy(space, hub)
+    edit(space, "VERSION = 1", "VERSION = 2")
+
+    def push_after_it(event):
+        if event.text.startswith("pushed "):
+            other = space.root.parent / "theirs.py"
+            other.write_text((space.root / "app.py").read_text().replace("VERSION = 2", "VERSION = 3"))
+            hub.commit(space.repo_id, add={"app.py": str(other)}, remove=[], message="theirs", parent=None)
+
+    with pytest.raises(DeployFailed, match="somebody pushed after it"):
+        deploy(space, hub, watch=push_after_it)
+
+
+def test_a_variable_that_becomes_a_secret_and_back_never_stops_the_app(space, hub, monkeypatch):
+    monkeypatch.setenv("LEVEL", "from the secret")
+    release = deploy(changed(space, variables={"LEVEL": "plain"}), hub)
+
+    as_secret = deploy(changed(space, secrets={"LEVEL": "env:LEVEL"}), hub)
+    assert "from the secret" == ask(as_secret, "/env")["env"]["LEVEL"]
+    back = deploy(changed(space, variables={"LEVEL": "plain"}), hub)
+
+    assert "plain" == ask(back, "/env")["env"]["LEVEL"]
+    assert release.sha == back.sha
+
+
+def test_a_configuration_that_the_hub_refuses_is_a_failure_each_time(space, hub):
+    hub.create(space.repo_id, visibility=None, settings={})
+    readme = space.root / "README.md"
+    readme.write_text("# no front matter\n")
+
+    for _ in range(2):
+        with pytest.raises(DeployFailed, match="CONFIG_ERROR"):
+            deploy(space, hub)
+
+
+def test_files_that_secrets_are_read_from_are_never_pushed(space, hub):
+    folder = space.root
+    (folder / "key.txt").write_text("value of the key")
+    (folder / "prod.vars").write_text("B=value of b\n")
+    (folder / "staging.toml").write_text(
+        f'repo_id = "{space.repo_id}"\n[secrets]\nA = "file:key.txt"\nB = "dotenv:prod.vars#B"\n'
+    )
+
+    deploy(Space.load(folder / "staging.toml"), hub, detach=True)
+
+    pushed = set(hub.observe(space.repo_id).files)
+    assert {"app.py", "Dockerfile"} <= pushed
+    assert not {"key.txt", "prod.vars", "staging.toml"} & pushed
+
+
+def test_a_secret_that_became_known_after_the_plan_is_not_left_out_in_silence(space, hub, monkeypatch):
+    space = changed(space, secrets={"API_KEY": "env:SPACEOPS_LATE"})
+    proposal = plan(space, hub)
+    monkeypatch.setenv("SPACEOPS_LATE", "known by now")
+
+    with pytest.raises(PlanStale, match="API_KEY"):
+        apply(proposal, hub)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [("README.md", b"---\nsdk: docker\n---\n\xff", "not UTF-8"), ("a\nb.txt", b"x", "no such file name")],
+)
+def test_what_the_hub_would_refuse_is_refused_before_the_space_is_created(space, hub, name, content, message):
+    (space.root / name).write_bytes(content)
+
+    with pytest.raises(BadInput, match=message):
+        deploy(space, hub)
+
+    assert not hub.observe(space.repo_id).exists

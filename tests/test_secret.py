@@ -7,13 +7,14 @@ import copy
 import json
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from urllib.parse import quote
 
 import pytest
 
 from spaceops.errors import SecretMissing
-from spaceops.secret import Secret, fingerprint, is_reference, matches, redact, resolve, without_fingerprint
+from spaceops.secret import Secret, described, fingerprint, is_reference, matches, redact, resolve, without_fingerprint
 
 VALUE = 'p@ss "word"/with\\signs+<äö> 7c1d'
 
@@ -64,7 +65,7 @@ def test_values_too_short_to_hide_leave_text_alone():
 def test_references_lead_to_values(tmp_path, monkeypatch):
     monkeypatch.setenv("MY_KEY", "from-env")
     (tmp_path / "key.txt").write_text("from-file\n")
-    (tmp_path / ".env").write_text("# c\nexport A=plain # why\nB='quoted # kept'\n")
+    (tmp_path / ".env").write_text("# c\nexport A=plain # why\nB='quoted # kept'\nC=\"closed\" # why\n")
 
     def value(reference):
         return resolve("K", reference, tmp_path).reveal()
@@ -73,6 +74,7 @@ def test_references_lead_to_values(tmp_path, monkeypatch):
     assert "from-file" == value("file:key.txt")
     assert "plain" == value("dotenv:.env#A")
     assert "quoted # kept" == value("dotenv:.env#B")
+    assert "closed" == value("dotenv:.env#C")
     assert "from-cmd" == value(f"cmd:{sys.executable} -c 'print(\"from-cmd\")'")
 
 
@@ -118,3 +120,26 @@ def test_two_fingerprints_of_one_value_differ():
     secret = Secret("correct horse", "K")
 
     assert fingerprint(secret) != fingerprint(secret)
+
+
+def test_a_file_that_is_no_text_leads_nowhere(tmp_path):
+    (tmp_path / "key").write_bytes("schlüssel".encode("latin-1"))
+
+    with pytest.raises(SecretMissing, match="file:key"):
+        resolve("K", "file:key", tmp_path)
+
+
+def test_secrets_made_in_several_threads_are_all_known():
+    values = [[f"value {thread} number {number} of many" for number in range(100)] for thread in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda mine: [Secret(value, "MANY") for value in mine], values))
+
+    assert {"[REDACTED:MANY]"} == {redact(value) for mine in values for value in mine}
+
+
+def test_a_description_keeps_the_users_words():
+    secret = Secret("correct horse", "K")
+
+    assert described(described("ask Ada", secret), secret).startswith("ask Ada [spaceops:1:")
+    assert 1 == described(described("ask Ada", secret), secret).count("spaceops:1:")
