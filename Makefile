@@ -29,7 +29,7 @@ bench: $(STAMP) ## Speed and memory, beside what people use today
 	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lab: $(STAMP) ## JupyterLab on notebooks/, with a local Hub beside it
-	@$(BIN)/spaceops hub serve & hub=$$!; trap "kill $$hub" EXIT INT TERM; $(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
+	@$(BIN)/spaceops hub serve & hub=$$!; trap "kill $$hub 2>/dev/null" EXIT INT TERM; $(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
 
 # One line that says what to install, before anything is begun.
 $(STAMP): pyproject.toml constraints.txt

@@ -394,7 +394,10 @@ def _spec_error(kind: type[Struct], data: Mapping[str, Any], message: str, file:
     """msgspec's `Expected X, got Y - at $.a.b` as our error: the field's path, the value, the field's description."""
     text, _, place = message.partition(" - at `$")
     path = place.rstrip("`").removeprefix(".").replace("[...]", "")
-    top = path.partition(".")[0].partition("[")[0]
+    top, _, inner = path.partition(".")
+    top = top.partition("[")[0]
+    if top == "health" and isinstance(data["health"], dict) and inner:
+        kind, data, top = Health, data["health"], inner
     got: object = "[REDACTED]" if top == "secrets" else data.get(top)
     wanted = text.removeprefix("Expected ").partition(", got")[0].replace("`", "")
     if missing := re.search(r"missing required field `(\w+)`", text):
