@@ -226,14 +226,22 @@ def _create(plan: Plan, hub: Hub, tell: Watcher) -> None:
         "space_hardware": space.hardware,
         "space_sleep_time": space.sleep_seconds if plan.has("sleep_time") else None,
         "space_variables": [{"key": key, "value": value} for key, value in space.environment.items()],
-        "space_secrets": [
-            {"key": key, "value": secret.reveal(), "description": _description(plan, key, secret)}
-            for key, secret in plan.secrets.items()
-        ],
+        "space_secrets": _secrets(plan),
         "space_volumes": volumes_of(volumes_wanted(space.volumes)),
     }
     hub.create(space.repo_id, visibility=space.visibility, settings={k: v for k, v in settings.items() if v})
     tell(_step(f"created {space.repo_id} with {len(space.variables)} variables and {len(plan.secrets)} secrets"))
+
+
+def _secrets(plan: Plan) -> list[dict[str, str]]:
+    """As the create call takes them. Fingerprints are slow by design: they are made side by side."""
+
+    def entry(key: str) -> dict[str, str]:
+        secret = plan.secrets[key]
+        return {"key": key, "value": secret.reveal(), "description": _description(plan, key, secret)}
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(entry, plan.secrets))
 
 
 def _change_settings(plan: Plan, hub: Hub, tell: Watcher) -> None:
