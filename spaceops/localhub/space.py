@@ -122,7 +122,8 @@ class Space:
             self._begin(self._restart, after=quiet)
 
     def sleep_time_changed(self) -> None:
-        """From now on another time without a visit counts."""
+        """From now on another time without a visit counts; the owner's change is a visit itself."""
+        self.visited()
         self._watch_idleness()
 
     def pause(self) -> None:

@@ -79,10 +79,10 @@ class Spaces:
 
     def changed(self, repo: Repo, *what: str) -> None:
         """Settings changed; all but the sleep time restart the app."""
-        if "sleep_time" in what:
-            self._of(repo).sleep_time_changed()
         if set(what) - {"sleep_time"}:
             self._of(repo).settings_changed()
+        if "sleep_time" in what:
+            self._of(repo).sleep_time_changed()
 
     def pause(self, repo: Repo) -> None:
         """Stop a Space until it is restarted."""

@@ -69,7 +69,7 @@ def test_the_app_finds_its_variables_and_nothing_of_the_servers_environment(
             assert Path(env["HOME"]).is_relative_to(tmp_path)
             assert set(env) - {"LC_CTYPE"} == {
                 *("COLOUR", "KEY", "PYTHONUNBUFFERED", "PATH", "HOME", "TMPDIR", "LANG"),
-            *("CPU_CORES", "MEMORY", "ACCELERATOR"),
+                *("CPU_CORES", "MEMORY", "ACCELERATOR"),
                 *("SPACE_ID", "SPACE_HOST", "SPACE_AUTHOR_NAME", "SPACE_REPO_NAME", "SPACE_TITLE"),
                 "SPACE_CREATOR_USER_ID",
             }
@@ -533,6 +533,21 @@ def test_an_idle_space_sleeps_and_a_visit_wakes_it(tmp_path: Path) -> None:
             assert [answer["version"] for answer in answers] == [1, 1]
             assert shop.spaces.runtime(repo)["stage"] == "RUNNING"
             assert shop.spaces.counters(repo) == {"restarts": 0, "rebuilds": 1}
+
+    asyncio.run(scenario())
+
+
+def test_other_hardware_with_a_sleep_time_restarts_a_space_that_was_idle_longer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            shop.store.save_settings(repo, replace(shop.store.settings(repo), hardware="t4-small", sleep_time=0))
+            shop.spaces.changed(repo, "sleep_time", "hardware")
+
+            assert shop.spaces.runtime(repo)["stage"] == "RUNNING_APP_STARTING"
+            runtime = await shop.until(repo, "SLEEPING")
+            assert runtime["hardware"] == {"current": "t4-small", "requested": "t4-small"}
 
     asyncio.run(scenario())
 
