@@ -25,6 +25,11 @@ LOOK_EVERY = 1.0  # seconds between two looks at the ports of an app that does n
 DURATION = re.compile(r"(\d+)\s*([smhd]?)")
 UNITS = {"": 1.0, "s": 1.0, "m": MINUTE, "h": 60 * MINUTE, "d": 24 * 60 * MINUTE}
 ANNOUNCED = re.compile(r"(?:running|listening|serving|available|url|local)\b.{0,60}?:(\d{2,5})\b", re.IGNORECASE)
+IN_USE = re.compile(r"address (is )?already in use|EADDRINUSE", re.IGNORECASE)
+FIXED = (
+    "port {port} is fixed in the app's code: here each start gets a private port in place of app_port, so that "
+    "versions can run side by side. Name it in CMD, or in ENV (ENV PORT={port}) and read that"
+)
 
 
 class LaunchFailed(Exception):
@@ -62,6 +67,7 @@ class Startup:
     note: Callable[[str], None]  # writes a line into the run log
     patience: Patience
     mismatch_since: float | None = None
+    told: bool = False
 
     async def wait(self, seconds: float) -> None:
         """Return when it answers; raises `LaunchFailed` when it ended, took too long or listens elsewhere."""
@@ -70,10 +76,9 @@ class Startup:
         while not await self._answers(over):
             now = asyncio.get_running_loop().time()
             if over.done():
-                raise LaunchFailed(exit_message(over.result(), self.log))
+                raise LaunchFailed(exit_message(over.result(), self.log, self.app_port))
             if now - started > seconds:
-                minutes = f"{seconds / MINUTE:g}"
-                raise LaunchFailed(f"Launch timed out, workload was not healthy after {minutes} min")
+                raise LaunchFailed(f"Launch timed out, workload was not healthy after {_minutes(seconds)}")
             if now >= next_look + LOOK_EVERY:
                 next_look = now
                 await self._look_at_ports(now)
@@ -89,36 +94,49 @@ class Startup:
         return not asking.cancelled() and asking.result()
 
     async def _look_at_ports(self, now: float) -> None:
-        other = await in_thread(self._announced_port)
-        if other is None:
+        listening, other = await in_thread(self._ports)
+        if self.port in listening or not listening:
             self.mismatch_since = None
         elif self.mismatch_since is None:
             self.mismatch_since = now
-            self.note(_mismatch(other, self.app_port, self.port))
+            if other is not None:
+                self.note(f"note: {_mismatch(other, self.app_port)}")
         elif now - self.mismatch_since > self.patience.mismatch:
-            where = f"it listens on port {other}, not on app_port {self.app_port}"
-            raise LaunchFailed(f"Launch timed out, workload was not healthy: {where}")
+            if other is not None:
+                raise LaunchFailed(f"Launch timed out, workload was not healthy: {_mismatch(other, self.app_port)}")
+            self._tell_once(min(listening))
 
-    def _announced_port(self) -> int | None:
-        """A port that the app listens on, and its log tells of, while it does not listen on its own."""
+    def _ports(self) -> tuple[set[int], int | None]:
+        """What the app listens on, and of that its mistaken port: app_port itself, or one that its log tells of."""
         listening = listening_ports(self.app.pid)
+        if self.app_port in listening:
+            return listening, self.app_port
         announced = {int(number) for number in ANNOUNCED.findall("\n".join(self.log.tail(RECENT)))}
-        return None if self.port in listening else min(listening & announced, default=None)
+        return listening, min(listening & announced, default=None)
+
+    def _tell_once(self, other: int) -> None:
+        """A port of which the log says nothing may be a helper's: no reason to give up."""
+        if not self.told:
+            self.told = True
+            self.note(f"note: the app listens on port {other} so far, and nothing answers yet in place of app_port")
 
 
-def exit_message(code: int, log: Logbook) -> str:
-    """The errorMessage of an app that ended by itself."""
+def exit_message(code: int, log: Logbook, app_port: int | None = None) -> str:
+    """The errorMessage of an app that ended by itself; `app_port` if it ended while it started."""
     lines = [line for line in log.tail(TAIL) if not line.startswith("=====")]
+    if app_port and any(IN_USE.search(line) for line in lines):
+        lines.append(f"(If {FIXED.format(port=app_port)})")
     return f"Exit code: {code}. Reason: " + "\n".join(lines)
 
 
-def _mismatch(other: int, app_port: int, port: int) -> str:
+def _mismatch(other: int, app_port: int) -> str:
     if other == app_port:
-        return (
-            f"note: the app listens on port {other}, fixed in its code. Here each start gets a private port "
-            f"(now {port}) in place of app_port, so that versions can run side by side: name it in CMD or ENV"
-        )
-    return f"note: the app listens on port {other}, but the Hub sends traffic to app_port {app_port}"
+        return FIXED.format(port=other)
+    return f"the app listens on port {other}, but the Hub sends traffic to app_port {app_port}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / MINUTE:g} min" if seconds >= MINUTE else f"{seconds:g} s"
 
 
 async def _ask(port: int) -> bool:
