@@ -18,16 +18,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 WITHOUT_EXTRAS = frozenset({"ARG", "ENV", "EXPOSE", "LABEL", "MAINTAINER", "ONBUILD", "STOPSIGNAL", "USER", "WORKDIR"})
-WITH_FLAGS = frozenset({"ADD", "COPY", "FROM", "HEALTHCHECK", "RUN"})
+FLAGS = {
+    "ADD": {"checksum", "chmod", "chown", "exclude", "keep-git-dir", "link", "unpack"},
+    "COPY": {"chmod", "chown", "exclude", "from", "link", "parents"},
+    "FROM": {"platform"},
+    "HEALTHCHECK": {"interval", "retries", "start-interval", "start-period", "timeout"},
+    "RUN": {"device", "mount", "network", "security"},
+}
 WITH_JSON = frozenset({"ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME"})
 WITH_HEREDOCS = frozenset({"ADD", "COPY", "RUN"})
-KEYWORDS = WITHOUT_EXTRAS | WITH_FLAGS | WITH_JSON
+KEYWORDS = WITHOUT_EXTRAS | frozenset(FLAGS) | WITH_JSON
 WITH_WORDS = frozenset({"ADD", "COPY", "EXPOSE", "VOLUME"})  # arguments separated by white space, variables expanded
 WITH_PAIRS = frozenset({"ENV", "LABEL"})
 LEAST_ARGUMENTS = {"ADD": 2, "COPY": 2}
 
 HEREDOC = re.compile(r"""(?<!<)<<(-?)(['"]?)([A-Za-z_][A-Za-z0-9_]*)\2""")
 DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
+FLAG = re.compile(r"--([^\s=]+)(?:=(\"[^\"]*\"|\S*))?(?:\s+|$)")
 VARIABLE = re.compile(
     r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([^{}]*(?:\{[^{}]*\}[^{}]*)*))?\})"
 )
@@ -72,6 +79,7 @@ class Stage:
     base: str
     line: int
     instructions: tuple[Instruction, ...]
+    flags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,10 +141,14 @@ class Step:
 
     instruction: Instruction
     args: tuple[str, ...]  # words; for ENV, LABEL and ARG `NAME=value`; one raw string for RUN, CMD and the like
-    flags: Mapping[str, str]
+    flags: tuple[tuple[str, str], ...]
     heredocs: tuple[Heredoc, ...]  # of RUN they stay as they are: its shell expands them
     env: Mapping[str, str]  # what ENV set: part of the image
     build_env: Mapping[str, str]  # and with the ARGs: what RUN sees
+
+    def flag(self, name: str) -> str | None:
+        """The value of a flag, "" when it has none, None when the flag is absent."""
+        return dict(self.flags).get(name)
 
 
 @dataclass
@@ -152,7 +164,7 @@ class Scope:
     def step(self, instruction: Instruction) -> Step:
         """Take one instruction in."""
         known = self.args | self.env
-        flags = {name: expand(value, known, self.escape) for name, value in instruction.flags}
+        flags = tuple((name, expand(value, known, self.escape)) for name, value in instruction.flags)
         heredocs = instruction.heredocs
         if instruction.keyword != "RUN":
             heredocs = tuple(self._filled_in(heredoc, known) for heredoc in heredocs)
@@ -325,21 +337,27 @@ def _instruction(text: str, line: int, heredocs: tuple[Heredoc, ...]) -> Instruc
     keyword, rest = word.upper(), rest.strip()
     if keyword not in KEYWORDS:
         raise DockerfileError(line, f"unknown instruction: {word}")
-    flags: list[tuple[str, str]] = []
-    while keyword in WITH_FLAGS and (flag := re.match(r"--([a-z-]+)(?:=(\"[^\"]*\"|\S*))?(?:\s+|$)", rest)):
-        flags.append((flag[1], (flag[2] or "").strip('"')))
-        rest = rest[flag.end() :]
+    flags, rest = _flags(keyword, rest, line)
     if not rest and not (keyword == "HEALTHCHECK" and flags):
         raise DockerfileError(line, f"{keyword} requires at least one argument")
-    instruction = Instruction(
-        keyword, rest, line, tuple(flags), _json(rest) if keyword in WITH_JSON else None, heredocs
-    )
+    instruction = Instruction(keyword, rest, line, flags, _json(rest) if keyword in WITH_JSON else None, heredocs)
     if keyword in WITH_PAIRS:
         pairs_of(instruction)
     words = instruction.exec if instruction.exec is not None else rest.split()
     if len(words) < LEAST_ARGUMENTS.get(keyword, 0):
         raise DockerfileError(line, f"{keyword} requires at least two arguments, but only one was provided")
     return instruction
+
+
+def _flags(keyword: str, text: str, line: int) -> tuple[tuple[tuple[str, str], ...], str]:
+    """The flags that an instruction begins with, and what follows them."""
+    flags = []
+    while flag := FLAG.match(text):
+        if flag[1] not in FLAGS.get(keyword, ()):
+            raise DockerfileError(line, f"unknown flag: --{flag[1]}")
+        flags.append((flag[1], (flag[2] or "").strip('"')))
+        text = text[flag.end() :]
+    return tuple(flags), text
 
 
 def _json(text: str) -> tuple[str, ...] | None:
@@ -365,7 +383,8 @@ def _stages(instructions: Sequence[Instruction]) -> Iterator[Stage]:
         if len(words) not in (1, 3) or (len(words) == 3 and words[1].upper() != "AS"):
             raise DockerfileError(instructions[start].line, "FROM requires either one or three arguments")
         name = words[2].lower() if len(words) == 3 else None
-        yield Stage(index, name, words[0], instructions[start].line, tuple(instructions[start + 1 : end]))
+        of_stage = tuple(instructions[start + 1 : end])
+        yield Stage(index, name, words[0], instructions[start].line, of_stage, instructions[start].flags)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def test_the_tutorials_dockerfile() -> None:
     assert [step.instruction.line for step in found] == [5, 6, 8, 11, 12, 13, 15, 16, 17]
     assert found[2].env == {"HOME": "/home/user", "PATH": "/home/user/.local/bin:/usr/bin"}
     assert found[3].args == ("/home/user/app",)
-    assert (found[4].args, found[4].flags) == (("requirements.txt", "."), {"chown": "user"})
+    assert (found[4].args, found[4].flags) == (("requirements.txt", "."), (("chown", "user"),))
     assert found[-1].args == ("uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860")
     assert str(found[5].instruction) == (
         "RUN pip install --no-cache-dir --upgrade pip && pip install --no-cache-dir -r requirements.txt"
@@ -126,6 +126,28 @@ def test_flags_stand_before_the_arguments() -> None:
     copy = only("COPY --from=build --link --chmod=755 a b")
     assert (copy.flag("from"), copy.flag("link"), copy.flag("chown")) == ("build", "", None)
     assert str(copy) == "COPY --from=build --link --chmod=755 a b"
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [
+        ("RUN --bogus x", "--bogus"),
+        ("COPY --Chown=x a b", "--Chown"),
+        ("COPY --from=x --network=none a b", "--network"),
+        ("ADD --from=x a b", "--from"),
+        ("WORKDIR --parents /app", "--parents"),
+        ("CMD --help", "--help"),
+    ],
+)
+def test_a_flag_that_the_instruction_does_not_have_is_an_error(text: str, flag: str) -> None:
+    with pytest.raises(DockerfileError, match=f"line 2: unknown flag: {flag}\n"):
+        parse(f"FROM x\n{text}\n")
+
+
+def test_flags_are_expanded_and_may_come_twice() -> None:
+    copy = steps("FROM --platform=$P x\nARG E=b\nCOPY --exclude=a* --exclude=$E --link . .")[1]
+    assert copy.flags == (("exclude", "a*"), ("exclude", "b"), ("link", ""))
+    assert parse("FROM --platform=$P x").stages[0].flags == (("platform", "$P"),)
 
 
 def test_heredocs_hold_lines_that_are_no_instructions() -> None:

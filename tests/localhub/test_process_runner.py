@@ -16,6 +16,7 @@ import pytest
 
 from spaceops.localhub.logbook import Logbook
 from spaceops.localhub.runners import BuildFailed, Image, Source
+from spaceops.localhub.runners.flags import changed_mode
 from spaceops.localhub.runners.process import ProcessRunner
 from spaceops.localhub.runners.shell import Refused, adapt
 from tests.localhub.workshop import eventually, processes_in
@@ -152,7 +153,9 @@ def test_the_log_is_in_buildkits_grammar(bench: Bench) -> None:
         "note: USER is skipped: everything runs as the user of this machine who started the Hub\n"
         "DONE 0.0s\n"
         "--> WORKDIR /home/user/app\nDONE 0.0s\n"
-        "--> COPY --chown=user . .\nDONE 0.0s\n"
+        "--> COPY --chown=user . .\n"
+        "note: --chown is skipped: everything belongs to the user of this machine who started the Hub\n"
+        "DONE 0.0s\n"
         "--> RUN echo hello && ls\nhello\nDockerfile\napp.py\nDONE 0.0s\n"
         "--> EXPOSE 7860\n"
         "note: EXPOSE is skipped: the Hub does not read it; app_port in README.md counts\n"
@@ -236,9 +239,72 @@ def test_where_copied_files_go(bench: Bench, copy: str, placed: list[str]) -> No
 def test_modes_are_kept_or_set(bench: Bench) -> None:
     bench.write({"run.sh": "#!/bin/sh\n", "plain.sh": "#!/bin/sh\n"})
     (bench.context / "run.sh").chmod(0o755)
-    bench.build("COPY run.sh /x/\nCOPY --chmod=700 plain.sh /x/\n")
+    (bench.context / "plain.sh").chmod(0o644)
+    bench.build(
+        """\
+        COPY run.sh /x/
+        COPY --chmod=700 plain.sh /x/
+        COPY --chmod=+x plain.sh /x/plus
+        ADD --chmod=u=rwX,go=X plain.sh /x/equal
+        ADD --chmod=0750 <<EOF /x/made
+        EOF
+        """
+    )
     modes = {file.name: file.stat().st_mode & 0o777 for file in bench.built.glob("stage-0/root/x/*")}
-    assert modes == {"run.sh": 0o755, "plain.sh": 0o700}
+    assert modes == {"run.sh": 0o755, "plain.sh": 0o700, "plus": 0o755, "equal": 0o600, "made": 0o750}
+    assert "invalid chmod parameter: 'rwx'" in bench.fails("COPY --chmod=rwx run.sh /x/\n")
+
+
+@pytest.mark.parametrize(
+    ("mode", "wanted", "result"),
+    [
+        (0o644, "u+x", 0o744),
+        (0o644, "+x", 0o755),
+        (0o744, "a+X", 0o755),
+        (0o644, "a+X", 0o644),
+        (0o777, "go-wx", 0o744),
+        (0o777, "u=rw,g=r,o=", 0o640),
+        (0o600, "7", 0o7),
+    ],
+)
+def test_modes_may_be_said_with_letters(mode: int, wanted: str, result: int) -> None:
+    assert oct(changed_mode(mode, wanted)) == oct(result)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "flag"),
+    [
+        ("RUN --network=none true", "--network=none"),
+        ("RUN --network=host true", "--network=host"),
+        ("RUN --security=insecure true", "--security=insecure"),
+        ("RUN --device=gpu true", "--device=gpu"),
+        ("COPY --parents app.py /x/", "--parents"),
+        ("ADD --checksum=sha256:00 app.py /x/", "--checksum=sha256:00"),
+    ],
+)
+def test_a_flag_that_cannot_be_done_fails_the_build(bench: Bench, instruction: str, flag: str) -> None:
+    assert re.fullmatch(rf"{flag}: this runner .*; that needs a container engine", bench.fails(f"{instruction}\n"))
+
+
+def test_flags_that_change_nothing_here_are_taken_or_skipped_with_a_note(bench: Bench) -> None:
+    bench.build(
+        "RUN --network=default --security=sandbox true\nCOPY --link --parents=false --chown=1000:1000 app.py /x/\n",
+        base="FROM --platform=linux/arm64 python:3.11\n",
+    )
+    assert re.findall(r"note: (--.*)", bench.log) == [
+        "--platform is skipped: the platform is this machine's own",
+        "--chown is skipped: everything belongs to the user of this machine who started the Hub",
+    ]
+    assert list(bench.files()) == ["/x/app.py"]
+
+
+def test_what_is_excluded_is_not_copied_and_changes_nothing(bench: Bench) -> None:
+    bench.write({"src/a.py": "a", "src/a.log": "1", "src/deep/b.log": "2", "a.txt": "a", "b.txt": "b"})
+    dockerfile = "COPY --exclude=*.log --exclude=**/b.log src /x/\nCOPY --exclude=b* *.txt /x/\nRUN echo built\n"
+    bench.build(dockerfile)
+    assert list(bench.files()) == ["/x/a.py", "/x/a.txt"]
+    bench.build(dockerfile, {"src/deep/b.log": "other"})
+    assert bench.log.count("CACHED") == 3
 
 
 def test_add_unpacks_archives(bench: Bench) -> None:

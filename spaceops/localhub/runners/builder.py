@@ -10,11 +10,11 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from spaceops.dockerfile import Dockerfile, Stage, Step
+from spaceops.dockerfile import Dockerfile, Ignore, Stage, Step
 from spaceops.errors import BadInput, DockerfileError
-from spaceops.localhub.runners import BuildFailed, Image, Source
+from spaceops.localhub.runners import BuildFailed, Image, Source, flags
 from spaceops.localhub.runners.child import Child
-from spaceops.localhub.runners.copying import Item, SourceMissing, Tree, copy, digest
+from spaceops.localhub.runners.copying import Item, SourceMissing, Tree, copy, digest, set_mode
 from spaceops.localhub.runners.environments import (
     IMAGE_PATH,
     UV_IMAGE,
@@ -34,7 +34,7 @@ from spaceops.localhub.runners.stages import Stand
 from spaceops.localhub.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from spaceops.localhub.logbook import Writer
@@ -113,6 +113,10 @@ class Build:
         except BuildFailed as failed:
             self._fail(failed.reason, failed)
 
+    def _note(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self.log.write(f"note: {note}")
+
     def _fail(self, reason: str, cause: Exception) -> NoReturn:
         self.log.write(f"--> ERROR: {reason}")
         raise BuildFailed(reason) from cause
@@ -159,6 +163,7 @@ class Build:
         version, with_uv = wanted_python(base)
         python = await in_thread(find_python, version)
         found = await in_thread(version_of, python)
+        self._note(flags.notes(stage.flags))
         self.log.write(f"note: no container: a Python {found} environment stands for the image; nothing is isolated")
         if version not in (None, found):
             self.log.write(f"note: this machine has no Python {version}; Python {found} takes its place")
@@ -170,7 +175,7 @@ class Build:
         """A key for each step, over all that made the stage so far; blocks, as it reads what is copied."""
         keys = []
         for step in steps:
-            parts = [key, str(step.instruction), list(step.args), dict(step.flags)]
+            parts: list[object] = [key, str(step.instruction), list(step.args), step.flags]
             parts += [[heredoc.name, heredoc.content] for heredoc in step.heredocs]
             parts += [dict(step.build_env)] if step.instruction.keyword == "RUN" else []
             key = _hash(*parts, self._content_key(step))
@@ -181,13 +186,13 @@ class Build:
         """What the files hash to that an instruction brings in; a missing one is reported when its turn comes."""
         if step.instruction.keyword == "RUN":
             sources = [mount.get("source", ".") for mount in bound(step.instruction)]
-        elif step.instruction.keyword not in ("COPY", "ADD") or "from" in step.flags:
-            earlier = self._earlier(step.flags.get("from"))
+        elif step.instruction.keyword not in ("COPY", "ADD") or step.flag("from"):
+            earlier = self._earlier(step.flag("from"))
             return earlier.key if earlier else ""
         else:
             sources = _sources(step)
         try:
-            return digest([item for source in sources for item in self.tree.gather(source)])
+            return digest(_not_excluded(step, [item for source in sources for item in self.tree.gather(source)]))
         except SourceMissing:
             return ""
 
@@ -210,6 +215,7 @@ class Build:
 
     async def _perform(self, stand: Stand, step: Step, script: Script | None) -> None:
         keyword = step.instruction.keyword
+        self._note(flags.notes(step.flags))
         if note := SKIPPED.get(keyword):
             self.log.write(f"note: {keyword} is skipped: {note}")
         elif keyword in ("WORKDIR", "VOLUME"):
@@ -221,8 +227,7 @@ class Build:
         elif keyword in ("COPY", "ADD"):
             await in_thread(self._copy, stand, step)
         elif script is not None:
-            for note in script.notes:
-                self.log.write(f"note: {note}")
+            self._note(script.notes)
             await self._execute(stand, step, script)
 
     def _copy(self, stand: Stand, step: Step) -> None:
@@ -234,19 +239,21 @@ class Build:
             raise BuildFailed(f"{destination}: a symlink leads out of the image")
         named = destination.endswith("/") or posixpath.basename(destination) in (".", "..")
         into = named or len(items) + len(heredocs) > 1 or not all(item.is_root for item in items) or place.is_dir()
-        mode = int(step.flags["chmod"], 8) if re.fullmatch("[0-7]+", step.flags.get("chmod", "")) else None
-        copy(items, place, into=into, mode=mode, unpack=step.instruction.keyword == "ADD")
+        mode = step.flag("chmod")
+        unpack = step.instruction.keyword == "ADD" and step.flag("unpack") != "false"
+        copy(_not_excluded(step, items), place, into=into, mode=mode, unpack=unpack)
         for heredoc in heredocs:
             target = place / heredoc.name if into else place
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(heredoc.content)
-        if earlier := self._earlier(step.flags.get("from")):
+            set_mode(target, mode)
+        if earlier := self._earlier(step.flag("from")):
             folder = place if place.is_dir() else place.parent
             relocate(folder, str(earlier.paths.folder), str(stand.paths.folder))
 
     def _items(self, step: Step) -> list[Item]:
         """The files that a COPY or ADD means; raises `SourceMissing`."""
-        reference = step.flags.get("from")
+        reference = step.flag("from")
         if reference is None:
             return [item for source in _sources(step) for item in self.tree.gather(source)]
         earlier = self._earlier(reference)
@@ -297,7 +304,13 @@ def _hash(*parts: object) -> str:
 
 
 def _brings_uv(step: Step) -> bool:
-    return step.flags.get("from", "").startswith(UV_IMAGE)
+    return (step.flag("from") or "").startswith(UV_IMAGE)
+
+
+def _not_excluded(step: Step, items: list[Item]) -> list[Item]:
+    """What `--exclude` leaves; its patterns are those of a `.dockerignore`, from the source on."""
+    ignore = Ignore.parse("\n".join(value for name, value in step.flags if name == "exclude"))
+    return [item for item in items if not ignore.excludes(item.target)]
 
 
 def _sources(step: Step) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import posixpath
 import shutil
+import stat
 import subprocess
 import tarfile
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spaceops.dockerfile import Ignore, glob_pattern
+from spaceops.localhub.runners.flags import changed_mode
 from spaceops.localhub.runners.paths import is_within
 
 if TYPE_CHECKING:
@@ -116,8 +118,11 @@ def digest(items: Sequence[Item]) -> str:
     return total.hexdigest()
 
 
-def copy(items: Sequence[Item], target: Path, *, into: bool, mode: int | None, unpack: bool = False) -> None:
-    """Copy to `target`: as that file, or `into` it as a folder. ADD unpacks archives that it names itself."""
+def copy(items: Sequence[Item], target: Path, *, into: bool, mode: str | None, unpack: bool = False) -> None:
+    """Copy to `target`: as that file, or `into` it as a folder. ADD unpacks archives that it names itself.
+
+    `mode` is as `--chmod` has it.
+    """
     if into:
         target.mkdir(parents=True, exist_ok=True)
     for item in items:
@@ -128,7 +133,7 @@ def copy(items: Sequence[Item], target: Path, *, into: bool, mode: int | None, u
         _copy_one(item, target / item.target if into else target, mode)
 
 
-def _copy_one(item: Item, place: Path, mode: int | None) -> None:
+def _copy_one(item: Item, place: Path, mode: str | None) -> None:
     if item.path.is_dir() and not item.path.is_symlink():
         place.mkdir(parents=True, exist_ok=True)
         return
@@ -136,5 +141,10 @@ def _copy_one(item: Item, place: Path, mode: int | None) -> None:
     if place.is_symlink() or place.is_file():
         place.unlink()  # never through a link, never into a hard link
     shutil.copy2(item.path, place, follow_symlinks=False)
+    set_mode(place, mode)
+
+
+def set_mode(place: Path, mode: str | None) -> None:
+    """Do what `--chmod` says, if it says something."""
     if mode is not None and not place.is_symlink():
-        place.chmod(mode)
+        place.chmod(changed_mode(stat.S_IMODE(place.stat().st_mode), mode))
