@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from spaceops.localhub.git import environment
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.routes_uploads import kind_of_prefix, pushed
-from spaceops.localhub.wire import caller, parts, repo_of
+from spaceops.localhub.wire import PLAIN, caller, parts, repo_of
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -67,6 +67,7 @@ def _repo(request: Request, service: str) -> Repo:
     except Refused as refused:
         if refused.status == 401:
             refused.headers["WWW-Authenticate"] = 'Basic realm="Hub token", charset="UTF-8"'
+        refused.headers["Content-Type"] = PLAIN  # git shows its user no other kind
         raise
 
 

@@ -119,7 +119,7 @@ class Door(Protocol):
 def bind(port: int) -> socket.socket:
     """Take a port of 127.0.0.1, or another when that one is taken; connections wait until `serve`."""
     for wanted in (port, 0):
-        taken = socket.socket()
+        taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves delays on
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((HOST, wanted))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.responses import Response
 
     from spaceops.localhub.accounts import User
     from spaceops.localhub.wire import Parts
@@ -133,7 +134,7 @@ def _namespace(request: Request, user: User, asked: str | None) -> str:
     return parts(request).accounts.namespace(asked) or asked if asked else user.name
 
 
-def _exists(request: Request, kind: str, repo_id: str) -> Json:
+def _exists(request: Request, kind: str, repo_id: str) -> Response:
     repo = parts(request).store.find(kind, repo_id)
     assert repo  # noqa: S101  for the type checker: it was found a moment ago
     said = Refused(409, f"You already created this {kind} repo: {repo.repo_id}")

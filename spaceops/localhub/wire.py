@@ -52,6 +52,9 @@ class Parts:
     creating: set[str] = field(default_factory=set)  # names of repositories that are being made
 
 
+PLAIN = "text/plain; charset=utf-8"
+
+
 class Json(Response):
     """An answer in JSON."""
 
@@ -200,12 +203,14 @@ def next_page(request: Request, start: int) -> str:
     return f'<{base(request)}{path}?{urlencode([*query, ("cursor", start)])}>; rel="next"'
 
 
-def refusal(refused: Refused, **more: Any) -> Json:
-    """The answer that says no."""
+def refusal(refused: Refused, **more: Any) -> Response:
+    """The answer that says no: JSON, or plain text where the refusal asks for it."""
     printable = re.sub(r"[^ -~]+", " ", refused.message)  # a header cannot hold more; the body says all
     headers = {**refused.headers, "X-Error-Message": printable.strip()}
     if refused.code:
         headers["X-Error-Code"] = refused.code
+    if headers.get("Content-Type") == PLAIN:
+        return Response(refused.message, refused.status, headers)
     return Json({"error": refused.message, **more}, refused.status, headers)
 
 

@@ -168,7 +168,9 @@ def test_others_may_read_but_not_push(run: Runner, localhub: LocalHub, model: st
     folder = clone(run, localhub, model, tmp_path / "clone")
     commit(run, folder, {"x": b"1"})
 
-    assert "403" in run("git", "push", git_url(localhub, model, "hf_bob"), "main", cwd=folder, ok=False).stderr
+    refused = run("git", "push", git_url(localhub, model, "hf_bob"), "main", cwd=folder, ok=False).stderr
+    assert "403" in refused
+    assert "remote: " in refused  # the reason
     assert (
         "could not read Username" in run("git", "push", f"{localhub.url}/{model}", "main", cwd=folder, ok=False).stderr
     )
