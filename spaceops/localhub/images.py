@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from spaceops.localhub.runners import Image
 from spaceops.localhub.runners.paths import remove
-from spaceops.localhub.runners.process import RUN_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Container
     from pathlib import Path
 
 
-SHORT = 12  # digits: the paths of sockets may not be longer than 108 bytes, and apps make some in their home
+SHORT = 12  # digits: the paths of sockets may not be longer than 107 bytes, and a RUN may make some in its /tmp
 
 
 class Images:
@@ -35,16 +34,11 @@ class Images:
         numbers = [_number(folder) for folder in self._folder.glob("*-*")]
         return self._folder / f"{sha[:SHORT]}-{max(numbers, default=0) + 1}"
 
-    def tidy(self, shas: Container[str | None], *, is_running: bool) -> None:
-        """Remove unfinished builds, and all but the newest one and those of `shas`; blocks.
-
-        Unless an app runs in one of them, what earlier apps left goes too.
-        """
+    def tidy(self, shas: Container[str | None]) -> None:
+        """Remove unfinished builds, and all but the newest one and those of `shas`; blocks."""
         found = self._all()
         kept = {folder for image, folder in found if image.sha in shas} | {folder for _, folder in found[-1:]}
         remove(*(folder for folder in self._folder.glob("*") if folder not in kept))
-        if not is_running:
-            remove(*self._folder.glob(f"*/{RUN_PREFIX}*"))
 
     def _all(self) -> list[tuple[Image, Path]]:
         folders = sorted(self._folder.glob("*-*"), key=_number)

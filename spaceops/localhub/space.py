@@ -494,9 +494,7 @@ class Space:
         self._around.store.save_state(self._known, self.state)
 
     def _tidy(self) -> None:
-        self._images.tidy(
-            {self._serving.sha if self._serving else None, self.state.sha}, is_running=self._serving is not None
-        )
+        self._images.tidy({self._serving.sha if self._serving else None, self.state.sha})
 
 
 def _keep(work: Awaitable[None], tasks: set[asyncio.Task[None]]) -> None:

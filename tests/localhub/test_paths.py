@@ -157,7 +157,6 @@ def test_of_the_builds_the_newest_and_those_in_use_are_kept(tmp_path: Path) -> N
     unfinished = images.new_folder("ddd")
     unfinished.mkdir()
     (tmp_path / "ddd-5.context").mkdir()
-    (tmp_path / "aaa-4/run-1").mkdir()
     assert sorted(folder.name for folder in tmp_path.iterdir()) == [
         "aaa-1",
         "aaa-4",
@@ -171,9 +170,6 @@ def test_of_the_builds_the_newest_and_those_in_use_are_kept(tmp_path: Path) -> N
     assert of_bbb
     assert (newest[1].name, of_bbb[1].name, images.of("ddd")) == ("aaa-4", "bbb-2", None)
 
-    images.tidy({"bbb"}, is_running=True)
+    images.tidy({"bbb"})
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["aaa-4", "bbb-2"]
-    assert (tmp_path / "aaa-4/run-1").exists()
-    images.tidy({"bbb"}, is_running=False)
-    assert not (tmp_path / "aaa-4/run-1").exists()
     assert images.new_folder("eee").name == "eee-5"

@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import tempfile
 import uuid
 import zipfile
 from dataclasses import dataclass, field
@@ -740,7 +741,34 @@ SHOW = "import os, sys; print(*sys.argv[1:], os.environ.get('PORT'), os.environ.
 def test_what_is_started(bench: Bench, dockerfile: str, said: str) -> None:
     image = bench.build(f"ENV PORT=7860 HOST=0.0.0.0\nWORKDIR /app\nCOPY show.py .\n{dockerfile}\n", {"show.py": SHOW})
     code, out = bench.run(image)
-    assert (code, re.sub(rf"{bench.built}/run-\w+/root", "ROOT", out)) == (0, said + "\n")
+    assert (code, re.sub(rf"{bench.folder}/run/\w+/root", "ROOT", out)) == (0, said + "\n")
+
+
+SOCKETS = """
+import os, pathlib, socket, tempfile
+for folder in (pathlib.Path.home() / ".gunicorn", pathlib.Path(tempfile.mkdtemp(prefix="pymp-"))):
+    folder.mkdir(exist_ok=True)
+    socket.socket(socket.AF_UNIX).bind(str(folder / "gunicorn.ctl"))
+print("bound")
+"""
+
+
+def test_an_app_finds_short_paths_for_its_sockets() -> None:
+    """They may have 107 bytes in all; a data folder in somebody's home has some 40."""
+    with tempfile.TemporaryDirectory() as short:
+        bench = Bench(Path(short, "x" * (40 - len(short))))
+        image = bench.build(
+            'RUN useradd -m -u 1000 user\nUSER user\nWORKDIR /home/user/app\nCOPY . .\nCMD ["python", "app.py"]\n',
+            {"app.py": SOCKETS},
+        )
+        assert bench.run(image) == (0, "bound\n")
+        assert list((bench.folder / "run").iterdir()) == [], "what it was started in is gone"
+
+
+def test_what_apps_left_is_removed_when_the_server_starts(tmp_path: Path) -> None:
+    (tmp_path / "run/0a1b2c3d/root").mkdir(parents=True)
+    ProcessRunner(tmp_path / "envs").tidy()
+    assert [folder.name for folder in tmp_path.iterdir()] == ["envs"]
 
 
 def test_a_variable_of_the_space_wins_over_env_and_follows_the_port(bench: Bench) -> None:

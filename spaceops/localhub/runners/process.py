@@ -25,18 +25,23 @@ if TYPE_CHECKING:
 
     from spaceops.localhub.logbook import Writer
 
-RUN_PREFIX = "run-"  # of the folders that apps are started in
-
 
 class ProcessRunner:
-    """The runner without containers; `folder` holds the build cache."""
+    """The runner without containers; `folder` holds the build cache, and `run` beside it what apps are started in.
+
+    That path is short: those of sockets may not be longer than 107 bytes, and apps make some in their home or in /tmp.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._layers = Layers(folder)
+        self._layers, self._runs = Layers(folder), folder.with_name("run")
 
     def tidy(self) -> None:
-        """Remove from the cache what an interrupted build left, and what nothing used for long; blocks."""
+        """Remove what interrupted builds and earlier apps left, and layers that nothing used for long; blocks.
+
+        Only while nothing is built and no app runs.
+        """
         self._layers.tidy()
+        remove(self._runs)
 
     async def build(self, source: Source, log: Writer) -> Image:
         """Build a commit into `source.folder`; raises `BuildFailed`. Cancelled or failed, it leaves nothing."""
@@ -53,7 +58,7 @@ class ProcessRunner:
         self, image: Image, folder: Path, *, port: int, settings: Mapping[str, str], feed: Callable[[bytes], None]
     ) -> App:
         """Start the image that lies in `folder`; the app is to listen on 127.0.0.1:`port`. `settings` win over ENV."""
-        run = folder / f"{RUN_PREFIX}{uuid.uuid4().hex[:8]}"
+        run = self._runs / uuid.uuid4().hex[:8]
         paths = ImagePaths(run, set(image.prefixes))
         needed = [paths.real(path) for path in (image.home, image.workdir, TEMPORARY)]
         try:
