@@ -55,6 +55,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("POST", "/api/repos/create", repos.create_repo),
     ("DELETE", "/api/repos/delete", repos.delete_repo),
     ("GET", "/api/spaces/hardware", spaces.list_hardware),
+    ("GET", "/api/settings/repositories", repos.list_own_repos),
     ("GET", "/api/{kinds:kinds}", repos.list_repos),
     ("GET", "/api/{kinds:kinds}/{name}", repos.no_namespace),
     ("GET", REPO, repos.repo_info),

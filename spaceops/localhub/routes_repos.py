@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.responses import Response
 
     from spaceops.localhub.accounts import User
     from spaceops.localhub.wire import Parts
@@ -267,6 +266,28 @@ def _list(
     if sort:
         facts.sort(key=lambda fact: str(FIELDS[fact.repo.kind][sort](fact)), reverse=True)
     return [describe(fact, fields) for fact in facts]
+
+
+async def list_own_repos(request: Request) -> Response:
+    """`GET /api/settings/repositories`: all that the caller owns, of every kind."""
+    user = member(request)
+    own = [repo for kind in FIELDS for repo in parts(request).store.all(kind) if repo.namespace == user.name]
+    return page(request, await asyncio.to_thread(_stored, parts(request), own), REPOS_PER_PAGE)
+
+
+def _stored(parts: Parts, own: list[Repo]) -> list[dict[str, Any]]:
+    heads = ((repo, parts.repos.head(repo)) for repo in own)
+    facts = [Facts(parts.repos, repo, sha, {}) for repo, sha in heads if sha]
+    return [
+        {
+            "id": fact.repo.repo_id,
+            "type": fact.repo.kind,
+            "updatedAt": fact.last_modified(),
+            "visibility": fact.repo.visibility,
+            "storage": fact.used_storage(),
+        }
+        for fact in facts
+    ]
 
 
 async def auth_check(request: Request) -> Response:

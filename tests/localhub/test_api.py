@@ -222,6 +222,14 @@ def test_lists_filter_sort_and_page(localhub: LocalHub, api: HfApi, ask: Asker) 
     assert "next" not in following.links
 
 
+def test_everybody_can_list_what_is_theirs(api: HfApi, space: str) -> None:
+    own = {found.id: found for found in api.list_user_repos()}
+
+    assert ("space", "public") == (own[space].type, own[space].visibility)
+    assert own[space].storage > 0
+    assert {api.whoami()["name"]} == {name.partition("/")[0] for name in own}
+
+
 def test_a_list_of_spaces_can_bring_their_runtimes(api: HfApi, space: str) -> None:
     stages = {found.id: found.runtime.stage for found in api.list_spaces(expand=["runtime"]) if found.runtime}
 
