@@ -62,18 +62,18 @@ class Logbook:
             self._writer.close()
 
     def tail(self, count: int) -> list[str]:
-        """The last lines, without times and newlines."""
-        if self._writer is not None:
-            self._writer.flush()
+        """The last lines, without times and newlines, and what is still waiting for its newline. Any thread may ask."""
         if not self.file.exists():
             return []
         with self.file.open("rb") as stream:
             size = stream.seek(0, 2)
             start = max(0, size - PIECE)
             stream.seek(start)
-            lines = stream.read().splitlines()
-        whole = lines[1:] if start else lines
-        return [line[STAMP + 1 :].decode(errors="replace") for line in whole[-count:]]
+            lines = stream.read().removesuffix(b"\n").split(b"\n") if size else []
+        whole = [line[STAMP + 1 :] for line in (lines[1:] if start else lines)]
+        if self._writer is not None and (pending := self._writer.pending):
+            whole.append(pending)
+        return [line.decode(errors="replace") for line in whole[-count:]]
 
     async def lines(self) -> AsyncIterator[list[Line]]:
         """Replay from the first line, then follow until the log is closed; many lines at once where they are there.
@@ -134,17 +134,17 @@ class Writer:
         if complete:
             self._append(complete)
 
-    def flush(self) -> None:
-        """Enter what waits for its newline."""
-        if self._rest and not self.closed:
-            self._append([self._rest])
-            self._rest = b""
+    @property
+    def pending(self) -> bytes:
+        """What waits for its newline."""
+        return b"" if self.closed else self._rest
 
     def close(self) -> None:
         """Write what is left; readers come to the end."""
         if self.closed:
             return
-        self.flush()
+        if self._rest:
+            self._append([self._rest])
         self._stream.close()
         self.closed = True
         self._wake()

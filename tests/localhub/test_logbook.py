@@ -221,3 +221,20 @@ def test_a_log_may_be_closed_with_a_last_line(tmp_path: Path) -> None:
         assert book.tail(9) == ["begun", "given up"]
 
     asyncio.run(scenario())
+
+
+def test_looking_at_the_end_changes_nothing(tmp_path: Path) -> None:
+    """A line that is half printed when somebody looks stays one line."""
+
+    async def scenario() -> None:
+        book = Logbook(tmp_path / "run.log")
+        writer = book.open()
+        writer.feed(b"first\nLoading model ... ")
+
+        assert await asyncio.to_thread(book.tail, 5) == ["first", "Loading model ... "]
+        writer.feed(b"done\n")
+        writer.close()
+
+        assert book.tail(5) == ["first", "Loading model ... done"]
+
+    asyncio.run(scenario())
