@@ -22,6 +22,13 @@ def paths() -> ImagePaths:
     return ImagePaths(Path("/build"), {"/app", "/home/user", "/opt/venv"})
 
 
+def test_what_lies_in_its_place_already_stays() -> None:
+    paths = ImagePaths(Path("/tmp/a b/run"), {"/tmp"})
+    assert paths.translate("'/tmp/a b/run/root/x' '/tmp/y'", in_shell=True) == (
+        "'/tmp/a b/run/root/x' '/tmp/a b/run/root/tmp/y'"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "translated"),
     [

@@ -744,6 +744,22 @@ def test_what_is_started(bench: Bench, dockerfile: str, said: str) -> None:
     assert (code, re.sub(rf"{bench.folder}/run/\w+/root", "ROOT", out)) == (0, said + "\n")
 
 
+@pytest.mark.parametrize("name", ["plain", "my data's folder"])
+@pytest.mark.parametrize("start", ['ENTRYPOINT ["/run.sh"]', 'CMD ["sh", "/scripts/start.sh"]', "CMD bash run"])
+def test_scripts_that_start_the_app_find_the_images_paths(tmp_path: Path, name: str, start: str) -> None:
+    bench = Bench(tmp_path / name)
+    text = "# it's here\ncat '/app/said' \"/app/said\"\nexec python /app/show.py /apple http://x/app\n"
+    bench.write({"run.sh": f"#!/bin/bash\n{text}", "start.sh": text, "run": f"#!/usr/bin/env bash\n{text}"})
+    bench.write({"said": "said\n", "show.py": SHOW, "routes.py": "#!/usr/bin/env python\nroute = '/app'\n"})
+    (bench.context / "run.sh").chmod(0o555)
+    image = bench.build(f"WORKDIR /app\nCOPY . .\nCOPY run.sh /\nCOPY start.sh /scripts/\n{start}\n")
+
+    assert bench.run(image) == (0, "said\nsaid\n/apple http://x/app None None\n")
+    changed = ["/app/run", "/app/run.sh", "/app/start.sh", "/run.sh", "/scripts/start.sh"]
+    assert re.findall(r"note: in (/.*), the image's own paths become the places", bench.log) == changed
+    assert bench.files()["/run.sh"] == f"#!/bin/bash\n{text}", "the image keeps them as they were written"
+
+
 SOCKETS = """
 import os, pathlib, socket, tempfile
 for folder in (pathlib.Path.home() / ".gunicorn", pathlib.Path(tempfile.mkdtemp(prefix="pymp-"))):

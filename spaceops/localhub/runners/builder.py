@@ -29,6 +29,7 @@ from spaceops.localhub.runners.environments import (
 from spaceops.localhub.runners.mounts import Mounted, bound, mounted
 from spaceops.localhub.runners.paths import TEMPORARY, ImagePaths, clone, is_within, relocate, remove
 from spaceops.localhub.runners.ports import PortAdapter
+from spaceops.localhub.runners.scripts import scripts_with_own_paths
 from spaceops.localhub.runners.shell import Refused, Script
 from spaceops.localhub.runners.stages import Stand
 from spaceops.localhub.threads import in_thread
@@ -73,7 +74,7 @@ class Build:
                     self.done[stage.index] = await self._stage(stage)
         stand = self.done[self.dockerfile.stages[-1].index]
         await in_thread(remove, *(other.paths.folder for other in self.done.values() if other is not stand))
-        self._say_what_changes(stand)
+        self._say_what_changes(stand, await in_thread(scripts_with_own_paths, stand.paths))
         return self._image(stand)
 
     def _image(self, stand: Stand) -> Image:
@@ -287,7 +288,7 @@ class Build:
             words = step.args if step.instruction.exec is not None else (*stand.shell, *step.args)
             raise BuildFailed(f'process "{" ".join(words)}" did not complete successfully: exit code: {code}')
 
-    def _say_what_changes(self, stand: Stand) -> None:
+    def _say_what_changes(self, stand: Stand, scripts: list[str]) -> None:
         port = self.source.app_port
         adapted = PortAdapter(port, 0)
         for where, words in {"CMD": [*stand.entrypoint, *stand.command], "ENV": stand.env.values()}.items():
@@ -296,6 +297,8 @@ class Build:
                     f"note: in {where}, {port} becomes a private port at each start and 0.0.0.0 becomes 127.0.0.1: "
                     "the Space's address stands before them"
                 )
+        for script in scripts:
+            self.log.write(f"note: in {script}, the image's own paths become the places where they lie at each start")
         self.log.write("note: absolute paths in the app's own code are this machine's; a container would have others")
 
 

@@ -47,14 +47,15 @@ class ImagePaths:
     def translate(self, text: str, *, in_shell: bool = False, mounted: Mapping[str, Path] | None = None) -> str:
         """Replace the image's own paths within a text; `in_shell` quotes where the place needs it.
 
-        `mounted` are files that lie elsewhere.
+        `mounted` are files that lie elsewhere. What names the folder itself is in its place already.
         """
-        files = mounted or {}
+        files = {**(mounted or {}), str(self.folder): self.folder}
         names = "|".join(re.escape(path) for path in sorted(self._all().union(files), key=len, reverse=True))
 
         def place(found: re.Match[str]) -> str:
             real = str(files.get(found[0]) or self.real(found[0]))
-            return _quoted(real, text[: found.start()]) if in_shell and UNSAFE.search(real) else real
+            needs_quotes = in_shell and real != found[0] and UNSAFE.search(real)
+            return _quoted(real, text[: found.start()]) if needs_quotes else real
 
         return re.sub(f"{BEFORE}(?:{names}){AFTER}", place, text)
 
@@ -105,10 +106,15 @@ def relocate(folder: Path, old: str, new: str) -> None:
                 file.unlink()
                 file.symlink_to(target)
         elif file.stat().st_size < SMALL and old.encode() in (content := file.read_bytes()):
-            fresh = file.with_name(f".{file.name}.new")
-            fresh.write_bytes(content.replace(old.encode(), new.encode()))
-            shutil.copymode(file, fresh)
-            fresh.replace(file)  # a new file: the old one may be a link into the cache
+            rewrite(file, content.replace(old.encode(), new.encode()))
+
+
+def rewrite(file: Path, content: bytes) -> None:
+    """Give a file another content: as a new file, since the old one may be a link into the cache, or read-only."""
+    fresh = file.with_name(f".{file.name}.new")
+    fresh.write_bytes(content)
+    shutil.copymode(file, fresh)
+    fresh.replace(file)
 
 
 def _naming_places(folder: Path) -> Iterator[Path]:

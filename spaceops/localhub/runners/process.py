@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from spaceops.localhub.runners import Image, Source
+from spaceops.localhub.runners import Image, Source, scripts
 from spaceops.localhub.runners.builder import Build
 from spaceops.localhub.runners.child import Child
 from spaceops.localhub.runners.environments import IMAGE_PATH, search_path, user_packages
@@ -60,9 +60,8 @@ class ProcessRunner:
         """Start the image that lies in `folder`; the app is to listen on 127.0.0.1:`port`. `settings` win over ENV."""
         run = self._runs / uuid.uuid4().hex[:8]
         paths = ImagePaths(run, set(image.prefixes))
-        needed = [paths.real(path) for path in (image.home, image.workdir, TEMPORARY)]
         try:
-            await in_thread(_fresh_copy, folder / image.stage, run, needed)
+            await in_thread(_fresh_copy, folder / image.stage, paths, image)
             env = _environment(image, paths, PortAdapter(image.app_port, port), settings)
             command = _command(image, paths, PortAdapter(image.app_port, port))
             child = Child(command, cwd=paths.real(image.workdir), env=env, feed=feed)
@@ -89,11 +88,12 @@ class App:
         await in_thread(remove, self._folder)
 
 
-def _fresh_copy(stage: Path, run: Path, needed: list[Path]) -> None:
-    clone(stage, run)
-    relocate(run, str(stage), str(run))
-    for folder in needed:
-        folder.mkdir(parents=True, exist_ok=True)
+def _fresh_copy(stage: Path, paths: ImagePaths, image: Image) -> None:
+    clone(stage, paths.folder)
+    relocate(paths.folder, str(stage), str(paths.folder))
+    scripts.place(paths)
+    for needed in (image.home, image.workdir, TEMPORARY):
+        paths.real(needed).mkdir(parents=True, exist_ok=True)
 
 
 def _environment(image: Image, paths: ImagePaths, adapt: PortAdapter, settings: Mapping[str, str]) -> dict[str, str]:

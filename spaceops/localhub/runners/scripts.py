@@ -1,0 +1,60 @@
+"""Shell scripts among the files of an image: where they name the image's own paths, they get the places of these.
+
+Only shell scripts: in other languages `/app` may be something else than a path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spaceops.localhub.runners.paths import SMALL, rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spaceops.localhub.runners.paths import ImagePaths
+
+SHEBANG = re.compile(rb"#!\s*\S*/(env\s+(-S\s+)?)?(ba|da|z|a|k)?sh\s")
+LONGEST_SHEBANG = 128  # bytes
+
+
+def scripts_with_own_paths(paths: ImagePaths) -> list[str]:
+    """The image paths of the scripts that `place` would change, sorted; blocks."""
+    root = paths.folder / "root"
+    return sorted(f"/{file.relative_to(root)}" for file in _scripts(root) if _placed(file, paths) is not None)
+
+
+def place(paths: ImagePaths) -> None:
+    """Change the scripts; blocks."""
+    for file in _scripts(paths.folder / "root"):
+        text = _placed(file, paths)
+        if text is not None:
+            rewrite(file, text.encode())
+
+
+def _placed(file: Path, paths: ImagePaths) -> str | None:
+    """A script with its paths where they lie; None when nothing changes."""
+    try:
+        text = file.read_bytes().decode()
+    except UnicodeDecodeError:
+        return None
+    placed = "".join(paths.translate(line, in_shell=True) for line in text.splitlines(keepends=True))
+    return placed if placed != text else None
+
+
+def _scripts(root: Path) -> Iterator[Path]:
+    for place, _, names in os.walk(root):
+        for name in names:
+            file = Path(place, name)
+            if file.is_file() and not file.is_symlink() and file.stat().st_size < SMALL and _is_script(file):
+                yield file
+
+
+def _is_script(file: Path) -> bool:
+    if file.suffix == ".sh":
+        return True
+    with file.open("rb") as stream:
+        return SHEBANG.match(stream.read(LONGEST_SHEBANG)) is not None
