@@ -28,7 +28,7 @@ from spaceops.localhub.runners.environments import (
 )
 from spaceops.localhub.runners.mounts import Mounted, bound, mounted
 from spaceops.localhub.runners.paths import TEMPORARY, ImagePaths, clone, is_within, relocate, remove
-from spaceops.localhub.runners.ports import PortAdapter
+from spaceops.localhub.runners.ports import EVERYWHERE, LOOPBACK, PortAdapter
 from spaceops.localhub.runners.scripts import scripts_with_own_paths
 from spaceops.localhub.runners.shell import Refused, Script
 from spaceops.localhub.runners.stages import Stand
@@ -289,17 +289,26 @@ class Build:
             raise BuildFailed(f'process "{" ".join(words)}" did not complete successfully: exit code: {code}')
 
     def _say_what_changes(self, stand: Stand, scripts: list[str]) -> None:
-        port = self.source.app_port
-        adapted = PortAdapter(port, 0)
-        for where, words in {"CMD": [*stand.entrypoint, *stand.command], "ENV": stand.env.values()}.items():
-            if any(adapted(word) != word for word in words):
-                self.log.write(
-                    f"note: in {where}, {port} becomes a private port at each start and 0.0.0.0 becomes 127.0.0.1: "
-                    "the Space's address stands before them"
-                )
+        self._say_ports({"CMD": [*stand.entrypoint, *stand.command], "ENV": [*stand.env.values()]})
         for script in scripts:
             self.log.write(f"note: in {script}, the image's own paths become the places where they lie at each start")
         self.log.write("note: absolute paths in the app's own code are this machine's; a container would have others")
+
+    def _say_ports(self, places: Mapping[str, list[str]]) -> None:
+        port, named = self.source.app_port, False
+        adapted = PortAdapter(port, 0)
+        for where, words in places.items():
+            without_host = [word.replace(EVERYWHERE, "") for word in words]
+            if any(adapted(word) != word for word in without_host):
+                named = True
+                host = f" and {EVERYWHERE} becomes {LOOPBACK}" if without_host != words else ""
+                said = f"{port} becomes a private port at each start{host}: the Space's address stands before them"
+                self.log.write(f"note: in {where}, {said}")
+        if not named:
+            self.log.write(
+                f"note: neither CMD nor ENV names {port}: a port that is fixed in code or in a script cannot be "
+                f"replaced here, and then the Space does not start. Write it as ENV PORT={port} and read that"
+            )
 
 
 def _hash(*parts: object) -> str:
