@@ -162,10 +162,23 @@ def test_the_log_is_in_buildkits_grammar(bench: Bench) -> None:
         "note: EXPOSE is skipped: the Hub does not read it; app_port in README.md counts\n"
         "DONE 0.0s\n"
         '--> CMD ["python", "app.py", "--port", "7860"]\nDONE 0.0s\n'
-        "note: in CMD, 7860 becomes a private port at each start and 0.0.0.0 becomes 127.0.0.1: "
-        "the Space's address stands before them\n"
+        "note: in CMD, 7860 becomes a private port at each start: the Space's address stands before them\n"
         "note: absolute paths in the app's own code are this machine's; a container would have others\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("rest", "note"),
+    [
+        ('CMD ["app", "--host", "0.0.0.0", "7860"]', "7860 becomes a private port at each start and 0.0.0.0 becomes"),
+        ('ENV PORT=7860\nCMD ["app"]', "note: in ENV, 7860 becomes a private port at each start: "),
+        ('CMD ["python", "main.py"]', "note: neither CMD nor ENV names 7860: a port that is fixed in code"),
+    ],
+)
+def test_what_becomes_of_the_port_is_said(bench: Bench, rest: str, note: str) -> None:
+    bench.build(rest)
+
+    assert note in bench.log
 
 
 @pytest.mark.parametrize(
@@ -463,6 +476,11 @@ def test_what_would_change_the_machine_fails(bench: Bench, command: str) -> None
         ("mkdir -p /usr/src/app/x && chmod 1777 /var/tmp", None, 0, ("/usr/src/app", "/var/tmp")),
         ("sed -i s/a/b/ x && echo '; rm /etc/x'", None, 0, ()),
         ("echo $(cat /etc/hostname) # rm -rf /etc/x", None, 0, ()),
+        ("sed s/a/b/ /etc/os-release > /app/x 2>&1", None, 0, ()),
+        ("bash -lc 'mkdir /data && echo hi > /data/x'", None, 0, ("/data",)),
+        ("(cd /etc && cat hosts 2>&1); (touch x); touch x", None, 0, ()),
+        ("cd /usr/share && sh -c 'cd /app; touch x' && cd /app/y && touch x", None, 0, ()),
+        ("cd /usr/src/app/x && touch x && cd .. && touch x && cd $X && touch y", None, 0, ("/usr/src/app",)),
     ],
 )
 def test_a_shell_text_is_read_command_by_command(
@@ -485,6 +503,17 @@ def test_a_shell_text_is_read_command_by_command(
         "ln -s /usr/bin/python3 /usr/bin/python",
         "mkdir -p /etc/nginx/conf.d",
         "curl -fsSL http://127.0.0.1/tool -o /usr/bin/tool",
+        'bash -c "echo hi > /etc/x"',
+        "/bin/sh -ec 'set -x; cd /app; touch /usr/lib/x'",
+        "sh -c 'bash -c \"rm -rf /usr/share/doc\"'",
+        "eval 'touch /etc/x'",
+        "sh -c 'curl https://example.org/x | sh'",
+        "cd /etc && touch x",
+        "cd /etc && cd ssh && cat a > b",
+        "cd /usr/lib && (cd python3 && rm -rf x)",
+        "cd / && mkdir data",
+        "cd /etc && sh -c 'touch x'",
+        "sed -i s/a/b/ /etc/os-release",
     ],
 )
 def test_writing_into_the_machines_system_is_refused(text: str) -> None:

@@ -2,13 +2,18 @@
 
 A container may do what it likes with its files; here the files are the machine's own. Commands with another meaning
 here (`apt-get`, `useradd`) meet `shims.py` when they run; what writes to the machine's system is refused beforehand.
+
+That keeps honest Dockerfiles from doing harm, and no others: it reads shell text, looks into `sh -c` and `eval` and
+follows `cd`, but not what a program does (`python -c "open('/etc/x', 'w')"`, a Makefile, `$X` with a path in it).
+Pushed code runs with the rights of whoever started the server.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +24,7 @@ LEADING = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", 
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 OPERATOR = re.compile(r"&&|\|\||;;|\|&|[;|&\n()]")
 REDIRECTION = re.compile(r"\d*(?:>>?|<)&?\d*-?|&>>?")
+INLINE = re.compile(r"-[a-z]*c")  # the flag of a shell before a text to run
 ABSOLUTE = re.compile(r"(?<![\w./~$})*+?%@:-])/(?=[A-Za-z0-9_.])[\w.@%+/-]*")
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash"})
@@ -47,6 +53,7 @@ class Command(NamedTuple):
     end: int
     words: tuple[str, ...]
     piped: bool  # reads what the command before it prints
+    subshell: tuple[int, ...]  # the places of the parentheses that it stands in
 
 
 @dataclass(frozen=True)
@@ -65,25 +72,72 @@ def adapt(text: str, is_own: Callable[[str], bool]) -> Script:
     """
     out: list[str] = []
     notes: list[str] = []
-    paths: list[str] = []
-    position, before = 0, ""
-
-    def is_own_by_now(path: str) -> bool:
-        return is_own(path) or any(path == known or path.startswith(f"{known}/") for known in paths)
-
+    reading = Reading(is_own)
+    position = 0
     for command in commands(text):
-        if command.piped and before in DOWNLOADERS and command.words[0] in SHELLS:
-            raise Refused(f"a downloaded script piped into {command.words[0]} would install on this machine itself")
         body = text[command.start : command.end]
-        if command.words[0] == "rm" and (skipped := _cleaned(body, is_own_by_now)):
+        if command.words[0] == "rm" and (skipped := _cleaned(body, reading.is_own_by_now)):
             flags = [word for word in command.words if word.startswith("-")]
             notes.append(f"{' '.join(['rm', *flags, *skipped])} is skipped: there is nothing to do here")
             out += [text[position : command.start], body := _without(body, skipped)]
             position = command.end
-        found = [path for raw in ABSOLUTE.findall(body) if (path := raw.rstrip("/"))]
-        paths += [own for path in found if (own := _own(path, command.words, is_own_by_now))]
-        before = command.words[0]
-    return Script("".join([*out, text[position:]]), tuple(notes), tuple(paths))
+        reading.take_in(command, body)
+    return Script("".join([*out, text[position:]]), tuple(notes), tuple(reading.paths))
+
+
+@dataclass
+class Reading:
+    """What is known while a shell text is read."""
+
+    is_own: Callable[[str], bool]
+    paths: list[str] = field(default_factory=list)
+    places: dict[tuple[int, ...], str] = field(default_factory=dict)  # of the machine that `cd` led to, by subshell
+    before: str = ""  # the program of the command before
+
+    def is_own_by_now(self, path: str) -> bool:
+        """Whether an image path lies in the build's folder, or will by then."""
+        return self.is_own(path) or any(path == known or path.startswith(f"{known}/") for known in self.paths)
+
+    def take_in(self, command: Command, body: str) -> None:
+        """Take in a command and what a shell that it calls is to do; raises `Refused`."""
+        program = command.words[0]
+        if command.piped and self.before in DOWNLOADERS and program in SHELLS:
+            raise Refused(f"a downloaded script piped into {program} would install on this machine itself")
+        for raw in ABSOLUTE.findall(body):
+            if own := _own(raw.rstrip("/"), command.words, self.is_own_by_now):
+                self.paths.append(own)
+        place = self._place(command)
+        for target in _targets(command.words):
+            if place and target and target[0] not in "/$&~":
+                path = posixpath.normpath(posixpath.join(place, target))
+                raise Refused(f"{program} {path} would change this machine's own system")
+        if program in ("cd", "pushd"):
+            self.places[command.subshell] = self._after_cd(place, command.words)
+        inner = _inner(command.words)
+        for one in commands(inner):
+            below = one._replace(subshell=(*command.subshell, command.start, *one.subshell))
+            self.take_in(below, inner[one.start : one.end])
+        self.before = program
+
+    def _place(self, command: Command) -> str:
+        """The folder of the machine that a command runs in; empty for one of the image."""
+        scopes = [command.subshell[:depth] for depth in range(len(command.subshell), -1, -1)]
+        return next((self.places[scope] for scope in scopes if scope in self.places), "")
+
+    def _after_cd(self, place: str, words: Sequence[str]) -> str:
+        target = next((word for word in words[1:] if not word.startswith("-")), "~")
+        if target.startswith("/"):
+            return "" if self.is_own_by_now(posixpath.normpath(target)) else target
+        return posixpath.normpath(posixpath.join(place, target)) if place and not target.startswith(("$", "~")) else ""
+
+
+def _inner(words: Sequence[str]) -> str:
+    """The text that a command gives to a shell."""
+    if words[0] == "eval":
+        return " ".join(words[1:])
+    if posixpath.basename(words[0]) in SHELLS:
+        return next((text for flag, text in pairwise(words[1:]) if INLINE.fullmatch(flag)), "")
+    return ""
 
 
 def _cleaned(body: str, is_own: Callable[[str], bool]) -> list[str]:
@@ -116,7 +170,8 @@ def _targets(words: Sequence[str]) -> list[str]:
     """What a command writes to: its redirections; for those that copy the last argument, for other writers all."""
     redirected = [after for word, after in pairwise(words) if word.endswith(">")]
     joined = [word.partition(">")[2].lstrip(">") for word in words if ">" in word and not word.endswith(">")]
-    arguments = [word for word in words[1:] if not word.startswith("-")] if words[0] in WRITERS else []
+    writes = words[0] in WRITERS and (words[0] != "sed" or any(word.startswith(("-i", "--in-place")) for word in words))
+    arguments = [word for word in words[1:] if not word.startswith("-")] if writes else []
     written = arguments[-1:] if words[0] in COPIERS else arguments
     return [word.rstrip("/") for word in [*redirected, *joined, *written]]
 
@@ -124,11 +179,14 @@ def _targets(words: Sequence[str]) -> list[str]:
 def commands(text: str) -> list[Command]:
     """The simple commands of a shell text with their places; quotes and `$(…)` are not looked into."""
     found, start, piped, position = [], 0, False, 0
+    subshell: tuple[int, ...] = ()
     while position <= len(text):
         operator = OPERATOR.match(text, position)
         if position == len(text) or operator:
-            if command := _command(text, start, position, piped=piped):
+            if command := _command(text, start, position, piped=piped, subshell=subshell):
                 found.append(command)
+            if operator and operator[0] in "()":
+                subshell = (*subshell, position) if operator[0] == "(" else subshell[:-1]
             piped = bool(operator and operator[0] in ("|", "|&"))
             position = start = operator.end() if operator else len(text) + 1
         else:
@@ -173,7 +231,7 @@ def _balanced(text: str, position: int) -> int:
     return position
 
 
-def _command(text: str, start: int, end: int, *, piped: bool) -> Command | None:
+def _command(text: str, start: int, end: int, *, piped: bool, subshell: tuple[int, ...]) -> Command | None:
     start = _first_word(text, start, end)
     body = text[start:end].rstrip()
     if not body:
@@ -182,7 +240,7 @@ def _command(text: str, start: int, end: int, *, piped: bool) -> Command | None:
         words = tuple(shlex.split(body, comments=True))
     except ValueError:
         words = tuple(body.split())
-    return Command(start, start + len(body), words, piped) if words else None
+    return Command(start, start + len(body), words, piped, subshell) if words else None
 
 
 def _first_word(text: str, start: int, end: int) -> int:
