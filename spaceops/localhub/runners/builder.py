@@ -35,7 +35,7 @@ from spaceops.localhub.runners.stages import Stand
 from spaceops.localhub.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from spaceops.localhub.logbook import Writer
