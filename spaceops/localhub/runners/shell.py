@@ -4,8 +4,8 @@ A container may do what it likes with its files; here the files are the machine'
 here (`apt-get`, `useradd`) meet `shims.py` when they run; what writes to the machine's system is refused beforehand.
 
 That keeps honest Dockerfiles from doing harm, and no others: it reads shell text, looks into `sh -c` and `eval` and
-follows `cd`, but not what a program does (`python -c "open('/etc/x', 'w')"`, a Makefile, `$X` with a path in it).
-Pushed code runs with the rights of whoever started the server.
+follows `cd`, but not what a program does (`python -c "open('/etc/x', 'w')"`, a Makefile) or a script of the context
+(`RUN bash setup.sh`), nor what `$X` stands for. Pushed code runs with the rights of whoever started the server.
 """
 
 from __future__ import annotations
