@@ -129,6 +129,7 @@ class Space:
     def pause(self) -> None:
         """Stop, until somebody restarts."""
         self._save(stage="PAUSED", error_message=None, sha=None, hardware=None)
+        self._stop_serving()
         self._begin(self._halt)
 
     def restart(self, *, factory: bool = False) -> None:
