@@ -404,6 +404,18 @@ class Space:
 
         `quietly`: without a change of the stage.
         """
+        try:
+            await self._start(image, folder, card, quietly=quietly)
+        except LaunchFailed as failed:
+            former = self._serving
+            if not (failed.port_taken and former and former.port == image.app_port):
+                raise
+            self._stop_serving()  # it has the port that the app's code asks for
+            await self._start(image, folder, card, quietly=quietly)
+
+    async def _start(self, image: Image, folder: Path, card: Card, *, quietly: bool) -> None:
+        if self._stopping and self._serving is None:  # nobody waits for the new version, and ports get free
+            await asyncio.wait(self._stopping)
         if not quietly:
             self._save(stage=self._stage("APP_STARTING"), error_message=None)
         settings, patience = self._settings, self._around.patience
@@ -412,14 +424,16 @@ class Space:
         environment = self._environment(card, settings)
         app = await self._around.runner.start(image, folder, port=port, settings=environment, feed=log.feed)
         try:
-            await Startup(app, port, image.app_port, self.run_log, log.write, patience).wait(patience.of(card))
+            startup = Startup(app, port, image.app_port, self.run_log, log.write, patience)
+            await startup.wait(patience.of(card))
         except BaseException:
             await asyncio.shield(app.stop())
             log.close()
             raise
         self._stop_serving()
-        self._serving = Serving(app, port, image.sha)
+        self._serving = Serving(app, startup.port, image.sha)
         _keep(self._watch(self._serving, log), self._aside)
+        _keep(startup.tell_reach(), self._aside)
         self._settled.set()
         self._save(sha=image.sha, hardware=settings.hardware)
         if not quietly:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spaceops.localhub.proxy import HOST
-from spaceops.localhub.runners.ports import listening_ports
+from spaceops.localhub.runners.ports import ALL_ADDRESSES, listening
 from spaceops.localhub.threads import in_thread
 
 if TYPE_CHECKING:
@@ -26,18 +26,15 @@ DURATION = re.compile(r"(\d+)\s*([smhd]?)")
 UNITS = {"": 1.0, "s": 1.0, "m": MINUTE, "h": 60 * MINUTE, "d": 24 * 60 * MINUTE}
 ANNOUNCED = re.compile(r"(?:running|listening|serving|available|url|local)\b.{0,60}?:(\d{2,5})\b", re.IGNORECASE)
 IN_USE = re.compile(r"address (is )?already in use|EADDRINUSE", re.IGNORECASE)
-FIXED = (
-    "port {port} is fixed in the app's code: here each start gets a private port in place of app_port, so that "
-    "versions can run side by side. Name it in CMD, or in ENV (ENV PORT={port}) and read that"
-)
+FREES = "ENV PORT={port}, read by the app, frees it: then each start gets a private port"
 
 
 class LaunchFailed(Exception):
-    """The app does not come up: `message` is the errorMessage."""
+    """The app does not come up: `message` is the errorMessage; perhaps because somebody has its port."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, port_taken: bool = False) -> None:
         super().__init__(message)
-        self.message = message
+        self.message, self.port_taken = message, port_taken
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Patience:
 
 @dataclass
 class Startup:
-    """One app that was started and is to answer on `port`."""
+    """One app that was started and is to answer on `port`, or does on app_port because its code says so."""
 
     app: App
     port: int
@@ -66,8 +63,8 @@ class Startup:
     log: Logbook
     note: Callable[[str], None]  # writes a line into the run log
     patience: Patience
-    mismatch_since: float | None = None
-    told: bool = False
+    seen: dict[int, float] = field(default_factory=dict)  # other ports that it listens on, since when
+    told: set[int] = field(default_factory=set)
 
     async def wait(self, seconds: float) -> None:
         """Return when it answers; raises `LaunchFailed` when it ended, took too long or listens elsewhere."""
@@ -76,7 +73,7 @@ class Startup:
         while not await self._answers(over):
             now = asyncio.get_running_loop().time()
             if over.done():
-                raise LaunchFailed(exit_message(over.result(), self.log, self.app_port))
+                raise self._ended(over.result())
             if now - started > seconds:
                 raise LaunchFailed(f"Launch timed out, workload was not healthy after {_minutes(seconds)}")
             if now >= next_look + LOOK_EVERY:
@@ -93,46 +90,57 @@ class Startup:
         await asyncio.wait([asking])
         return not asking.cancelled() and asking.result()
 
+    def _ended(self, code: int) -> LaunchFailed:
+        message = exit_message(code, self.log)
+        if not IN_USE.search(message):
+            return LaunchFailed(message)
+        advice = f"If port {self.app_port} is fixed in the app's code: {FREES.format(port=self.app_port)}"
+        return LaunchFailed(f"{message}\n({advice})", port_taken=True)
+
     async def _look_at_ports(self, now: float) -> None:
-        listening, other = await in_thread(self._ports)
-        if self.port in listening or not listening:
-            self.mismatch_since = None
-        elif self.mismatch_since is None:
-            self.mismatch_since = now
-            if other is not None:
-                self.note(f"note: {_mismatch(other, self.app_port)}")
-        elif now - self.mismatch_since > self.patience.mismatch:
-            if other is not None:
-                raise LaunchFailed(f"Launch timed out, workload was not healthy: {_mismatch(other, self.app_port)}")
-            self._tell_once(min(listening))
+        ports, announced = await in_thread(self._ports)
+        if self.port not in ports and self.app_port in ports:
+            self._follow_to_app_port()
+        elif self.port not in ports and ports:
+            self._wonder(now, min(announced or ports), is_announced=bool(announced))
 
-    def _ports(self) -> tuple[set[int], int | None]:
-        """What the app listens on, and of that its mistaken port: app_port itself, or one that its log tells of."""
-        listening = listening_ports(self.app.pid)
-        if self.app_port in listening:
-            return listening, self.app_port
+    def _ports(self) -> tuple[set[int], set[int]]:
+        """What the app listens on, and of that what its log tells of."""
+        ports = {port for _, port in listening(self.app.pid)}
         announced = {int(number) for number in ANNOUNCED.findall("\n".join(self.log.tail(RECENT)))}
-        return listening, min(listening & announced, default=None)
+        return ports, ports & announced
 
-    def _tell_once(self, other: int) -> None:
-        """A port of which the log says nothing may be a helper's: no reason to give up."""
-        if not self.told:
-            self.told = True
-            self.note(f"note: the app listens on port {other} so far, and nothing answers yet in place of app_port")
+    async def tell_reach(self) -> None:
+        """Say so when the app, which answers now, can be reached from other machines too."""
+        found = await in_thread(listening, self.app.pid)
+        if any((address, self.port) in found for address in ALL_ADDRESSES):
+            self.note(
+                f"note: the app listens on all addresses of this machine, so others in its network reach port "
+                f"{self.port}. Give it the host 127.0.0.1, or 0.0.0.0 in CMD, which is replaced here"
+            )
+
+    def _follow_to_app_port(self) -> None:
+        self.port = self.app_port
+        self.note(
+            f"note: port {self.port} is fixed in the app's code, so only one Space at a time can have it, "
+            f"and a new version waits for the end of this one. {FREES.format(port=self.port)}"
+        )
+
+    def _wonder(self, now: float, other: int, *, is_announced: bool) -> None:
+        """Give up on a port that the app says it serves on; any other may be a helper's, and is only told of."""
+        what = f"the app listens on port {other}, but the Hub sends traffic to app_port {self.app_port}"
+        late = now - self.seen.setdefault(other, now) > self.patience.mismatch
+        if late and is_announced:
+            raise LaunchFailed(f"Launch timed out, workload was not healthy: {what}")
+        if (late or is_announced) and other not in self.told:
+            self.told.add(other)
+            self.note(f"note: {what}")
 
 
-def exit_message(code: int, log: Logbook, app_port: int | None = None) -> str:
-    """The errorMessage of an app that ended by itself; `app_port` if it ended while it started."""
+def exit_message(code: int, log: Logbook) -> str:
+    """The errorMessage of an app that ended by itself."""
     lines = [line for line in log.tail(TAIL) if not line.startswith("=====")]
-    if app_port and any(IN_USE.search(line) for line in lines):
-        lines.append(f"(If {FIXED.format(port=app_port)})")
     return f"Exit code: {code}. Reason: " + "\n".join(lines)
-
-
-def _mismatch(other: int, app_port: int) -> str:
-    if other == app_port:
-        return FIXED.format(port=other)
-    return f"the app listens on port {other}, but the Hub sends traffic to app_port {app_port}"
 
 
 def _minutes(seconds: float) -> str:

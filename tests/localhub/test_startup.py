@@ -10,7 +10,7 @@ import pytest
 
 from spaceops.card import Card
 from spaceops.localhub.logbook import Logbook
-from spaceops.localhub.runners.ports import PortAdapter, free_port, listening_ports
+from spaceops.localhub.runners.ports import PortAdapter, free_port, listening
 from spaceops.localhub.startup import ANNOUNCED, Patience, exit_message
 
 
@@ -95,9 +95,9 @@ def test_the_ports_of_a_process_are_those_of_its_descendants(tmp_path: Path) -> 
         process = await asyncio.create_subprocess_shell(f'python3 -c "{program}"; true', stdin=pipe, stdout=pipe)
         assert process.stdout
         await process.stdout.readline()
-        assert listening_ports(process.pid) == {port}
+        assert listening(process.pid) == {("127.0.0.1", port)}
         await process.communicate(b"\n")
-        assert listening_ports(process.pid) == set()
+        assert listening(process.pid) == set()
 
     asyncio.run(scenario())
     with socket.socket() as again:

@@ -307,7 +307,7 @@ class Build:
         if not named:
             self.log.write(
                 f"note: neither CMD nor ENV names {port}: a port that is fixed in code or in a script cannot be "
-                f"replaced here, and then the Space does not start. Write it as ENV PORT={port} and read that"
+                f"replaced here, and only one Space at a time can have it. Write it as ENV PORT={port} and read that"
             )
 
 

@@ -6,6 +6,7 @@ import re
 import socket
 from contextlib import suppress
 
+ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - it is told of
 EVERYWHERE, LOOPBACK = "0.0.0.0", "127.0.0.1"  # noqa: S104 - it is taken away
 
 
@@ -32,14 +33,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def listening_ports(pid: int) -> set[int]:
-    """The ports that the descendants of a process listen on; blocks for some milliseconds."""
-    import psutil  # type: ignore[import-untyped]  # only an app that is slow to answer is looked at
+def listening(pid: int) -> set[tuple[str, int]]:
+    """The addresses and ports that the descendants of a process listen on; blocks for some milliseconds."""
+    import psutil  # type: ignore[import-untyped]  # not before the first app has started
 
-    found: set[int] = set()
+    found: set[tuple[str, int]] = set()
     with suppress(psutil.Error):
         for process in psutil.Process(pid).children(recursive=True):
             with suppress(psutil.Error):
                 connections = process.net_connections("inet")
-                found.update(one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN)
+                found.update((one.laddr.ip, one.laddr.port) for one in connections if one.status == psutil.CONN_LISTEN)
     return found
