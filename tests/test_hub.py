@@ -257,8 +257,9 @@ def in_a_process_of_its_own(localhub, **environment) -> subprocess.CompletedProc
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_proxy_in_the_environment_does_not_break_loopback(localhub, name, address):
-    done = in_a_process_of_its_own(localhub, **{name: address})
+@pytest.mark.parametrize("no_proxy", ["", "127.0.0.1,localhost,::1", "example.com"])
+def test_a_proxy_in_the_environment_does_not_break_loopback(localhub, name, address, no_proxy):
+    done = in_a_process_of_its_own(localhub, **{name: address, "NO_PROXY": no_proxy, "no_proxy": no_proxy})
 
     assert "demo" == done.stdout.strip(), done.stderr
 

@@ -294,14 +294,14 @@ def _local_hub() -> tuple[str, str | None, bool]:
 def _spare_loopback_from_proxies() -> None:
     """A proxy in the environment is for the world outside; git and the Xet client read the same variable."""
     proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-    listed = proxies.pop("NO_PROXY", "") or proxies.pop("no_proxy", "")
+    listed = proxies.pop("NO_PROXY", "") or proxies.get("no_proxy", "")
+    proxies.pop("no_proxy", None)
     missing = [host for host in LOOPBACK if host not in listed.split(",")]
-    if not proxies or not missing or listed == "*":
-        return
     from huggingface_hub.utils import close_session
 
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, [listed, *missing]))
-    close_session()  # a session made before took the proxy
+    if proxies and missing and listed != "*":
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, [listed, *missing]))
+        close_session()  # a session made before took the proxy
     if any(value.startswith("socks") for value in proxies.values()) and find_spec("socksio") is None:
         _make_session_without(proxies)
 
