@@ -789,6 +789,20 @@ def test_scripts_that_start_the_app_find_the_images_paths(tmp_path: Path, name: 
     assert bench.files()["/run.sh"] == f"#!/bin/bash\n{text}", "the image keeps them as they were written"
 
 
+def test_a_script_that_a_run_writes_moves_along_with_the_app(bench: Bench) -> None:
+    """Its paths were translated when the RUN wrote them; below /tmp they would be translated twice."""
+    image = bench.build(
+        """\
+        WORKDIR /app
+        COPY app.py .
+        RUN touch /tmp/x && printf "#!/bin/sh\\nexec python /app/app.py\\n" > start.sh && chmod +x start.sh
+        CMD ["./start.sh"]
+        """
+    )
+
+    assert bench.run(image) == (0, "app\n")
+
+
 SOCKETS = """
 import os, pathlib, socket, tempfile
 for folder in (pathlib.Path.home() / ".gunicorn", pathlib.Path(tempfile.mkdtemp(prefix="pymp-"))):

@@ -91,7 +91,7 @@ class App:
 def _fresh_copy(stage: Path, paths: ImagePaths, image: Image) -> None:
     clone(stage, paths.folder)
     relocate(paths.folder, str(stage), str(paths.folder))
-    scripts.place(paths)
+    scripts.place(paths, stage)
     for needed in (image.home, image.workdir, TEMPORARY):
         paths.real(needed).mkdir(parents=True, exist_ok=True)
 

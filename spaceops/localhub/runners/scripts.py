@@ -24,24 +24,32 @@ LONGEST_SHEBANG = 128  # bytes
 def scripts_with_own_paths(paths: ImagePaths) -> list[str]:
     """The image paths of the scripts that `place` would change, sorted; blocks."""
     root = paths.folder / "root"
-    return sorted(f"/{file.relative_to(root)}" for file in _scripts(root) if _placed(file, paths) is not None)
+    stage = paths.folder
+    return sorted(f"/{file.relative_to(root)}" for file in _scripts(root) if _placed(file, paths, stage) is not None)
 
 
-def place(paths: ImagePaths) -> None:
-    """Change the scripts; blocks."""
+def place(paths: ImagePaths, stage: Path) -> None:
+    """Change the scripts of a copy of `stage`; blocks."""
     for file in _scripts(paths.folder / "root"):
-        text = _placed(file, paths)
+        text = _placed(file, paths, stage)
         if text is not None:
             rewrite(file, text.encode())
 
 
-def _placed(file: Path, paths: ImagePaths) -> str | None:
-    """A script with its paths where they lie; None when nothing changes."""
+def _placed(file: Path, paths: ImagePaths, stage: Path) -> str | None:
+    """A script with its paths where they lie; None when nothing changes.
+
+    A line that a RUN wrote names the place of the stage: it was translated then, and only moves along.
+    """
     try:
         text = file.read_bytes().decode()
     except UnicodeDecodeError:
         return None
-    placed = "".join(paths.translate(line, in_shell=True) for line in text.splitlines(keepends=True))
+    built, here = str(stage), str(paths.folder)
+    placed = "".join(
+        line.replace(built, here) if built in line else paths.translate(line, in_shell=True)
+        for line in text.splitlines(keepends=True)
+    )
     return placed if placed != text else None
 
 
