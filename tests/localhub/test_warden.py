@@ -17,15 +17,16 @@ from spaceops.localhub.runners.child import WARDEN
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 )
+# os.write, for the signal may come while "up" is printed, and print cannot be entered twice
 POLITE = """
-import signal, sys
+import os, signal, sys
 
 def leave(*_):
-    print("bye", flush=True)
+    os.write(1, b"bye\\n")
     sys.exit(9)
 
 signal.signal(signal.SIGTERM, leave)
-print("up", flush=True)
+os.write(1, b"up\\n")
 signal.pause()
 """
 # three ways to escape: a double fork, a session of its own, a grandchild that ignores SIGTERM
