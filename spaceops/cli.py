@@ -290,11 +290,12 @@ def hub_group() -> None:
 @click.option("--data", type=click.Path(path_type=Path), help="The data folder. Default: the one that `local` means.")
 @click.option("--accounts", type=click.Path(path_type=Path), help="Users and tokens (TOML). Default: user demo.")
 @click.option("--runner", default="process", show_default=True, help="What builds and runs the Spaces.")
-def serve_command(port: int, host: str, data: Path | None, accounts: Path | None, runner: str) -> None:
+@json_option
+def serve_command(port: int, host: str, data: Path | None, accounts: Path | None, runner: str, as_json: bool) -> None:
     """Serve until interrupted; prints `ready URL` once it answers."""
     from spaceops.localhub import default_folder, serve
 
-    serve(data or default_folder(), port=port, host=host, accounts=accounts, runner=runner)
+    serve(data or default_folder(), port=port, host=host, accounts=accounts, runner=runner, as_json=as_json)
 
 
 @cli.command("demo")

@@ -335,3 +335,12 @@ def test_status_says_nothing_of_what_it_did_not_ask(run, app, space):
 @pytest.mark.parametrize("section", ["space", "errors", "commands"])
 def test_the_reference_is_data_too(run, section):
     assert json.loads(run("docs", section, "--json")[1])
+
+
+def test_serving_can_say_ready_to_machines(tmp_path):
+    with command("hub", "serve", "--port", "0", "--data", str(tmp_path / "data"), "--json") as server:
+        said = json.loads(server.stdout.readline())
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+
+    assert ("ready", True) == (said["event"], said["url"].startswith("http://127.0.0.1:"))

@@ -336,14 +336,16 @@ def serve(
     host: str = "127.0.0.1",
     accounts: Path | str | None = None,
     runner: str = "process",
+    *,
+    as_json: bool = False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; prints `ready URL` once it answers."""
+    """Serve until SIGINT or SIGTERM; prints `ready URL` once it answers, as a line of JSON if wanted."""
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
     with LocalHub(folder, port, host, accounts, runner) as hub:
         if hub.accounts.built_in:
             sys.stderr.write(f"user {hub.accounts.users[0].name}, token {hub.token}\n")
-        sys.stdout.write(f"ready {hub.url}\n")
+        sys.stdout.write(json.dumps({"event": "ready", "url": hub.url}) + "\n" if as_json else f"ready {hub.url}\n")
         sys.stdout.flush()
         over.wait()
