@@ -1,11 +1,11 @@
-"""The table of routes: a method, a path and the function that answers. What is not in it is answered with 501.
+"""The table of calls: a method, a path and the function that answers. What has no function is answered with 501.
 
 Paths are matched as they come, still percent-encoded; `{x}` is one part, `{x:path}` all the rest.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from starlette.applications import Starlette
@@ -15,13 +15,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from spaceops.localhub import git_http
-from spaceops.localhub import routes_accounts as accounts
-from spaceops.localhub import routes_files as files
-from spaceops.localhub import routes_repos as repos
-from spaceops.localhub import routes_spaces as spaces
-from spaceops.localhub import routes_uploads as uploads
 from spaceops.localhub.refusals import Refused
+from spaceops.localhub.routes import accounts, files, git, history, lfs, lists, repos, settings, spaces, uploads, xet
 from spaceops.localhub.wire import Front, refusal
 
 if TYPE_CHECKING:
@@ -43,84 +38,101 @@ class _Kinds(Convertor[str]):
         return value
 
 
+class Call(NamedTuple):
+    """One call of the Hub, and what answers it here."""
+
+    method: str
+    path: str
+    answer: Any  # the function; None: it is not there
+    partial: str = ""  # what of it is not there
+    guess: str = ""  # what nobody could see of the real Hub from outside, and how it is here
+
+
 register_url_convertor("kinds", _Kinds())
 REPO = "/api/{kinds:kinds}/{namespace}/{name}"
 SPACE = "/api/spaces/{namespace}/{name}"
 CAS = "/cas/{instance}"
 
-ROUTES: list[tuple[str, str, Any]] = [
-    ("GET", "/api/whoami-v2", accounts.whoami),
-    ("GET", "/api/agent-harnesses", accounts.agent_harnesses),
-    ("POST", "/api/validate-yaml", accounts.validate_yaml),
-    ("POST", "/api/repos/create", repos.create_repo),
-    ("DELETE", "/api/repos/delete", repos.delete_repo),
-    ("GET", "/api/spaces/hardware", spaces.list_hardware),
-    ("GET", "/api/settings/repositories", repos.list_own_repos),
-    ("GET", "/api/{kinds:kinds}", repos.list_repos),
-    ("GET", "/api/{kinds:kinds}/{name}", repos.no_namespace),
-    ("GET", REPO, repos.repo_info),
-    ("GET", f"{REPO}/revision/{{revision}}", repos.repo_info),
-    ("PUT", f"{REPO}/settings", repos.change_repo),
-    ("GET", f"{REPO}/auth-check", repos.auth_check),
-    ("GET", f"{REPO}/auth-check/write", repos.auth_check_write),
-    ("GET", f"{REPO}/refs", repos.list_refs),
-    ("POST", f"{REPO}/branch/{{branch}}", repos.create_branch),
-    ("DELETE", f"{REPO}/branch/{{branch}}", repos.delete_branch),
-    ("POST", f"{REPO}/tag/{{revision}}", repos.create_tag),
-    ("DELETE", f"{REPO}/tag/{{revision}}", repos.delete_tag),
-    ("GET", f"{REPO}/commits/{{revision}}", repos.list_commits),
-    ("GET", f"{REPO}/tree/{{revision}}", files.tree),
-    ("GET", f"{REPO}/tree/{{revision}}/{{path:path}}", files.tree),
-    ("POST", f"{REPO}/paths-info/{{revision}}", files.paths_info),
-    ("POST", f"{REPO}/preupload/{{revision}}", uploads.preupload),
-    ("POST", f"{REPO}/commit/{{revision}}", uploads.commit),
-    ("GET", f"{REPO}/xet-write-token/{{revision}}", uploads.xet_token),
-    ("GET", f"{SPACE}/runtime", spaces.runtime),
-    ("GET", f"{SPACE}/variables", spaces.get_variables),
-    ("POST", f"{SPACE}/variables", spaces.set_variable),
-    ("DELETE", f"{SPACE}/variables", spaces.delete_variable),
-    ("GET", f"{SPACE}/secrets", spaces.get_secrets),
-    ("POST", f"{SPACE}/secrets", spaces.set_secret),
-    ("DELETE", f"{SPACE}/secrets", spaces.delete_secret),
-    ("POST", f"{SPACE}/hardware", spaces.set_hardware),
-    ("POST", f"{SPACE}/sleeptime", spaces.set_sleep_time),
-    ("PUT", f"{SPACE}/volumes", spaces.set_volumes),
-    ("DELETE", f"{SPACE}/volumes", spaces.delete_volumes),
-    ("POST", f"{SPACE}/pause", spaces.pause),
-    ("POST", f"{SPACE}/restart", spaces.restart),
-    ("GET", f"{SPACE}/logs/{{which}}", spaces.logs),
-    ("GET", f"{CAS}/v1/chunks/{{group}}/{{hash}}", uploads.xet_unknown),
-    ("POST", f"{CAS}/v1/xorb-grants/{{group}}/{{hash}}", uploads.xet_unknown),
-    ("POST", f"{CAS}/v1/telemetry", uploads.xet_unknown),
-    ("POST", f"{CAS}/v1/xorbs/{{group}}/{{hash}}", uploads.put_xorb),
-    ("POST", f"{CAS}/{{version}}/shards", uploads.put_shard),
-    ("PUT", "/lfs/upload/{id}/{oid}", uploads.lfs_put),
-    ("POST", "/lfs/upload/{id}/{oid}", uploads.lfs_complete),
-    ("POST", "/lfs/verify/{id}/{oid}", uploads.lfs_verify),
-    ("GET", "/lfs/download/{id}/{oid}", uploads.lfs_get),
+CALLS: list[Call] = [
+    # accounts
+    Call("GET", "/api/whoami-v2", accounts.whoami),
+    Call("GET", "/api/agent-harnesses", accounts.agent_harnesses),
+    Call("POST", "/api/validate-yaml", accounts.validate_yaml),
+    # repositories
+    Call("POST", "/api/repos/create", repos.create_repo),
+    Call("DELETE", "/api/repos/delete", repos.delete_repo),
+    Call("GET", "/api/spaces/hardware", settings.list_hardware),
+    Call("GET", "/api/settings/repositories", lists.list_own_repos),
+    Call("GET", "/api/{kinds:kinds}", lists.list_repos),
+    Call("GET", "/api/{kinds:kinds}/{name}", repos.no_namespace),
+    Call("GET", REPO, repos.repo_info),
+    Call("GET", f"{REPO}/revision/{{revision}}", repos.repo_info),
+    Call("PUT", f"{REPO}/settings", repos.change_repo),
+    Call("GET", f"{REPO}/auth-check", repos.auth_check),
+    Call("GET", f"{REPO}/auth-check/write", repos.auth_check_write),
+    # branches, tags, commits
+    Call("GET", f"{REPO}/refs", history.list_refs),
+    Call("POST", f"{REPO}/branch/{{branch}}", history.create_branch),
+    Call("DELETE", f"{REPO}/branch/{{branch}}", history.delete_branch),
+    Call("POST", f"{REPO}/tag/{{revision}}", history.create_tag),
+    Call("DELETE", f"{REPO}/tag/{{revision}}", history.delete_tag),
+    Call("GET", f"{REPO}/commits/{{revision}}", history.list_commits),
+    # files
+    Call("GET", f"{REPO}/tree/{{revision}}", files.tree),
+    Call("GET", f"{REPO}/tree/{{revision}}/{{path:path}}", files.tree),
+    Call("POST", f"{REPO}/paths-info/{{revision}}", files.paths_info),
+    Call("POST", f"{REPO}/preupload/{{revision}}", uploads.preupload),
+    Call("POST", f"{REPO}/commit/{{revision}}", uploads.commit),
+    # Spaces: what is asked for
+    Call("GET", f"{SPACE}/variables", settings.get_variables),
+    Call("POST", f"{SPACE}/variables", settings.set_variable),
+    Call("DELETE", f"{SPACE}/variables", settings.delete_variable),
+    Call("GET", f"{SPACE}/secrets", settings.get_secrets),
+    Call("POST", f"{SPACE}/secrets", settings.set_secret),
+    Call("DELETE", f"{SPACE}/secrets", settings.delete_secret),
+    Call("POST", f"{SPACE}/hardware", settings.set_hardware),
+    Call("POST", f"{SPACE}/sleeptime", settings.set_sleep_time),
+    Call("PUT", f"{SPACE}/volumes", settings.set_volumes),
+    Call("DELETE", f"{SPACE}/volumes", settings.delete_volumes),
+    # Spaces: what is
+    Call("GET", f"{SPACE}/runtime", spaces.runtime),
+    Call("POST", f"{SPACE}/pause", spaces.pause),
+    Call("POST", f"{SPACE}/restart", spaces.restart),
+    Call("GET", f"{SPACE}/logs/{{which}}", spaces.logs),
+    # large files
+    Call("GET", f"{REPO}/xet-write-token/{{revision}}", xet.xet_token),
+    Call("GET", f"{CAS}/v1/chunks/{{group}}/{{hash}}", xet.xet_unknown),
+    Call("POST", f"{CAS}/v1/xorb-grants/{{group}}/{{hash}}", xet.xet_unknown),
+    Call("POST", f"{CAS}/v1/telemetry", xet.xet_unknown),
+    Call("POST", f"{CAS}/v1/xorbs/{{group}}/{{hash}}", xet.put_xorb),
+    Call("POST", f"{CAS}/{{version}}/shards", xet.put_shard),
+    Call("PUT", "/lfs/upload/{id}/{oid}", lfs.lfs_put),
+    Call("POST", "/lfs/upload/{id}/{oid}", lfs.lfs_complete),
+    Call("POST", "/lfs/verify/{id}/{oid}", lfs.lfs_verify),
+    Call("GET", "/lfs/download/{id}/{oid}", lfs.lfs_get),
 ]
 # The same below `/`, `/datasets/` and `/spaces/`; of git with and without `.git` after the name.
-PAGES: list[tuple[str, str, Any]] = [
-    ("GET", "/resolve/{revision}/{path:path}", files.resolve),
-    ("GET", "/raw/{revision}/{path:path}", files.raw),
-    ("GET", "/info/refs", git_http.info_refs),
-    ("POST", "/git-upload-pack", git_http.rpc),
-    ("POST", "/git-receive-pack", git_http.rpc),
-    ("POST", "/info/lfs/objects/batch", uploads.lfs_batch),
-    ("GET", "/info/lfs/locks", uploads.no_locks),
-    ("POST", "/info/lfs/locks", uploads.no_locks),
-    ("POST", "/info/lfs/locks/verify", uploads.no_locks),
+PAGES: list[Call] = [
+    Call("GET", "/resolve/{revision}/{path:path}", files.resolve),
+    Call("GET", "/raw/{revision}/{path:path}", files.raw),
+    Call("GET", "/info/refs", git.info_refs),
+    Call("POST", "/git-upload-pack", git.rpc),
+    Call("POST", "/git-receive-pack", git.rpc),
+    Call("POST", "/info/lfs/objects/batch", lfs.lfs_batch),
+    Call("GET", "/info/lfs/locks", lfs.no_locks),
+    Call("POST", "/info/lfs/locks", lfs.no_locks),
+    Call("POST", "/info/lfs/locks/verify", lfs.no_locks),
 ]
 
 
 def routes() -> list[Route]:
     """The tables as Starlette wants them."""
     pages = [
-        (method, f"{start}/{{namespace}}/{{name}}{path}", endpoint)
+        page._replace(path=f"{start}/{{namespace}}/{{name}}{page.path}")
         for start in ("/{kinds:kinds}", "")
-        for method, path, endpoint in PAGES
+        for page in PAGES
     ]
-    return [Route(path, endpoint, methods=[method]) for method, path, endpoint in [*ROUTES, *pages]]
+    return [Route(call.path, call.answer, methods=[call.method]) for call in [*CALLS, *pages] if call.answer]
 
 
 def make_app(parts: Parts) -> Front:
@@ -137,7 +149,7 @@ def make_app(parts: Parts) -> Front:
     app.router.redirect_slashes = False
     app.router.default = _nothing_here
     app.state.parts = parts
-    return Front(app, parts.accounts)
+    return Front(app, parts)
 
 
 def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001  Starlette calls it with both

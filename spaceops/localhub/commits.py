@@ -6,7 +6,6 @@ import base64
 import binascii
 import re
 import subprocess
-import time
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Literal
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spaceops.localhub.accounts import User
+    from spaceops.localhub.clock import Clock
     from spaceops.localhub.repos import Repos, Snapshot
     from spaceops.localhub.store import Repo
 
@@ -163,14 +163,14 @@ def make_commit(repos: Repos, repo: Repo, branch: str, proposal: Proposal, autho
         _check(repos, repo, head, snapshot, proposal)
         attributes = _attributes(repos, repo, head, proposal)
         message = "\n\n".join(filter(None, [proposal.header.summary, proposal.header.description]))
-        start = [_start(branch, message, author), f"from {head}\n".encode()]
+        start = [_start(branch, message, author, repos.clock), f"from {head}\n".encode()]
         return fast_import(repos.path(repo), chain(start, _changes(snapshot, proposal), attributes))
 
 
 def first_commit(repos: Repos, repo: Repo, files: dict[str, bytes], author: User) -> str:
     """Give a new repository its first commit."""
     changes = (piece for path, content in files.items() for piece in _put(path, content))
-    start = _start("main", "initial commit", author)
+    start = _start("main", "initial commit", author, repos.clock)
     return fast_import(repos.path(repo), [start, *changes])
 
 
@@ -266,9 +266,9 @@ def _changes(snapshot: Snapshot, proposal: Proposal) -> Iterator[bytes]:
                 yield from _put(change.path, proposal.content(change), mode)
 
 
-def _start(branch: str, message: str, author: User) -> bytes:
+def _start(branch: str, message: str, author: User, clock: Clock) -> bytes:
     name = re.sub(r"[<>\n\0]", "", author.fullname or author.name)
-    who = f"{name} <{author.name}@users.noreply.localhost> {int(time.time())} +0000"
+    who = f"{name} <{author.name}@users.noreply.localhost> {int(clock.now().timestamp())} +0000"
     text = message.encode()
     begin = f"commit refs/heads/{branch}\nmark :1\nauthor {who}\ncommitter {who}\ndata {len(text)}\n"
     return begin.encode() + text + b"\n"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from spaceops.localhub.clock import Clock
+
 STAMP = len("2026-01-31T21:54:36.123456Z")
 PIECE = 256 * 1024  # bytes read and handed on at once
 LONGEST_LINE = 64 * 1024  # a line without end is cut here
@@ -32,8 +34,8 @@ class Line(NamedTuple):
 class Logbook:
     """One log on disk: each `open` begins it anew; what an earlier process of the server wrote can be replayed."""
 
-    def __init__(self, file: Path, *, keep_alive: float = KEEP_ALIVE) -> None:
-        self.file = file
+    def __init__(self, file: Path, clock: Clock, *, keep_alive: float = KEEP_ALIVE) -> None:
+        self.file, self._clock = file, clock
         self._keep_alive = keep_alive
         self._writer: Writer | None = None
         self._coming: asyncio.Event | None = None
@@ -43,7 +45,7 @@ class Logbook:
         self.close()
         self.file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.file.with_suffix(".new")
-        self._writer = Writer(fresh)
+        self._writer = Writer(fresh, self._clock)
         fresh.replace(self.file)
         return self._writer
 
@@ -112,7 +114,8 @@ class Logbook:
 class Writer:
     """The writing end of one file, and those who wait for it."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, clock: Clock) -> None:
+        self._clock = clock
         self._stream = file.open("wb", buffering=0)
         self._rest = b""
         self._last = datetime.min.replace(tzinfo=UTC)
@@ -162,7 +165,7 @@ class Writer:
         self._wake()
 
     def _stamp(self) -> bytes:
-        self._last = max(datetime.now(UTC), self._last + TICK)
+        self._last = max(self._clock.now(), self._last + TICK)
         return (self._last.isoformat(timespec="microseconds")[: STAMP - 1] + "Z").encode()
 
     def _wake(self) -> None:

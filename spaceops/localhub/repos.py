@@ -13,14 +13,15 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from spaceops.localhub.clock import wire_time
 from spaceops.localhub.git import NOTHING, SHA, GitError, Node, contents, git, is_ref_name, nodes
 from spaceops.localhub.lfs import POINTER_SIZES, LargeFiles, Pointer
 from spaceops.localhub.metadata import shown_card
-from spaceops.localhub.store import wire_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
+    from spaceops.localhub.clock import Clock
     from spaceops.localhub.store import Repo
 
 
@@ -50,8 +51,8 @@ class Commit:
 class Repos:
     """All repositories of one data folder. Every call blocks on git: from the server's loop, call it in a thread."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.folder, self.clock = folder, clock
         self.large_files = LargeFiles(folder)
         self.temporary = folder / "tmp"
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
@@ -59,26 +60,30 @@ class Repos:
         self._commit = lru_cache(maxsize=2048)(_read_commit)
         self._card = lru_cache(maxsize=2048)(self._read_card)
 
-    def tidy(self) -> None:
-        """Remove what git leaves when the whole machine dies: its locks would hold up every later commit."""
+    def tidy(self, known: Container[str]) -> None:
+        """After a crash: remove repositories whose id is not known (they were just made, or just deleted), and what git
+        leaves when the whole machine dies, whose locks would hold up every later commit.
+        """
+        for folder in (*self.folder.glob("git/*.git"), *self.folder.glob("lfs/*")):
+            if folder.stem not in known:
+                shutil.rmtree(folder)
         for pattern in ("refs/**/*.lock", "packed-refs.lock", "objects/pack/tmp_pack_*"):
-            for left in self.folder.glob(f"git/*/*/*.git/{pattern}"):
+            for left in self.folder.glob(f"git/*.git/{pattern}"):
                 left.unlink(missing_ok=True)
 
     def path(self, repo: Repo) -> Path:
         """The bare repository's folder."""
-        return self.folder / "git" / f"{repo.kind}s" / repo.namespace / f"{repo.name}.git"
+        return self.folder / "git" / f"{repo.id}.git"
 
     def lock(self, repo: Repo) -> Lock:
         """Held by whoever adds a commit."""
         return self._locks[repo.id]
 
     def create(self, repo: Repo) -> None:
-        """Make an empty repository; what a crash or a deleted repository left behind under that name goes."""
+        """Make an empty repository."""
         with tempfile.TemporaryDirectory(dir=self.temporary) as scratch:
             fresh = Path(scratch) / "git"
             git(fresh, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
-            shutil.rmtree(self.path(repo), ignore_errors=True)
             self.path(repo).parent.mkdir(parents=True, exist_ok=True)
             fresh.rename(self.path(repo))
 

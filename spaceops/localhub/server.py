@@ -24,17 +24,21 @@ import uvicorn
 from spaceops.errors import BadInput, InUse, NotFound
 from spaceops.localhub.accounts import Accounts, identity
 from spaceops.localhub.app import make_app
-from spaceops.localhub.git_http import install_hook
+from spaceops.localhub.clock import Clock
+from spaceops.localhub.faults import Faults
 from spaceops.localhub.repos import Repos
+from spaceops.localhub.routes.git import install_hook
 from spaceops.localhub.spaces import Spaces
-from spaceops.localhub.store import Store
+from spaceops.localhub.store import Store, connect
 from spaceops.localhub.tickets import Tickets
+from spaceops.localhub.vault import Vault
 from spaceops.localhub.wire import Parts
 from spaceops.localhub.xet import Xet
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Coroutine, Iterator
+    from sqlite3 import Connection
     from types import TracebackType
 
     from spaceops.localhub.wire import Front
@@ -150,23 +154,27 @@ class LocalHub:
 
     async def _serve(self, listening: socket.socket, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
-        store = Store(self.folder / "hub.sqlite3")
+        db = connect(self.folder / "hub.sqlite3")
         try:
-            self._parts = self._assemble(store)
+            self._parts = self._assemble(db)
             self._front = make_app(self._parts)
             self._server = _Server(self._front, self._parts, ready)
             await self._parts.spaces.start()
             _catch_up(self._parts)
             await self._server.serve(sockets=[listening])
         finally:
-            store.close()
+            db.close()
 
-    def _assemble(self, store: Store) -> Parts:
-        repos = Repos(self.folder)
-        repos.tidy()
+    def _assemble(self, db: Connection) -> Parts:
+        clock, faults = Clock(), Faults()
+        store = Store(db, Vault(self.folder))
+        repos = Repos(self.folder, clock)
+        repos.tidy(store.ids())
         spaces = Spaces(
             store=store,
             repos=repos,
+            clock=clock,
+            faults=faults,
             folder=self.folder,
             runner=self._runner,
             creator_id=lambda repo: identity(repo.creator),
@@ -176,8 +184,10 @@ class LocalHub:
             accounts=self.accounts,
             store=store,
             repos=repos,
+            clock=clock,
+            faults=faults,
             spaces=spaces,
-            tickets=Tickets(store.constant("key")),
+            tickets=Tickets(store.constant("key"), clock),
             xet=Xet(self.folder, repos.large_files),
         )
 

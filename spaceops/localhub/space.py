@@ -6,7 +6,6 @@ import asyncio
 import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
+    from spaceops.localhub.clock import Clock
+    from spaceops.localhub.faults import Faults
     from spaceops.localhub.logbook import Writer
     from spaceops.localhub.repos import Repos
     from spaceops.localhub.runners.process import App, ProcessRunner
@@ -51,6 +52,8 @@ class Surroundings:
 
     store: Store
     repos: Repos
+    clock: Clock
+    faults: Faults
     runner: ProcessRunner
     folder: Path
     creator_id: Callable[[Repo], str]
@@ -84,8 +87,8 @@ class Space:
     def __init__(self, repo: Repo, around: Surroundings) -> None:
         self._known, self._around = repo, around
         self.folder = around.folder / repo.id
-        self.build_log = Logbook(self.folder / "logs/build.log")
-        self.run_log = Logbook(self.folder / "logs/run.log")
+        self.build_log = Logbook(self.folder / "logs/build.log", around.clock)
+        self.run_log = Logbook(self.folder / "logs/run.log", around.clock)
         self.state: State = around.store.state(repo)
         self._images = Images(self.folder / "builds")
         self._serving: Serving | None = None
@@ -241,7 +244,7 @@ class Space:
         if self._work:
             self._work.cancel()
         if self._building and not building:
-            self.build_log.close(f"===== Build Canceled at {_now()} =====")
+            self.build_log.close(f"===== Build Canceled at {self._now()} =====")
         if self._serving is None:
             self.run_log.expect()
         self._building = building
@@ -276,7 +279,7 @@ class Space:
     def _open_build_log(self, sha: str) -> Writer:
         """Begin it as soon as a build is to come: who follows it from now on follows this build."""
         log = self.build_log.open()
-        log.write(f"===== Build Queued at {_now()} / Commit SHA: {sha[:7]} =====")
+        log.write(f"===== Build Queued at {self._now()} / Commit SHA: {sha[:7]} =====")
         return log
 
     async def _build_and_launch(self, sha: str, log: Writer, *, use_cache: bool = True) -> None:
@@ -443,7 +446,7 @@ class Space:
 
     def _open_run_log(self, settings: Settings) -> Writer:
         log = self.run_log.open()
-        log.write(f"===== Application Startup at {_now()} =====")
+        log.write(f"===== Application Startup at {self._now()} =====")
         for volume in settings.volumes:
             log.write(f"note: this runner does not mount {volume.get('source')} at {volume.get('mountPath')}")
         return log
@@ -508,6 +511,9 @@ class Space:
         self.state = replace(self.state, **changes)
         self._around.store.save_state(self._known, self.state)
 
+    def _now(self) -> str:
+        return self._around.clock.now().strftime("%Y-%m-%d %H:%M:%S")
+
     def _tidy(self) -> None:
         self._images.tidy({self._serving.sha if self._serving else None, self.state.sha})
 
@@ -521,7 +527,3 @@ def _keep(work: Awaitable[None], tasks: set[asyncio.Task[None]]) -> None:
 
 def _values(entries: Mapping[str, Any]) -> dict[str, str]:
     return {name: entry.value for name, entry in entries.items()}
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")

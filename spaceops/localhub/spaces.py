@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from spaceops.localhub.clock import Clock
+    from spaceops.localhub.faults import Faults
     from spaceops.localhub.logbook import Line
     from spaceops.localhub.repos import Repos
     from spaceops.localhub.store import Repo, Store
@@ -32,6 +34,8 @@ class Spaces:
         *,
         store: Store,
         repos: Repos,
+        clock: Clock,
+        faults: Faults,
         folder: Path,
         runner: str = "process",
         creator_id: Callable[[Repo], str],
@@ -44,6 +48,8 @@ class Spaces:
         self._around = Surroundings(
             store=store,
             repos=repos,
+            clock=clock,
+            faults=faults,
             runner=self._runner,
             folder=folder / "spaces",
             creator_id=creator_id,

@@ -1,18 +1,19 @@
-"""What the local Hub knows about its repositories, in one SQLite file; their content is git's (`repos.py`)."""
+"""What the local Hub knows about its repositories, in SQLite; their content is git's (`repos.py`)."""
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from spaceops.localhub.vault import Vault
 
 Stage = str
 TWO_DAYS = 48 * 60 * 60
@@ -21,12 +22,30 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS hub (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS repos (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL COLLATE NOCASE,
-    visibility TEXT NOT NULL, sdk TEXT, created_at TEXT NOT NULL, creator TEXT NOT NULL,
+    visibility TEXT NOT NULL, gated TEXT, sdk TEXT, created_at TEXT NOT NULL, creator TEXT NOT NULL,
     settings TEXT NOT NULL DEFAULT '{}', state TEXT NOT NULL DEFAULT '{}',
     UNIQUE (kind, namespace, name)
 );
+CREATE TABLE IF NOT EXISTS former_names (
+    kind TEXT NOT NULL, namespace TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL COLLATE NOCASE,
+    id TEXT NOT NULL REFERENCES repos (id) ON DELETE CASCADE,
+    PRIMARY KEY (kind, namespace, name)
+);
 """
-COLUMNS = "id, kind, namespace, name, visibility, sdk, created_at, creator"
+COLUMNS = "id, kind, namespace, name, visibility, gated, sdk, created_at, creator"
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """The database of a data folder, which the server's loop alone uses; a write is durable when it returns.
+
+    (Durable against the death of the process. A power cut may cost the last writes, and corrupts nothing.)
+    """
+    file.touch(mode=0o600)
+    db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +53,11 @@ class Repo:
     """One repository; `id` (24 hex digits) stays when everything else changes."""
 
     id: str
-    kind: str  # model, dataset or space
+    kind: str  # model, dataset, space or bucket
     namespace: str
     name: str
     visibility: str  # public, private, or protected: the source private, the app public
+    gated: str | None = None  # auto or manual: everybody sees it, and only those let in read its files
     sdk: str | None
     created_at: str
     creator: str
@@ -82,37 +102,18 @@ class State:
     wanted_sha: str | None = None  # the commit last asked to be built
 
 
-def now() -> str:
-    """The time as the wire wants it: UTC, milliseconds, a `Z` at the end."""
-    return wire_time(datetime.now(UTC))
-
-
-def wire_time(moment: datetime) -> str:
-    """A moment as the wire wants it."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
 def new_id() -> str:
     """24 hex digits, as the Hub gives to everything."""
     return secrets.token_hex(12)
 
 
 class Store:
-    """The tables. Every call is quick and belongs to the server's loop; a write is durable when it returns.
+    """The repositories, and what is asked of Spaces and known of them. Every call is quick and is the loop's."""
 
-    (Durable against the death of the process. A power cut may cost the last writes, and corrupts nothing.)
-    """
-
-    def __init__(self, file: Path) -> None:
-        file.touch(mode=0o600)  # the values of secrets are in it
-        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
+    def __init__(self, db: sqlite3.Connection, vault: Vault) -> None:
+        self._db, self._vault = db, vault
+        self._settings: dict[str, Settings] = {}  # by the repository's id: unlocking secrets takes its time
         self._db.executescript(SCHEMA)
-
-    def close(self) -> None:
-        """Write everything into the one file and let go of it."""
-        self._db.close()
 
     def constant(self, name: str) -> str:
         """A random value made once for this data folder, for instance the key that signs addresses."""
@@ -122,19 +123,41 @@ class Store:
 
     def add(self, repo: Repo, settings: Settings | None = None) -> None:
         """Enter a new repository."""
-        values = (repo.id, repo.kind, repo.namespace, repo.name, repo.visibility, repo.sdk, repo.created_at)
+        values = [getattr(repo, column) for column in COLUMNS.split(", ")]
+        marks = ", ".join("?" * len(values))
         self._db.execute(
-            f"INSERT INTO repos ({COLUMNS}, settings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            (*values, repo.creator, _to_json(settings or Settings())),
+            f"INSERT INTO repos ({COLUMNS}, settings) VALUES ({marks}, ?)",  # noqa: S608
+            (*values, self._locked(settings or Settings())),
         )
 
     def remove(self, repo: Repo) -> None:
-        """Forget a repository and its settings."""
+        """Forget a repository, its settings and its former names."""
         self._db.execute("DELETE FROM repos WHERE id = ?", (repo.id,))
+        self._settings.pop(repo.id, None)
 
     def update(self, repo: Repo) -> None:
-        """Save the two things of a repository that may change."""
-        self._db.execute("UPDATE repos SET visibility = ?, sdk = ? WHERE id = ?", (repo.visibility, repo.sdk, repo.id))
+        """Save what of a repository may change, but for its name."""
+        self._db.execute(
+            "UPDATE repos SET visibility = ?, gated = ?, sdk = ? WHERE id = ?",
+            (repo.visibility, repo.gated, repo.sdk, repo.id),
+        )
+
+    def rename(self, repo: Repo, namespace: str, name: str) -> None:
+        """Give a repository another name; the one it had leads to it until a new repository takes that."""
+        with self._db:
+            self._db.execute("BEGIN")
+            self._db.execute(
+                "INSERT OR REPLACE INTO former_names VALUES (?, ?, ?, ?)",
+                (repo.kind, repo.namespace, repo.name, repo.id),
+            )
+            self._db.execute("UPDATE repos SET namespace = ?, name = ? WHERE id = ?", (namespace, name, repo.id))
+
+    def moved(self, kind: str, repo_id: str) -> Repo | None:
+        """The repository that had this name once; to be asked when none has it now."""
+        namespace, _, name = repo_id.partition("/")
+        query = "SELECT id FROM former_names WHERE kind = ? AND namespace = ? AND name = ?"
+        row = self._db.execute(query, (kind, namespace, name)).fetchone()
+        return self.by_id(str(row[0])) if row else None
 
     def find(self, kind: str, repo_id: str) -> Repo | None:
         """The repository of that name; the case of letters does not matter."""
@@ -149,17 +172,28 @@ class Store:
         """All repositories of a kind, oldest first."""
         return self._repos("kind = ?", kind)
 
+    def ids(self) -> set[str]:
+        """The ids of all repositories."""
+        return {str(row[0]) for row in self._db.execute("SELECT id FROM repos")}
+
     def spaces(self) -> list[Repo]:
         """All Spaces, oldest first."""
         return self.all("space")
 
     def settings(self, repo: Repo) -> Settings:
         """What the owner of a Space asked for."""
-        return msgspec.json.decode(self._cell("settings", repo), type=Settings)
+        if repo.id not in self._settings:
+            written = msgspec.json.decode(self._cell("settings", repo), type=Settings)
+            self._settings[repo.id] = _with_secrets(written, self._vault.unlock)
+        return self._settings[repo.id]
 
     def save_settings(self, repo: Repo, settings: Settings) -> None:
         """Replace a Space's settings."""
-        self._db.execute("UPDATE repos SET settings = ? WHERE id = ?", (_to_json(settings), repo.id))
+        self._db.execute("UPDATE repos SET settings = ? WHERE id = ?", (self._locked(settings), repo.id))
+        self._settings[repo.id] = settings
+
+    def _locked(self, settings: Settings) -> str:
+        return msgspec.json.encode(_with_secrets(settings, self._vault.lock)).decode()
 
     def state(self, repo: Repo) -> State:
         """How a Space is."""
@@ -167,7 +201,7 @@ class Store:
 
     def save_state(self, repo: Repo, state: State) -> None:
         """Replace a Space's state."""
-        self._db.execute("UPDATE repos SET state = ? WHERE id = ?", (_to_json(state), repo.id))
+        self._db.execute("UPDATE repos SET state = ? WHERE id = ?", (msgspec.json.encode(state).decode(), repo.id))
 
     def _cell(self, column: str, repo: Repo) -> str:
         row = self._db.execute(f"SELECT {column} FROM repos WHERE id = ?", (repo.id,)).fetchone()  # noqa: S608
@@ -178,5 +212,7 @@ class Store:
         return [Repo(**dict(zip(COLUMNS.split(", "), row, strict=True))) for row in rows]
 
 
-def _to_json(value: Settings | State) -> str:
-    return msgspec.json.encode(value).decode()
+def _with_secrets(settings: Settings, change: Callable[[str], str]) -> Settings:
+    """The settings, the value of each secret locked or unlocked."""
+    changed = {key: replace(entry, value=change(entry.value)) for key, entry in settings.secrets.items()}
+    return replace(settings, secrets=changed)

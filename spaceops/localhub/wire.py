@@ -7,7 +7,6 @@ import binascii
 import email.utils
 import re
 import secrets
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 
 from spaceops.localhub.accounts import User, may_write
+from spaceops.localhub.clock import wire_time
 from spaceops.localhub.refusals import Refused, bad_request, no_revision
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from spaceops.localhub.accounts import Accounts
+    from spaceops.localhub.clock import Clock
+    from spaceops.localhub.faults import Faults
     from spaceops.localhub.repos import Repos
     from spaceops.localhub.spaces import Spaces
     from spaceops.localhub.store import Repo, Store
@@ -46,6 +48,8 @@ class Parts:
     accounts: Accounts
     store: Store
     repos: Repos
+    clock: Clock
+    faults: Faults
     spaces: Spaces
     tickets: Tickets
     xet: Xet
@@ -69,6 +73,11 @@ def parts(request: Request) -> Parts:
     """What the routes work on."""
     found: Parts = request.app.state.parts
     return found
+
+
+def now(request: Request) -> str:
+    """The server's time, as the wire has it."""
+    return wire_time(parts(request).clock.now())
 
 
 def base(request: Request) -> str:
@@ -153,6 +162,11 @@ def repo_of(request: Request, *, write: bool = False, kind: str | None = None) -
     return repo
 
 
+def kind_of_prefix(request: Request) -> str:
+    """The kind of repository that a path without `/api` means."""
+    return {"datasets": "dataset", "spaces": "space"}.get(str(request.path_params.get("kinds")), "model")
+
+
 def no_repo(user: User | None) -> Refused:
     """There is none, or none for them."""
     if user is None:
@@ -217,8 +231,8 @@ def refusal(refused: Refused, **more: Any) -> Response:
 class Front:
     """The outermost layer: routes see the path as it came, every request is counted, every answer has its headers."""
 
-    def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
-        self._app, self._accounts = app, accounts
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self._app, self._accounts, self._clock = app, parts.accounts, parts.clock
         self.requests: deque[tuple[str, str]] = deque(maxlen=REQUESTS_KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -238,9 +252,10 @@ class Front:
 
     def _add_headers(self, scope: Scope, headers: MutableHeaders) -> None:
         sent = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        headers["Date"] = email.utils.formatdate(usegmt=True)
+        moment = self._clock.now()
+        headers["Date"] = email.utils.format_datetime(moment, usegmt=True)
         trace = sent.get(b"x-amzn-trace-id", secrets.token_hex(16))[:200]
-        headers["X-Request-Id"] = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};{trace}"
+        headers["X-Request-Id"] = f"Root=1-{int(moment.timestamp()):08x}-{secrets.token_hex(12)};{trace}"
         limits = self._limits(sent.get(b"authorization", ""))
         resource, quota = ("api", limits[0]) if scope["path"].startswith("/api/") else ("resolvers", limits[1])
         headers["RateLimit"] = f'"{resource}";r={quota};t=300'

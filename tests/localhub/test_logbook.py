@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from spaceops.localhub.clock import Clock
 from spaceops.localhub.logbook import Line, Logbook
 
 
@@ -29,7 +30,7 @@ async def replay(book: Logbook) -> list[Line]:
 
 def test_lines_come_back_with_their_newline_and_strictly_rising_times(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "logs/run.log")
+        book = Logbook(tmp_path / "logs/run.log", Clock())
         writer = book.open()
         writer.write("first")
         writer.feed(b"sec")
@@ -47,7 +48,7 @@ def test_lines_come_back_with_their_newline_and_strictly_rising_times(tmp_path: 
 
 def test_several_readers_follow_and_each_gets_every_line_once(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log")
+        book = Logbook(tmp_path / "run.log", Clock())
         writer = book.open()
         writer.write("0")
         readers = [asyncio.create_task(read_all(book)) for _ in range(3)]
@@ -67,7 +68,7 @@ def test_several_readers_follow_and_each_gets_every_line_once(tmp_path: Path) ->
 
 def test_an_empty_batch_marks_the_end_of_what_was_there(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log")
+        book = Logbook(tmp_path / "run.log", Clock())
         writer = book.open()
         writer.write("before")
         reader = book.lines()
@@ -87,7 +88,7 @@ def test_an_empty_batch_marks_the_end_of_what_was_there(tmp_path: Path) -> None:
 
 def test_silence_is_kept_alive(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log", keep_alive=0.02)
+        book = Logbook(tmp_path / "run.log", Clock(), keep_alive=0.02)
         writer = book.open()
         reader = book.lines()
         assert [await anext(reader) for _ in range(3)] == [[], [], []]
@@ -98,17 +99,18 @@ def test_silence_is_kept_alive(tmp_path: Path) -> None:
 
 
 def test_a_log_that_was_never_written_is_empty_and_ends(tmp_path: Path) -> None:
-    book = Logbook(tmp_path / "run.log")
+    book = Logbook(tmp_path / "run.log", Clock())
     assert asyncio.run(read_all(book)) == []
     assert book.tail(3) == []
 
 
 def test_a_log_survives_its_writer(tmp_path: Path) -> None:
     async def scenario() -> None:
-        writer = Logbook(tmp_path / "run.log").open()
+        writer = Logbook(tmp_path / "run.log", Clock()).open()
         writer.write("one")
         writer.feed(b"two\nhalf a li")
-        lines = await read_all(Logbook(tmp_path / "run.log"))  # what the next server finds, were this one killed now
+        found = Logbook(tmp_path / "run.log", Clock())  # by the next server, were this one killed now
+        lines = await read_all(found)
         assert [line.text for line in lines] == ["one\n", "two\n"]
         writer.close()
 
@@ -117,7 +119,7 @@ def test_a_log_survives_its_writer(tmp_path: Path) -> None:
 
 def test_beginning_anew_ends_the_readers_of_the_former_log(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log")
+        book = Logbook(tmp_path / "run.log", Clock())
         former = book.open()
         former.write("old")
         reader = asyncio.create_task(read_all(book))
@@ -135,7 +137,7 @@ def test_beginning_anew_ends_the_readers_of_the_former_log(tmp_path: Path) -> No
 
 def test_the_tail_has_the_last_lines_also_of_a_long_log(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log")
+        book = Logbook(tmp_path / "run.log", Clock())
         writer = book.open()
         writer.feed(b"".join(b"line %d\n" % number for number in range(50_000)) + b"and a half")
         assert book.tail(3) == ["line 49998", "line 49999", "and a half"]
@@ -146,7 +148,7 @@ def test_the_tail_has_the_last_lines_also_of_a_long_log(tmp_path: Path) -> None:
 
 def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log")
+        book = Logbook(tmp_path / "run.log", Clock())
         writer = book.open()
         for _ in range(5):
             writer.feed(b"x" * 50_000)
@@ -160,7 +162,7 @@ def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
 
 def test_200_000_lines_are_replayed_in_little_memory(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log")
+        book = Logbook(tmp_path / "run.log", Clock())
         writer = book.open()
         for start in range(0, 200_000, 1000):
             writer.feed(
@@ -182,7 +184,7 @@ def test_200_000_lines_are_replayed_in_little_memory(tmp_path: Path) -> None:
 
 def test_readers_of_a_log_that_is_to_come_wait_for_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log", keep_alive=0.02)
+        book = Logbook(tmp_path / "run.log", Clock(), keep_alive=0.02)
         book.open().write("former")
         book.expect()
         reader = book.lines()
@@ -198,7 +200,7 @@ def test_readers_of_a_log_that_is_to_come_wait_for_it(tmp_path: Path) -> None:
 
 def test_a_log_that_does_not_come_ends_those_who_wait_without_the_former_one(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log")
+        book = Logbook(tmp_path / "run.log", Clock())
         former = book.open()
         former.write("former")
         former.close()
@@ -214,7 +216,7 @@ def test_a_log_that_does_not_come_ends_those_who_wait_without_the_former_one(tmp
 
 def test_a_log_may_be_closed_with_a_last_line(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "build.log")
+        book = Logbook(tmp_path / "build.log", Clock())
         book.open().write("begun")
         book.close("given up")
         book.close("twice")
@@ -227,7 +229,7 @@ def test_looking_at_the_end_changes_nothing(tmp_path: Path) -> None:
     """A line that is half printed when somebody looks stays one line."""
 
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log")
+        book = Logbook(tmp_path / "run.log", Clock())
         writer = book.open()
         writer.feed(b"first\nLoading model ... ")
 

@@ -15,6 +15,7 @@ from textwrap import dedent
 
 import pytest
 
+from spaceops.localhub.clock import Clock
 from spaceops.localhub.logbook import Logbook
 from spaceops.localhub.runners import BuildFailed, Image, Source
 from spaceops.localhub.runners.flags import changed_mode
@@ -57,7 +58,7 @@ class Bench:
     async def _build(self) -> Image:
         self.count += 1
         self.built = self.folder / f"builds/{SHA}-{self.count}"
-        book = Logbook(self.folder / "build.log")
+        book = Logbook(self.folder / "build.log", Clock())
         writer = book.open()
         source = Source(
             sha=SHA,

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from spaceops.localhub.accounts import DEMO
+from spaceops.localhub.clock import Clock, wire_time
 from spaceops.localhub.commits import first_commit, make_commit, read_proposal
 from spaceops.localhub.git import GitError, contents, environment, git, is_ref_name
 from spaceops.localhub.lfs import Pointer, WrongContent
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.repos import Repos
-from spaceops.localhub.store import Repo, new_id, now
+from spaceops.localhub.store import Repo, new_id
 from tests.localhub.conftest import ndjson
 
 HEADER = ("header", {"summary": "a commit", "description": "why"})
@@ -24,7 +25,7 @@ HEADER = ("header", {"summary": "a commit", "description": "why"})
 
 @pytest.fixture
 def repos(tmp_path: Path) -> Repos:
-    return Repos(tmp_path / "data")
+    return Repos(tmp_path / "data", Clock())
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def repo(repos: Repos) -> Repo:
         name="app",
         visibility="public",
         sdk="docker",
-        created_at=now(),
+        created_at="2026-01-31T12:00:00.000Z",
         creator="demo",
     )
     repos.create(made)
@@ -94,7 +95,7 @@ def test_a_commit_says_who_when_and_why(repos: Repos, repo: Repo) -> None:
 
     assert found is not None
     assert ("a commit", "why", "Demo") == (found.title, found.message, found.author)
-    assert found.date[:13] == now()[:13]
+    assert found.date[:13] == wire_time(Clock().now())[:13]
     assert found.date.endswith("Z")
 
 
@@ -293,12 +294,14 @@ def test_a_buried_repository_leaves_its_name_free(repos: Repos, repo: Repo) -> N
     assert repos.head(repo) is None
 
 
-def test_what_a_crash_left_under_the_name_is_replaced(repos: Repos, repo: Repo) -> None:
-    (repos.path(repo) / "HEAD").unlink()
+def test_a_repository_that_nobody_knows_is_cleared_away(repos: Repos, repo: Repo) -> None:
+    """A crash came between its content and its entry."""
+    repos.tidy({repo.id})
+    assert repos.head(repo)
 
-    repos.create(repo)
+    repos.tidy(set())
 
-    assert first_commit(repos, repo, {"a": b"1"}, DEMO) == repos.head(repo)
+    assert not repos.path(repo).exists()
 
 
 def test_a_lock_that_a_power_cut_left_does_not_hold_up_the_next_server(repos: Repos, repo: Repo) -> None:
@@ -309,7 +312,7 @@ def test_a_lock_that_a_power_cut_left_does_not_hold_up_the_next_server(repos: Re
     with pytest.raises(Refused):
         commit(repos, repo, add("x", "1"))
 
-    repos.tidy()
+    repos.tidy({repo.id})
 
     assert commit(repos, repo, add("x", "1")) == repos.head(repo)
     assert not left.exists()

@@ -144,7 +144,7 @@ def test_a_push_that_an_older_server_did_not_see_is_built(tmp_path: Path) -> Non
     """It may have died between the commit and the build."""
     with LocalHub(tmp_path / "data") as hub:
         fill(api_of(hub.url))
-        bare = hub.folder / "git" / "spaces" / "demo" / "app.git"
+        (bare,) = (hub.folder / "git").iterdir()
     clone = tmp_path / "clone"
     identity = ["-c", "user.name=x", "-c", "user.email=x@x"]
 

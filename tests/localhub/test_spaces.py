@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from spaceops.errors import BadInput
+from spaceops.localhub.clock import Clock
+from spaceops.localhub.faults import Faults
 from spaceops.localhub.runners.ports import free_port
 from spaceops.localhub.spaces import Spaces
 from tests.localhub.workshop import CARD, DOCKERFILE, eventually, processes_in, small_app, workshop
@@ -743,6 +745,14 @@ def test_an_unknown_runner_is_refused(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with workshop(tmp_path) as shop:
             with pytest.raises(BadInput, match="no runner 'podman'"):
-                Spaces(store=shop.store, repos=shop.repos, folder=tmp_path, runner="podman", creator_id=str)
+                Spaces(
+                    store=shop.store,
+                    repos=shop.repos,
+                    clock=Clock(),
+                    faults=Faults(),
+                    folder=tmp_path,
+                    runner="podman",
+                    creator_id=str,
+                )
 
     asyncio.run(scenario())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spaceops.card import Card
+from spaceops.localhub.clock import Clock
 from spaceops.localhub.logbook import Logbook
 from spaceops.localhub.runners.ports import PortAdapter, free_port, listening
 from spaceops.localhub.startup import ANNOUNCED, Patience, exit_message
@@ -52,7 +53,7 @@ def test_servers_announce_their_port(line: str, ports: list[str]) -> None:
 
 def test_the_reason_of_an_exit_is_the_end_of_the_log(tmp_path: Path) -> None:
     async def scenario() -> None:
-        book = Logbook(tmp_path / "run.log")
+        book = Logbook(tmp_path / "run.log", Clock())
         writer = book.open()
         writer.write("===== Application Startup at 2026-04-04 12:08:20 =====")
         assert exit_message(0, book) == "Exit code: 0. Reason: "

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import stat
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from spaceops.localhub.store import Entry, Repo, Settings, State, Store, new_id, now, wire_time
+from spaceops.localhub.clock import wire_time
+from spaceops.localhub.store import Entry, Repo, Settings, State, Store, connect, new_id
+from spaceops.localhub.vault import Vault
+
+NOW = "2026-01-31T12:00:00.000Z"
 
 
 def repo(name: str = "demo", **changes: str) -> Repo:
     known = {"kind": "space", "namespace": "Ada", "visibility": "public", "sdk": "docker", "creator": "ada"}
-    return Repo(id=new_id(), name=name, created_at=now(), **{**known, **changes})
+    return Repo(id=new_id(), name=name, created_at=NOW, **{**known, **changes})
+
+
+def opened(folder: Path) -> Store:
+    """The store of a data folder."""
+    folder.mkdir(exist_ok=True)
+    return Store(connect(folder / "hub.sqlite3"), Vault(folder))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "hub.sqlite3")
+    return opened(tmp_path)
 
 
 def test_a_repository_is_found_whatever_the_case_of_its_name(store: Store) -> None:
@@ -43,18 +53,16 @@ def test_kinds_do_not_mix(store: Store) -> None:
 
 def test_settings_and_state_survive_the_store_that_wrote_them(tmp_path: Path) -> None:
     made = repo()
-    entry = Entry(value="s3cret", description="for tests", updated_at=now())
+    entry = Entry(value="s3cret", description="for tests", updated_at=NOW)
     settings = Settings(hardware="t4-small", sleep_time=None, secrets={"KEY": entry}, volumes=({"source": "a/b"},))
-    first = Store(tmp_path / "hub.sqlite3")
+    first = opened(tmp_path)
     first.add(made, settings)
     first.save_state(made, State(stage="RUNNING", sha="a" * 40, port=4242, restarts=3))
 
-    second = Store(tmp_path / "hub.sqlite3")
+    second = opened(tmp_path)
 
     assert settings == second.settings(made)
     assert State(stage="RUNNING", sha="a" * 40, port=4242, restarts=3) == second.state(made)
-    first.close()
-    second.close()
 
 
 def test_a_new_space_has_the_defaults_of_the_hub(store: Store) -> None:
@@ -87,11 +95,11 @@ def test_visibility_and_sdk_can_change(store: Store) -> None:
 
 
 def test_a_constant_is_made_once_for_a_data_folder(tmp_path: Path) -> None:
-    first, second = Store(tmp_path / "hub.sqlite3"), Store(tmp_path / "hub.sqlite3")
+    first, second = opened(tmp_path), opened(tmp_path)
 
     assert first.constant("key") == second.constant("key")
     assert first.constant("key") != first.constant("other")
-    assert first.constant("key") != Store(tmp_path / "another.sqlite3").constant("key")
+    assert first.constant("key") != opened(tmp_path / "another").constant("key")
 
 
 def test_only_the_owner_may_read_the_file_with_the_secrets(store: Store, tmp_path: Path) -> None:
@@ -99,7 +107,7 @@ def test_only_the_owner_may_read_the_file_with_the_secrets(store: Store, tmp_pat
 
 
 def test_a_value_is_not_in_what_python_prints_of_an_entry() -> None:
-    settings = Settings(secrets={"KEY": Entry(value="s3cret", updated_at=now())})
+    settings = Settings(secrets={"KEY": Entry(value="s3cret", updated_at=NOW)})
 
     assert "s3cret" not in repr(settings)
 
@@ -108,4 +116,3 @@ def test_times_are_as_the_wire_wants_them() -> None:
     moment = datetime(2026, 1, 31, 22, 54, 36, 123_000, tzinfo=timezone(timedelta(hours=1)))
 
     assert "2026-01-31T21:54:36.123Z" == wire_time(moment)
-    assert wire_time(datetime.now(UTC))[:16] == now()[:16]

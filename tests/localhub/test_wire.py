@@ -12,6 +12,7 @@ from huggingface_hub import HfApi
 
 from spaceops.localhub import LocalHub
 from spaceops.localhub.app import routes
+from spaceops.localhub.clock import Clock
 from spaceops.localhub.metadata import problems
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.tickets import LIFETIME, Tickets
@@ -212,7 +213,7 @@ def test_a_good_card_is_good(ask: Asker) -> None:
 
 
 def test_a_ticket_is_for_exactly_what_it_says() -> None:
-    tickets = Tickets("key")
+    tickets = Tickets("key", Clock())
     ticket = tickets.issue("upload", "repo", 7)
 
     tickets.check(ticket, "upload", "repo", "7")
@@ -220,21 +221,22 @@ def test_a_ticket_is_for_exactly_what_it_says() -> None:
         with pytest.raises(Refused):
             tickets.check(ticket, *facts)
     with pytest.raises(Refused):
-        Tickets("another key").check(ticket, "upload", "repo", 7)
+        Tickets("another key", Clock()).check(ticket, "upload", "repo", 7)
 
 
 @pytest.mark.parametrize("ticket", ["", "-", "x-y", "99999999999-0", "1-" + "0" * 64, "é-é"])
 def test_a_made_up_ticket_opens_nothing(ticket: str) -> None:
     with pytest.raises(Refused):
-        Tickets("key").check(ticket, "upload")
+        Tickets("key", Clock()).check(ticket, "upload")
 
 
-def test_a_ticket_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    tickets = Tickets("key")
+def test_a_ticket_ends() -> None:
+    clock = Clock()
+    tickets = Tickets("key", clock)
     ticket = tickets.issue("upload")
-    later = int(ticket.partition("-")[0]) + 1
-    monkeypatch.setattr("time.time", lambda: later)
+    clock.advance(LIFETIME - 1)
+    tickets.check(ticket, "upload")
+    clock.advance(2)
 
     with pytest.raises(Refused, match="too old"):
         tickets.check(ticket, "upload")
-    assert LIFETIME > 0

@@ -14,11 +14,14 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 from spaceops.localhub.accounts import User
+from spaceops.localhub.clock import Clock
 from spaceops.localhub.commits import first_commit
+from spaceops.localhub.faults import Faults
 from spaceops.localhub.repos import Repos
 from spaceops.localhub.spaces import Spaces
 from spaceops.localhub.startup import Patience
-from spaceops.localhub.store import Entry, Repo, Store, new_id, now
+from spaceops.localhub.store import Entry, Repo, Store, connect, new_id
+from spaceops.localhub.vault import Vault
 
 CARD = "---\ntitle: Small\nsdk: docker\n---\n"
 DOCKERFILE = """\
@@ -77,7 +80,7 @@ class Workshop:
             name=f"small-{len(self.store.spaces())}",
             visibility=visibility,
             sdk="docker",
-            created_at=now(),
+            created_at="2026-01-31T12:00:00.000Z",
             creator="demo",
         )
         self.store.add(repo)
@@ -107,8 +110,8 @@ class Workshop:
     ) -> None:
         """Save variables and secrets, and nothing else: `spaces.changed` is the test's."""
         settings = self.store.settings(repo)
-        entries = {name: Entry(value=value, updated_at=now()) for name, value in (variables or {}).items()}
-        hidden = {name: Entry(value=value, updated_at=now()) for name, value in (secrets or {}).items()}
+        entries = {name: _entry(value) for name, value in (variables or {}).items()}
+        hidden = {name: _entry(value) for name, value in (secrets or {}).items()}
         settings = replace(
             settings, variables={**settings.variables, **entries}, secrets={**settings.secrets, **hidden}
         )
@@ -141,6 +144,10 @@ class Workshop:
         return dict(json.loads(body))
 
 
+def _entry(value: str) -> Entry:
+    return Entry(value=value, updated_at="2026-01-31T12:00:00.000Z")
+
+
 @asynccontextmanager
 async def workshop(
     folder: Path,
@@ -150,10 +157,13 @@ async def workshop(
 ) -> AsyncIterator[Workshop]:
     """Open the data folder, and stop everything at the end."""
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    store, repos = Store(folder / "hub.sqlite3"), Repos(folder)
+    db, clock, faults = connect(folder / "hub.sqlite3"), Clock(), Faults()
+    store, repos = Store(db, Vault(folder)), Repos(folder, clock)
     spaces = Spaces(
         store=store,
         repos=repos,
+        clock=clock,
+        faults=faults,
         folder=folder,
         creator_id=lambda _repo: "5f" * 12,
         may_read=may_read,
@@ -164,7 +174,7 @@ async def workshop(
         yield Workshop(folder, store, repos, spaces)
     finally:
         await spaces.stop()
-        store.close()
+        db.close()
 
 
 async def ask(port: int, path: str = "/", method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, str]:

@@ -13,8 +13,8 @@ from starlette.responses import Response, StreamingResponse
 
 from spaceops.localhub.git import environment
 from spaceops.localhub.refusals import Refused
-from spaceops.localhub.routes_uploads import kind_of_prefix, pushed
-from spaceops.localhub.wire import PLAIN, caller, parts, repo_of
+from spaceops.localhub.routes.uploads import pushed
+from spaceops.localhub.wire import PLAIN, caller, kind_of_prefix, parts, repo_of
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

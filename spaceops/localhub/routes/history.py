@@ -1,0 +1,132 @@
+"""Routes about the branches, tags and commits of a repository."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from spaceops.localhub.git import is_ref_name
+from spaceops.localhub.refusals import Refused, bad_request, no_revision
+from spaceops.localhub.store import Repo
+from spaceops.localhub.wire import (
+    Json,
+    body_of,
+    flag,
+    next_page,
+    number,
+    param,
+    parts,
+    repo_of,
+    sha_of,
+)
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+COMMITS_PER_PAGE = 50
+
+
+class NewBranch(msgspec.Struct, rename="camel"):
+    """The body of a new branch."""
+
+    starting_point: str | None = None
+
+
+class NewTag(msgspec.Struct):
+    """The body of a new tag."""
+
+    tag: str
+    message: str | None = None
+
+
+async def list_refs(request: Request) -> Response:
+    """`GET …/refs`."""
+    repo = repo_of(request)
+    refs = await asyncio.to_thread(parts(request).repos.refs, repo)
+
+    def those(start: str) -> list[dict[str, str]]:
+        found = {ref.removeprefix(start): (ref, sha) for ref, sha in refs.items() if ref.startswith(start)}
+        return [{"name": name, "ref": ref, "targetCommit": sha} for name, (ref, sha) in found.items()]
+
+    pulls: dict[str, Any] = {"pullRequests": []} if flag(request, "include_prs") else {}
+    return Json({"branches": those("refs/heads/"), "converts": [], "tags": those("refs/tags/"), **pulls})
+
+
+async def create_branch(request: Request) -> Response:
+    """`POST …/branch/{name}`."""
+    repo = repo_of(request, write=True)
+    text = await request.body()
+    body = msgspec.json.decode(text, type=NewBranch) if text.strip() else NewBranch()
+    await _create_ref(request, repo, "branch", "heads", param(request, "branch"), body.starting_point or "main")
+    return Json({})
+
+
+async def create_tag(request: Request) -> Response:
+    """`POST …/tag/{revision}`; the tag is a plain one, its message is not kept."""
+    repo = repo_of(request, write=True)
+    body = await body_of(request, NewTag)
+    await _create_ref(request, repo, "tag", "tags", body.tag, param(request, "revision"))
+    return Json({})
+
+
+async def _create_ref(request: Request, repo: Repo, what: str, group: str, name: str, start: str) -> None:
+    if name.startswith("refs/") or not is_ref_name(name):
+        raise bad_request(f"Invalid reference for a {what}: {name}")
+    repos = parts(request).repos
+    sha = await asyncio.to_thread(sha_of, request, repo, start)
+    if not await asyncio.to_thread(repos.create_ref, repo, f"refs/{group}/{name}", sha):
+        raise Refused(409, f"Reference refs/{group}/{name} already exists")
+
+
+async def delete_branch(request: Request) -> Response:
+    """`DELETE …/branch/{name}`."""
+    name = param(request, "branch")
+    if name == "main":
+        repo_of(request, write=True)
+        raise Refused(403, "Cannot delete refs/heads/main")
+    return await _delete_ref(request, f"refs/heads/{name}", name)
+
+
+async def delete_tag(request: Request) -> Response:
+    """`DELETE …/tag/{revision}`."""
+    name = param(request, "revision")
+    return await _delete_ref(request, f"refs/tags/{name}", name)
+
+
+async def _delete_ref(request: Request, ref: str, name: str) -> Response:
+    repo = repo_of(request, write=True)
+    repos = parts(request).repos
+    if ref not in await asyncio.to_thread(repos.refs, repo):
+        raise no_revision(name)
+    await asyncio.to_thread(repos.delete_ref, repo, ref)
+    return Json({})
+
+
+async def list_commits(request: Request) -> Response:
+    """`GET …/commits/{revision}`, newest first, in pages."""
+    repo = repo_of(request)
+    start = number(request, "cursor", 0, most=10**9)
+    size = number(request, "limit", COMMITS_PER_PAGE, most=COMMITS_PER_PAGE) or COMMITS_PER_PAGE
+
+    def work() -> tuple[list[dict[str, Any]], int]:
+        repos = parts(request).repos
+        sha = sha_of(request, repo, param(request, "revision"))
+        found = repos.history(repo, sha, skip=start, limit=size)
+        formatted = "formatted" in request.query_params.getlist("expand[]")
+        return [_commit(vars(commit), formatted=formatted) for commit in found], repos.count(repo, sha)
+
+    commits, total = await asyncio.to_thread(work)
+    headers = {"X-Total-Count": str(total)}
+    if start + size < total:
+        headers["Link"] = next_page(request, start + size)
+    return Json(commits, headers=headers)
+
+
+def _commit(commit: dict[str, str], *, formatted: bool) -> dict[str, Any]:
+    text = {"title": commit["title"], "message": commit["message"]}
+    shown = {"id": commit["oid"], **text, "date": commit["date"], "authors": [{"user": commit["author"], "avatar": ""}]}
+    return {**shown, "formatted": text} if formatted else shown

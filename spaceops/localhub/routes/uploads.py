@@ -1,0 +1,138 @@
+"""Routes by which files come in through the API: preupload, commit, and the two ways of large files, LFS and Xet."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+from pathspec import GitIgnoreSpec
+from starlette.responses import Response
+
+from spaceops.localhub.attributes import Attributes
+from spaceops.localhub.commits import make_commit, read_proposal
+from spaceops.localhub.refusals import Refused, bad_request
+from spaceops.localhub.wire import (
+    Json,
+    body_of,
+    flag,
+    member,
+    param,
+    parts,
+    repo_of,
+    sha_of,
+    url_of,
+)
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from spaceops.localhub.repos import Snapshot
+    from spaceops.localhub.store import Repo
+
+LARGEST_REGULAR = 10_000_000  # bytes; what is larger goes the way of large files
+FILES_PER_CALL = 256
+IN_MEMORY = 1 << 20  # bytes of a commit's body; more goes to disk while it arrives
+
+
+class Sample(msgspec.Struct):
+    """A file that a client is about to upload: its size and its first 512 bytes."""
+
+    path: str
+    size: int
+    sample: str = ""
+
+
+class Samples(msgspec.Struct, rename="camel"):
+    """What a client is about to upload."""
+
+    files: list[Sample]
+    git_ignore: str | None = None
+
+
+async def preupload(request: Request) -> Response:
+    """`POST …/preupload/{revision}`: how each file is to come, and which not at all."""
+    repo = repo_of(request, write=True)
+    refuse_pull_request(request)
+    body = await body_of(request, Samples)
+    if len(body.files) > FILES_PER_CALL:
+        raise Refused(413, f"At most {FILES_PER_CALL} files in one call")
+    return Json(await asyncio.to_thread(_modes, request, repo, body))
+
+
+def refuse_pull_request(request: Request) -> None:
+    """There are none yet."""
+    if flag(request, "create_pr"):
+        raise Refused(501, "The local Hub has no pull requests")
+
+
+def _modes(request: Request, repo: Repo, body: Samples) -> dict[str, Any]:
+    repos = parts(request).repos
+    sha = sha_of(request, repo, param(request, "revision"))
+
+    def text(path: str) -> str:
+        return (repos.read(repo, sha, path) or b"").decode(errors="replace")
+
+    attributes = Attributes(text(".gitattributes"))
+    ignore = _ignore(text(".gitignore") if body.git_ignore is None else body.git_ignore)
+    snapshot = repos.snapshot(repo, sha)
+    return {"files": [_mode(file, attributes, ignore, snapshot) for file in body.files], "commitOid": sha}
+
+
+def _mode(file: Sample, attributes: Attributes, ignore: GitIgnoreSpec, snapshot: Snapshot) -> dict[str, Any]:
+    large = file.size > 0 and (_looks_large(file) or attributes.is_lfs(file.path))
+    ignored = ignore.match_file(file.path)
+    mode = {"path": file.path, "uploadMode": "lfs" if large else "regular", "shouldIgnore": ignored}
+    node, pointer = snapshot.nodes.get(file.path), snapshot.pointers.get(file.path)
+    if node is None or node.is_folder:
+        return mode
+    return {**mode, "oid": pointer.oid if pointer else node.oid}  # a client that has the same drops the file
+
+
+def _ignore(text: str) -> GitIgnoreSpec:
+    """The patterns of a .gitignore; like git it passes over those that make no sense."""
+    return GitIgnoreSpec.from_lines(line for line in text.splitlines() if _is_pattern(line))
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
+
+
+def _looks_large(file: Sample) -> bool:
+    try:
+        return file.size > LARGEST_REGULAR or b"\0" in base64.b64decode(file.sample)
+    except (binascii.Error, ValueError) as error:
+        raise bad_request(f"{file.path}: the sample is not base64") from error
+
+
+async def commit(request: Request) -> Response:
+    """`POST …/commit/{revision}`."""
+    repo = repo_of(request, write=True)
+    refuse_pull_request(request)
+    branch = param(request, "revision").removeprefix("refs/heads/")
+    with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(parts(request).repos.temporary)) as body:
+        async for chunk in request.stream():
+            body.write(chunk)
+        sha = await asyncio.to_thread(_commit, request, repo, branch, body)
+    pushed(request, repo, branch)
+    url = f"{url_of(request, repo)}/commit/{sha}"
+    return Json({"success": True, "commitOid": sha, "commitUrl": url, "hookOutput": ""})
+
+
+def _commit(request: Request, repo: Repo, branch: str, body: IO[bytes]) -> str:
+    return make_commit(parts(request).repos, repo, branch, read_proposal(body), member(request))
+
+
+def pushed(request: Request, repo: Repo, branch: str) -> None:
+    """Tell the Space that its content changed, whichever way that came; before the answer goes out."""
+    head = parts(request).repos.branch(repo, "main") if branch == "main" and repo.kind == "space" else None
+    if head:
+        parts(request).spaces.pushed(repo, head)  # the newest commit, also when two of them come out of order
