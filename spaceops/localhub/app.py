@@ -51,7 +51,7 @@ class Call(NamedTuple):
 register_url_convertor("kinds", _Kinds())
 REPO = "/api/{kinds:kinds}/{namespace}/{name}"
 SPACE = "/api/spaces/{namespace}/{name}"
-CAS = "/cas/{instance}"
+CAS = "/cas/{instance}/{id}"
 
 CALLS: list[Call] = [
     # accounts
@@ -100,7 +100,8 @@ CALLS: list[Call] = [
     Call("POST", f"{SPACE}/restart", spaces.restart),
     Call("GET", f"{SPACE}/logs/{{which}}", spaces.logs),
     # large files
-    Call("GET", f"{REPO}/xet-write-token/{{revision}}", xet.xet_token),
+    Call("GET", f"{REPO}/xet-read-token/{{revision}}", xet.xet_read_token),
+    Call("GET", f"{REPO}/xet-write-token/{{revision}}", xet.xet_write_token),
     Call("GET", f"{CAS}/v1/chunks/{{group}}/{{hash}}", xet.xet_unknown),
     Call("POST", f"{CAS}/v1/xorb-grants/{{group}}/{{hash}}", xet.xet_unknown),
     Call("POST", f"{CAS}/v1/telemetry", xet.xet_unknown),

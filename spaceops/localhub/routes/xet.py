@@ -29,32 +29,51 @@ if TYPE_CHECKING:
     from spaceops.localhub.store import Repo
 
 
-async def xet_token(request: Request) -> Response:
-    """`GET …/xet-write-token/{revision}`: where blocks go, and a ticket for them."""
+async def xet_write_token(request: Request) -> Response:
+    """`GET …/xet-write-token/{revision}`: where blocks go, and a token for them."""
     repo = repo_of(request, write=True)
     refuse_pull_request(request)
-    ticket = parts(request).tickets.issue("xet", repo.id)
+    return issue_token(request, repo, write=True)
+
+
+async def xet_read_token(request: Request) -> Response:
+    """`GET …/xet-read-token/{revision}`: where files come from, and a token for them."""
+    return issue_token(request, repo_of(request), write=False)
+
+
+def issue_token(request: Request, repo: Repo, *, write: bool) -> Response:
+    """The answer with a token for one repository or bucket; the caller has checked the rights. Who writes may read.
+
+    The client remembers on its disk, for each address, which blocks it sent. So every repository has an address of its
+    own, and another data folder has others: what somebody sent elsewhere is nothing that a file here can be made of.
+    """
+    kind = "xet-write" if write else "xet-read"
+    ticket = parts(request).tickets.issue(kind, repo.id)
     ends = int(ticket.partition("-")[0])
-    # The client remembers on its disk, for each address, which blocks it sent: another data folder, another address.
-    address = f"{base(request)}/cas/{parts(request).store.constant('instance')[:16]}"
-    token = f"{repo.id}.{ticket}"
+    address, token = f"{base(request)}/cas/{_instance(request)}/{repo.id}", f"{kind}.{ticket}"
     headers = {"X-Xet-Cas-Url": address, "X-Xet-Access-Token": token, "X-Xet-Token-Expiration": str(ends)}
     return Json({"casUrl": address, "accessToken": token, "exp": ends}, headers=headers)
 
 
-def _xet_repo(request: Request) -> Repo:
-    """The repository that a Xet ticket is for."""
-    repo_id, _, ticket = (token_of(request) or "").partition(".")
-    parts(request).tickets.check(ticket, "xet", repo_id)
-    repo = parts(request).store.by_id(repo_id)
-    if repo is None or param(request, "instance") != parts(request).store.constant("instance")[:16]:
+def _instance(request: Request) -> str:
+    return parts(request).store.constant("instance")[:16]
+
+
+def _xet_repo(request: Request, *, write: bool = True) -> Repo:
+    """The repository whose token came along."""
+    kind, _, ticket = (token_of(request) or "").partition(".")
+    if kind not in (["xet-write"] if write else ["xet-write", "xet-read"]):
+        raise Refused(403, "This needs a token of Xet, and to write one for writing")
+    parts(request).tickets.check(ticket, kind, param(request, "id"))
+    repo = parts(request).store.by_id(param(request, "id"))
+    if repo is None or param(request, "instance") != _instance(request):
         raise no_repo(None)
     return repo
 
 
 async def xet_unknown(request: Request) -> Response:
     """What the protocol allows a server not to have: the client goes on without."""
-    _xet_repo(request)
+    _xet_repo(request, write=False)
     raise Refused(404, "Not found")
 
 
