@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 STAMP = len("2026-01-31T21:54:36.123456Z")
 PIECE = 256 * 1024  # bytes read and handed on at once
 LONGEST_LINE = 64 * 1024  # a line without end is cut here
+LARGEST = 256 * 1024 * 1024  # bytes of one log: a program that prints without end must not fill the disk
+FULL = b"===== The log is full: what comes now is not kept ====="
 KEEP_ALIVE = 15.0  # seconds of silence until readers hear that the log is still there
 TICK = timedelta(microseconds=1)
 
@@ -77,10 +79,11 @@ class Logbook:
             whole.append(pending)
         return [line.decode(errors="replace") for line in whole[-count:]]
 
-    async def lines(self) -> AsyncIterator[list[Line]]:
+    async def lines(self, tail: int | None = None) -> AsyncIterator[list[Line]]:
         """Replay from the first line, then follow until the log is closed; many lines at once where they are there.
 
         An empty list comes once after what was there already, and after each quarter of a minute without a line.
+        `tail`: replay only so many of the last lines.
         """
         former, waited = self._writer, False
         while (coming := self._coming) is not None:
@@ -92,23 +95,11 @@ class Logbook:
         if not self.file.exists():
             yield []
             return
-        writer = self._writer
-        told = False
         with self.file.open("rb") as stream:
-            while True:
-                if found := _read(stream):
-                    yield found
-                    await asyncio.sleep(0)  # a long replay must not hold up the others
-                    continue
-                if not told:
-                    told = True
-                    yield []
-                if writer is None:
-                    return
-                if writer.closed:
-                    writer = None  # one more look: lines may have come with the end
-                elif not await writer.more(stream.tell(), self._keep_alive):
-                    yield []
+            if tail is not None and not waited:
+                stream.seek(_start_of_last(stream, tail))
+            async for found in _follow(stream, self._writer, self._keep_alive):
+                yield found
 
 
 class Writer:
@@ -121,6 +112,7 @@ class Writer:
         self._last = datetime.min.replace(tzinfo=UTC)
         self._changed = asyncio.Event()
         self.size = 0
+        self._full = False
         self.closed = False
 
     def write(self, text: str) -> None:
@@ -160,7 +152,10 @@ class Writer:
         return await _within(seconds, changed)
 
     def _append(self, lines: list[bytes]) -> None:
-        out = b"".join(b"%s %s\n" % (self._stamp(), line) for line in lines)
+        if self._full:
+            return
+        self._full = self.size + sum(map(len, lines)) > LARGEST
+        out = b"".join(b"%s %s\n" % (self._stamp(), line) for line in ([FULL] if self._full else lines))
         self.size += self._stream.write(out)
         self._wake()
 
@@ -171,6 +166,25 @@ class Writer:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+async def _follow(stream: BinaryIO, writer: Writer | None, keep_alive: float) -> AsyncIterator[list[Line]]:
+    """What is there, an empty list, and what the writer adds until it closes."""
+    told = False
+    while True:
+        if found := _read(stream):
+            yield found
+            await asyncio.sleep(0)  # a long replay must not hold up the others
+            continue
+        if not told:
+            told = True
+            yield []
+        if writer is None:
+            return
+        if writer.closed:
+            writer = None  # one more look: lines may have come with the end
+        elif not await writer.more(stream.tell(), keep_alive):
+            yield []
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:
@@ -187,3 +201,20 @@ def _read(stream: BinaryIO) -> list[Line]:
     data += b"" if data.endswith(b"\n") else stream.readline()
     rows = data.decode(errors="replace").removesuffix("\n").split("\n") if data else []
     return [Line(row[STAMP + 1 :] + "\n", row[:STAMP]) for row in rows]
+
+
+def _start_of_last(stream: BinaryIO, count: int) -> int:
+    """Where the last `count` lines begin."""
+    end, left = stream.seek(0, 2), count + 1  # the newline before them is wanted, and each line ends with one
+    while end > 0:
+        start = max(0, end - PIECE)
+        stream.seek(start)
+        data = stream.read(end - start)
+        if data.count(b"\n") >= left:
+            at = len(data)
+            for _ in range(left):
+                at = data.rindex(b"\n", 0, at)
+            return start + at + 1
+        left -= data.count(b"\n")
+        end = start
+    return 0

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from spaceops.errors import BadInput
 from spaceops.localhub.runners.process import ProcessRunner
-from spaceops.localhub.space import Space, Surroundings
+from spaceops.localhub.space import Space
 from spaceops.localhub.startup import Patience
 from spaceops.localhub.threads import in_thread
+from spaceops.localhub.versions import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from spaceops.localhub.logbook import Line
     from spaceops.localhub.repos import Repos
     from spaceops.localhub.store import Repo, Store
+
+
+RESTARTS_NOTHING = {"sleep_time", "replicas"}
 
 
 def _everybody(_repo: Repo, _token: str | None) -> bool:
@@ -84,11 +88,11 @@ class Spaces:
         self._of(repo).pushed(sha)
 
     def changed(self, repo: Repo, *what: str) -> None:
-        """Settings changed; all but the sleep time restart the app."""
-        if set(what) - {"sleep_time"}:
+        """Settings changed; all but the sleep time and the replicas restart the app."""
+        if set(what) - RESTARTS_NOTHING:
             self._of(repo).settings_changed()
-        if "sleep_time" in what:
-            self._of(repo).sleep_time_changed()
+        if RESTARTS_NOTHING & set(what):
+            self._of(repo).wishes_changed()
 
     def pause(self, repo: Repo) -> None:
         """Stop a Space until it is restarted."""
@@ -111,14 +115,16 @@ class Spaces:
         state = self._of(repo).state
         return {"restarts": state.restarts, "rebuilds": state.rebuilds}
 
-    async def log(self, repo: Repo, which: str) -> AsyncIterator[list[Line]]:
-        """The `build` or `run` log from its start, then as it grows, until the build or the app ends.
+    def log(self, repo: Repo, which: str, tail: int | None = None) -> AsyncIterator[list[Line]]:
+        """The `build` or `run` log from its start or its last lines, then as it grows, until the build or the app ends.
 
         An empty list comes after what was there already, and then after each 15 s of silence.
         """
-        space = self._of(repo)
-        async for lines in (space.build_log if which == "build" else space.run_log).lines():
-            yield lines
+        return self._of(repo).log(which).lines(tail)
+
+    def runtimes(self, repo: Repo) -> AsyncIterator[dict[str, Any] | None]:
+        """The runtime now and after each change, until the Space is deleted; None after each 15 s without one."""
+        return self._of(repo).runtimes()
 
     def _of(self, repo: Repo) -> Space:
         self.created(repo)

@@ -86,6 +86,9 @@ class Settings:
     variables: Mapping[str, Entry] = field(default_factory=dict)
     secrets: Mapping[str, Entry] = field(default_factory=dict)
     volumes: tuple[Mapping[str, Any], ...] = ()
+    replicas: int = 1
+    dev_mode: bool = False
+    storage: str | None = None  # a tier of the former persistent storage: small, medium or large
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,13 +125,16 @@ class Store:
         return str(row[0])
 
     def add(self, repo: Repo, settings: Settings | None = None) -> None:
-        """Enter a new repository."""
+        """Enter a new repository; one that had its name before is no longer found by that."""
         values = [getattr(repo, column) for column in COLUMNS.split(", ")]
         marks = ", ".join("?" * len(values))
-        self._db.execute(
-            f"INSERT INTO repos ({COLUMNS}, settings) VALUES ({marks}, ?)",  # noqa: S608
-            (*values, self._locked(settings or Settings())),
-        )
+        with self._db:
+            self._db.execute("BEGIN")
+            self._forget(repo.kind, repo.namespace, repo.name)
+            self._db.execute(
+                f"INSERT INTO repos ({COLUMNS}, settings) VALUES ({marks}, ?)",  # noqa: S608
+                (*values, self._locked(settings or Settings())),
+            )
 
     def remove(self, repo: Repo) -> None:
         """Forget a repository, its settings and its former names."""
@@ -150,7 +156,12 @@ class Store:
                 "INSERT OR REPLACE INTO former_names VALUES (?, ?, ?, ?)",
                 (repo.kind, repo.namespace, repo.name, repo.id),
             )
+            self._forget(repo.kind, namespace, name)
             self._db.execute("UPDATE repos SET namespace = ?, name = ? WHERE id = ?", (namespace, name, repo.id))
+
+    def _forget(self, kind: str, namespace: str, name: str) -> None:
+        query = "DELETE FROM former_names WHERE kind = ? AND namespace = ? AND name = ?"
+        self._db.execute(query, (kind, namespace, name))
 
     def moved(self, kind: str, repo_id: str) -> Repo | None:
         """The repository that had this name once; to be asked when none has it now."""
