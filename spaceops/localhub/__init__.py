@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 from spaceops.errors import ExtraMissing
 
 if TYPE_CHECKING:
-    from spaceops.localhub.server import LocalHub, default_folder, embedded, serve
+    from spaceops.localhub.datafolder import default_folder
+    from spaceops.localhub.nearby import embedded
+    from spaceops.localhub.server import LocalHub, serve
 
 __all__ = ["LocalHub", "default_folder", "embedded", "serve"]
+ROOMS = {"LocalHub": "server", "default_folder": "datafolder", "embedded": "nearby", "serve": "server"}
 EXTRA = ("starlette", "uvicorn", "lz4")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module("spaceops.localhub.server"), name)
+        return getattr(import_module(f"spaceops.localhub.{ROOMS[name]}"), name)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in EXTRA:
             raise ExtraMissing("local", for_what="The local Hub") from error

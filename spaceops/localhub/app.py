@@ -15,9 +15,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spaceops.localhub.front import Front
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.routes import accounts, files, git, history, lfs, lists, repos, settings, spaces, uploads, xet
-from spaceops.localhub.wire import Front, refusal
+from spaceops.localhub.wire import refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request

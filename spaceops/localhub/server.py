@@ -5,29 +5,22 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import errno
-import fcntl
 import json
 import os
-import shutil
 import signal
-import socket
 import sys
-import tempfile
 import threading
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import uvicorn
-
-from spaceops.errors import BadInput, InUse, NotFound
+from spaceops.errors import BadInput, NotFound
 from spaceops.localhub.accounts import Accounts, identity
 from spaceops.localhub.app import make_app
 from spaceops.localhub.clock import Clock
+from spaceops.localhub.datafolder import address_file, held, prepare, temporary_folder
 from spaceops.localhub.faults import Faults
 from spaceops.localhub.repos import Repos
-from spaceops.localhub.routes.git import install_hook
+from spaceops.localhub.serving import Server, listen
 from spaceops.localhub.spaces import Spaces
 from spaceops.localhub.store import Store, connect
 from spaceops.localhub.tickets import Tickets
@@ -36,18 +29,13 @@ from spaceops.localhub.wire import Parts
 from spaceops.localhub.xet import Xet
 
 if TYPE_CHECKING:
+    import socket
     from collections import deque
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
     from sqlite3 import Connection
     from types import TracebackType
 
-    from spaceops.localhub.wire import Front
-
 RUNNERS = ("process",)
-ADDRESS = "address.json"
-KEEP_ALIVE = 75  # seconds: a client that pauses must not meet a connection that is just being closed
-GRACE = 2  # seconds for requests to end when the server stops
-START_SECONDS = 30.0
 
 
 class LocalHub:
@@ -87,16 +75,16 @@ class LocalHub:
         self.accounts = Accounts.load(Path(self._accounts_file)) if self._accounts_file else Accounts()
         self.token = self.accounts.users[0].token
         with contextlib.ExitStack() as undo:
-            listening = undo.enter_context(_listen(self._host, self._port))
-            self.folder = self._given or Path(undo.enter_context(_temporary_folder()))
-            undo.enter_context(_lock(self.folder))
+            listening = undo.enter_context(listen(self._host, self._port))
+            self.folder = self._given or Path(undo.enter_context(temporary_folder()))
+            undo.enter_context(held(self.folder))
             port = listening.getsockname()[1]
             shown = "127.0.0.1" if self._host == "0.0.0.0" else self._host  # noqa: S104  only compared
             self.url = f"http://{shown}:{port}"
-            _prepare(self.folder)
+            prepare(self.folder)
             self._run(listening)
             undo.callback(self._halt)
-            undo.enter_context(_address_file(self.folder, self._address()))
+            undo.enter_context(address_file(self.folder, self._address()))
             self._closing = undo.pop_all()
         atexit.register(self.stop)
         return self
@@ -158,7 +146,7 @@ class LocalHub:
         try:
             self._parts = self._assemble(db)
             self._front = make_app(self._parts)
-            self._server = _Server(self._front, self._parts, ready)
+            self._server = Server(self._front, self._parts, ready)
             await self._parts.spaces.start()
             _catch_up(self._parts)
             await self._server.serve(sockets=[listening])
@@ -192,152 +180,12 @@ class LocalHub:
         )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which tells when it answers, and stops the Spaces before it waits for the readers of their logs."""
-
-    def __init__(self, front: Front, parts: Parts, ready: threading.Event) -> None:
-        super().__init__(
-            uvicorn.Config(
-                front,
-                loop="asyncio",
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,  # uvicorn's is a second old, and logs are read by the clock in it
-                timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=GRACE,
-            )
-        )
-        self._parts, self._ready = parts, ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
-        await super().startup(sockets)
-        self._ready.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more requests, stop the Spaces, let the other requests end."""
-        for server in self.servers:
-            server.close()
-        await self._parts.spaces.stop()
-        await super().shutdown(sockets)
-
-
 def _catch_up(parts: Parts) -> None:
     """Build what was pushed when the last server died before it could begin to."""
     for repo in parts.store.spaces():
         head = parts.repos.branch(repo, "main")
         if head and head != parts.store.state(repo).wanted_sha:
             parts.spaces.pushed(repo, head)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listening = socket.socket(
-        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )  # asyncio avoids delays for TCP only
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise InUse(f"Port {port} is in use", hint="--port 0 takes a free one.") from error
-        raise BadInput(f"Cannot listen on {host}:{port}: {error.strerror}", hint="--host 127.0.0.1") from error
-    return listening
-
-
-@contextlib.contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="spaceops-hub-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Hold the data folder, so that no second server works in it; the kernel lets go of it however this one ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise BadInput(f"{folder} cannot be the data folder: {error.strerror}", hint="--data DIR") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InUse(
-                f"Another local Hub works in {folder}", hint="Stop it, or take another folder: --data DIR"
-            ) from error
-        yield
-
-
-def _prepare(folder: Path) -> None:
-    """The folders that there must be; what was arriving when an earlier server died is gone."""
-    shutil.rmtree(folder / "tmp", ignore_errors=True)
-    (folder / "tmp").mkdir()
-    install_hook(folder)
-
-
-@contextlib.contextmanager
-def _address_file(folder: Path, address: dict[str, Any]) -> Iterator[None]:
-    """Say in the folder where its server is; who finds no file, or a folder without lock, finds no server."""
-    file = folder / ADDRESS
-    fresh = file.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    fresh.write_text(json.dumps(address), "utf-8")
-    fresh.replace(file)
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def default_folder() -> Path:
-    """Where the local Hub keeps its data unless told otherwise: `SPACEOPS_DATA`, else the user's data folder."""
-    if given := os.environ.get("SPACEOPS_DATA"):
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "spaceops" / "hub"
-
-
-_embedded: dict[Path, LocalHub] = {}
-
-
-class Found(NamedTuple):
-    """A local Hub that answers; `here` if it ends with this program. With accounts of its own it tells no token."""
-
-    url: str
-    token: str | None
-    here: bool
-
-
-def embedded(folder: Path) -> Found:
-    """The local Hub of a folder: the one that runs, else one started here until this program ends."""
-    folder = folder.expanduser().resolve()
-    try:
-        if folder not in _embedded:
-            _embedded[folder] = LocalHub(folder).start()
-        return Found(_embedded[folder].url, _embedded[folder].token, here=True)
-    except InUse:
-        address = _running(folder)
-        return Found(address["url"], address.get("token"), here=False)
-
-
-def _running(folder: Path) -> dict[str, Any]:
-    """The address of the server that holds a folder; it may just be starting."""
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        with contextlib.suppress(FileNotFoundError):
-            found: dict[str, Any] = json.loads((folder / ADDRESS).read_text("utf-8"))
-            return found
-        time.sleep(0.02)
-    raise InUse(f"The local Hub that works in {folder} does not come up", hint="Stop it, or set SPACEOPS_DATA.")
 
 
 def serve(

@@ -1,0 +1,76 @@
+"""The folder in which a server keeps everything: whose it is, how others find the server, what must be in it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spaceops.errors import BadInput, InUse
+from spaceops.localhub.routes.git import install_hook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ADDRESS = "address.json"
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that goes with the block."""
+    folder = Path(tempfile.mkdtemp(prefix="spaceops-hub-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the data folder, so that no second server works in it; the kernel lets go of it however this one ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be the data folder: {error.strerror}", hint="--data DIR") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InUse(
+                f"Another local Hub works in {folder}", hint="Stop it, or take another folder: --data DIR"
+            ) from error
+        yield
+
+
+def prepare(folder: Path) -> None:
+    """The folders that there must be; what was arriving when an earlier server died is gone."""
+    shutil.rmtree(folder / "tmp", ignore_errors=True)
+    (folder / "tmp").mkdir()
+    install_hook(folder)
+
+
+@contextlib.contextmanager
+def address_file(folder: Path, address: dict[str, Any]) -> Iterator[None]:
+    """Say in the folder where its server is; who finds no file, or a folder without lock, finds no server."""
+    file = folder / ADDRESS
+    fresh = file.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(address), "utf-8")
+    fresh.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def default_folder() -> Path:
+    """Where the local Hub keeps its data unless told otherwise: `SPACEOPS_DATA`, else the user's data folder."""
+    if given := os.environ.get("SPACEOPS_DATA"):
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "spaceops" / "hub"
