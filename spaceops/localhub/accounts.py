@@ -17,18 +17,39 @@ if TYPE_CHECKING:
     from spaceops.localhub.store import Repo
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
+ENTITY = re.compile(r"[\w.-]+|(?:(models|datasets|spaces|buckets)/)?[\w.-]+/[\w.-]+")
 EXAMPLE = 'A user is [[users]] with name = "ada" and token = "hf_...".'
+READ, WRITE = "repo.content.read", "repo.write"  # the permissions that mean something here; the Hub has more
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a fine-grained token may do where.
+
+    `entity` is a user or an organisation (`acme`), which stands for all its repositories; or one repository
+    (`spaces/acme/demo`), without the kind every one of that name.
+    """
+
+    entity: str
+    permissions: tuple[str, ...]
+
+    def covers(self, namespace: str, repo: Repo | None = None) -> bool:
+        """Whether it is about this repository, or without one about what is new in that namespace."""
+        wanted = self.entity.lower()
+        names = (repo.repo_id, f"{repo.kind}s/{repo.repo_id}") if repo else ()
+        return wanted in (namespace.lower(), *(name.lower() for name in names))
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"everywhere": "global"}):
     """Somebody with one token."""
 
     name: str
     token: str
     fullname: str = ""
-    role: Literal["read", "write"] = "write"  # of the token
+    role: Literal["read", "write", "fineGrained"] = "write"  # of the token
     plan: Literal["free", "pro"] = "free"
     orgs: tuple[str, ...] = ()
+    scoped: tuple[Scope, ...] = ()  # of a fine-grained token
+    everywhere: tuple[str, ...] = ()  # its permissions that are about no repository
 
     def __repr__(self) -> str:
         return f"User({self.name})"  # never the token
@@ -38,6 +59,13 @@ class User(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The id that the Hub shows in place of the name."""
         return identity(self.name)
 
+    def grants(self, permission: str, namespace: str, repo: Repo | None = None) -> bool:
+        """Whether the token may be used for that, if its owner may do it. What may write may read."""
+        if self.role != "fineGrained":
+            return self.role == "write" or permission == READ
+        enough = {permission, WRITE} if permission == READ else {permission}
+        return any(scope.covers(namespace, repo) and enough & set(scope.permissions) for scope in self.scoped)
+
 
 class Org(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An organisation; who is in it stands with the users."""
@@ -45,6 +73,7 @@ class Org(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: str
     fullname: str = ""
     plan: Literal["free", "team", "enterprise"] = "team"
+    default_visibility: Literal["public", "private"] = "public"  # of new repositories
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,12 +124,16 @@ class Accounts:
         return next((known for known in names if known.lower() == name.lower()), None)
 
     def may_see(self, user: User | None, repo: Repo) -> bool:
-        """Whether somebody may read a repository's files; a protected Space's are private."""
-        return repo.visibility == "public" or belongs(user, repo.namespace)
+        """Whether somebody may know of a repository; a protected Space's source is private."""
+        return repo.visibility == "public" or reads(user, repo)
+
+    def may_read(self, user: User | None, repo: Repo) -> bool:
+        """Whether somebody may read a repository's files; of a gated one only those may who it belongs to."""
+        return self.may_see(user, repo) and (repo.gated is None or reads(user, repo))
 
     def may_visit(self, repo: Repo, token: str | None) -> bool:
         """Whether the bearer of a token may open a Space's app."""
-        return repo.visibility != "private" or belongs(self.user(token), repo.namespace)
+        return repo.visibility != "private" or reads(self.user(token), repo)
 
     def pays(self, namespace: str, user: User) -> bool:
         """Whether a plan covers what is not free."""
@@ -113,9 +146,14 @@ def belongs(user: User | None, namespace: str) -> bool:
     return user is not None and namespace.lower() in {user.name.lower(), *(org.lower() for org in user.orgs)}
 
 
-def may_write(user: User | None, namespace: str) -> bool:
-    """Whether a user may create and change what is in a namespace: it is theirs, and their token writes."""
-    return user is not None and user.role == "write" and belongs(user, namespace)
+def reads(user: User | None, repo: Repo) -> bool:
+    """Whether a user may read what of a repository is not for everybody: it is theirs, and their token reads it."""
+    return user is not None and belongs(user, repo.namespace) and user.grants(READ, repo.namespace, repo)
+
+
+def may_write(user: User | None, namespace: str, repo: Repo | None = None) -> bool:
+    """Whether a user may create in a namespace, or change a repository in it: it is theirs, and their token writes."""
+    return user is not None and belongs(user, namespace) and user.grants(WRITE, namespace, repo)
 
 
 def identity(name: str) -> str:
@@ -139,3 +177,14 @@ def _check(file: Path, found: _File) -> None:
     for user in found.users:
         if lost := set(user.orgs) - {org.name for org in found.orgs}:
             raise BadInput(f"{file}: {user.name} is in {min(lost)}, which is no [[orgs]]", hint="Add it.")
+        _check_scopes(file, user, {name.lower() for name in names})
+
+
+def _check_scopes(file: Path, user: User, names: set[str]) -> None:
+    if (user.scoped or user.everywhere) and user.role != "fineGrained":
+        raise BadInput(f"{file}: {user.name} has scopes and no role for them", hint='Add role = "fineGrained".')
+    for scope in user.scoped:
+        kind = ENTITY.fullmatch(scope.entity)
+        if not kind or scope.entity.removeprefix(f"{kind[1]}/").partition("/")[0].lower() not in names:
+            hint = 'A user or organisation ("acme"), or a repository ("spaces/acme/demo").'
+            raise BadInput(f"{file}: {user.name} has a scope for {scope.entity!r}, which is nothing here", hint=hint)

@@ -140,20 +140,39 @@ def member(request: Request) -> User:
     return user
 
 
-def repo_of(request: Request, *, write: bool = False, kind: str | None = None) -> Repo:
+def repo_of(request: Request, *, write: bool = False, kind: str | None = None, facts: bool = False) -> Repo:
     """The repository that the path names; refused if the caller may not read it, or may not write what must be written.
 
-    Who may not read a repository learns nothing about it, not even that there is one.
+    Who may not see a repository learns nothing about it, not even that there is one. A gated one is seen by all who
+    would see it otherwise, but read only by its own people: `facts` are what it tells everybody.
     """
     kind = kind or KINDS.get(str(request.path_params.get("kinds")), "model")
     repo_id = f"{param(request, 'namespace')}/{param(request, 'name').removesuffix('.git')}"
-    user = caller(request)
+    user, accounts = caller(request), parts(request).accounts
     repo = parts(request).store.find(kind, repo_id)
-    if repo is None or not parts(request).accounts.may_see(user, repo):
+    if repo is None:
+        raise _elsewhere(request, kind, repo_id)
+    if not accounts.may_see(user, repo):
         raise no_repo(user)
     if write:
-        check_write(user, repo.namespace, f"change {repo.repo_id}")
+        check_write(user, repo.namespace, f"change {repo.repo_id}", repo)
+    if not facts and not accounts.may_read(user, repo):
+        raise gated(user, repo, url_of(request, repo))
     return repo
+
+
+def _elsewhere(request: Request, kind: str, repo_id: str) -> Refused:
+    """There is none of that name; if there was one, and the caller may see it, it is said where it is now."""
+    user = caller(request)
+    repo = parts(request).store.moved(kind, repo_id)
+    if repo is None or not parts(request).accounts.may_see(user, repo):
+        return no_repo(user)
+    path = request.scope["path"].split("/")
+    at = 3 if path[1] == "api" else 2 if "kinds" in request.path_params or kind == "bucket" else 1
+    suffix = ".git" if path[at + 1].endswith(".git") else ""
+    path[at : at + 2] = [repo.namespace, repo.name + suffix]
+    query = request.scope["query_string"].decode("latin-1")
+    return Refused(307, f"It is {repo.repo_id} now", Location="/".join(path) + (query and f"?{query}"))
 
 
 def kind_of_prefix(request: Request) -> str:
@@ -168,13 +187,22 @@ def no_repo(user: User | None) -> Refused:
     return Refused(404, "Repository not found", "RepoNotFound")
 
 
-def check_write(user: User | None, namespace: str, what: str) -> None:
-    """Refuse whoever may not write in a namespace."""
+def gated(user: User | None, repo: Repo, url: str) -> Refused:
+    """Everybody sees that it is there, and not everybody may read it."""
+    what = f"Access to {repo.kind} {repo.repo_id} is restricted"
+    if user is None:
+        needed = "You must have access to it and be authenticated to access it. Please log in."
+        return Refused(401, f"{what}. {needed}", "GatedRepo")
+    return Refused(403, f"{what} and you are not in the authorized list. Visit {url} to ask for access.", "GatedRepo")
+
+
+def check_write(user: User | None, namespace: str, what: str, repo: Repo | None = None) -> None:
+    """Refuse whoever may not write in a namespace, or to the repository in it."""
     if user is None:
         raise Refused(401, "Invalid username or password.")
     if user.role == "read":
         raise Refused(403, f"Forbidden: you must use a write token to {what}.")
-    if not may_write(user, namespace):
+    if not may_write(user, namespace, repo):
         raise Refused(403, f"You don't have the rights to {what}")
 
 
