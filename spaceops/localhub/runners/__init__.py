@@ -21,6 +21,15 @@ class BuildFailed(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of this machine that an app finds at a path of its image."""
+
+    source: Path
+    target: str
+    read_only: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """What is built: the commit's files, and what the Space's settings add."""

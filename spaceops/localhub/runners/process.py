@@ -20,10 +20,11 @@ from spaceops.localhub.runners.ports import PortAdapter
 from spaceops.localhub.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from spaceops.localhub.logbook import Writer
+    from spaceops.localhub.runners import Mount
 
 
 class ProcessRunner:
@@ -55,13 +56,22 @@ class ProcessRunner:
         return image
 
     async def start(
-        self, image: Image, folder: Path, *, port: int, settings: Mapping[str, str], feed: Callable[[bytes], None]
+        self,
+        image: Image,
+        folder: Path,
+        *,
+        port: int,
+        settings: Mapping[str, str],
+        feed: Callable[[bytes], None],
+        mounts: Sequence[Mount] = (),
     ) -> App:
         """Start the image that lies in `folder`; the app is to listen on 127.0.0.1:`port`. `settings` win over ENV."""
         run = self._runs / uuid.uuid4().hex[:8]
         paths = ImagePaths(run, set(image.prefixes))
+        paths.know(*(mount.target for mount in mounts))
         try:
             await in_thread(_fresh_copy, folder / image.stage, paths, image)
+            await in_thread(_link, paths, mounts)
             env = _environment(image, paths, PortAdapter(image.app_port, port), settings)
             command = _command(image, paths, PortAdapter(image.app_port, port))
             child = Child(command, cwd=paths.real(image.workdir), env=env, feed=feed)
@@ -94,6 +104,17 @@ def _fresh_copy(stage: Path, paths: ImagePaths, image: Image) -> None:
     scripts.place(paths, stage)
     for needed in (image.home, image.workdir, TEMPORARY):
         paths.real(needed).mkdir(parents=True, exist_ok=True)
+
+
+def _link(paths: ImagePaths, mounts: Sequence[Mount]) -> None:
+    """Put symlinks where the mounts are to be."""
+    for mount in mounts:
+        place = paths.real(mount.target)
+        if place.exists() and not place.is_symlink():
+            remove(place)
+        place.unlink(missing_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(mount.source)
 
 
 def _environment(image: Image, paths: ImagePaths, adapt: PortAdapter, settings: Mapping[str, str]) -> dict[str, str]:
