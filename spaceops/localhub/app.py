@@ -52,6 +52,7 @@ class Call(NamedTuple):
 register_url_convertor("kinds", _Kinds())
 REPO = "/api/{kinds:kinds}/{namespace}/{name}"
 SPACE = "/api/spaces/{namespace}/{name}"
+SET_AGAIN = "set again without a description it has none; a value has at most 64 KiB, all together 1 MiB"
 CAS = "/cas/{instance}/{id}"
 
 CALLS: list[Call] = [
@@ -62,7 +63,19 @@ CALLS: list[Call] = [
     # repositories
     Call("POST", "/api/repos/create", repos.create_repo),
     Call("DELETE", "/api/repos/delete", repos.delete_repo),
-    Call("GET", "/api/spaces/hardware", settings.list_hardware),
+    Call(
+        "GET",
+        "/api/spaces/hardware",
+        settings.list_hardware,
+        guess="the clients know rtx-pro-6000 to x8, the price list of the documentation does not: they are offered",
+    ),
+    Call(
+        "GET",
+        "/api/spaces/zero-gpu/quota",
+        settings.zero_gpu_quota,
+        partial="nothing is ever used up",
+        guess="210 GPU seconds a day for free accounts, 1500 for PRO",
+    ),
     Call("GET", "/api/settings/repositories", lists.list_own_repos),
     Call("GET", "/api/{kinds:kinds}", lists.list_repos),
     Call("GET", "/api/{kinds:kinds}/{name}", repos.no_namespace),
@@ -86,20 +99,55 @@ CALLS: list[Call] = [
     Call("POST", f"{REPO}/commit/{{revision}}", uploads.commit),
     # Spaces: what is asked for
     Call("GET", f"{SPACE}/variables", settings.get_variables),
-    Call("POST", f"{SPACE}/variables", settings.set_variable),
+    Call("POST", f"{SPACE}/variables", settings.set_variable, guess=SET_AGAIN),
     Call("DELETE", f"{SPACE}/variables", settings.delete_variable),
-    Call("GET", f"{SPACE}/secrets", settings.get_secrets),
-    Call("POST", f"{SPACE}/secrets", settings.set_secret),
+    Call("GET", f"{SPACE}/secrets", settings.get_secrets, guess="names and descriptions are for who may write"),
+    Call("POST", f"{SPACE}/secrets", settings.set_secret, guess=SET_AGAIN),
     Call("DELETE", f"{SPACE}/secrets", settings.delete_secret),
     Call("POST", f"{SPACE}/hardware", settings.set_hardware),
     Call("POST", f"{SPACE}/sleeptime", settings.set_sleep_time),
+    Call(
+        "POST",
+        f"{SPACE}/replicas",
+        settings.set_replicas,
+        partial="one process serves, whatever number is shown",
+        guess="answers the runtime; 400 on free hardware",
+    ),
+    Call(
+        "POST",
+        f"{SPACE}/dev-mode",
+        settings.set_dev_mode,
+        partial="it is shown and restarts the app; there is no ssh and no editor",
+        guess="402 without a plan",
+    ),
+    Call(
+        "POST",
+        f"{SPACE}/storage",
+        settings.set_storage,
+        partial="it is shown and no disk comes with it: attach a bucket",
+        guess="whether the Hub still answers clients before 2.0",
+    ),
+    Call("DELETE", f"{SPACE}/storage", settings.delete_storage, guess="whether the Hub still answers it"),
     Call("PUT", f"{SPACE}/volumes", settings.set_volumes),
     Call("DELETE", f"{SPACE}/volumes", settings.delete_volumes),
     # Spaces: what is
-    Call("GET", f"{SPACE}/runtime", spaces.runtime),
+    Call(
+        "GET",
+        f"{SPACE}/runtime",
+        spaces.runtime,
+        partial="Gradio and static Spaces are not run",
+        guess="sha is the commit that serves now; a domain is an address of this machine",
+    ),
+    Call("GET", f"{SPACE}/events", spaces.events, guess="the runtime at once and on each change"),
+    Call("GET", f"{SPACE}/metrics", spaces.metrics, guess="as for Jobs, once a second; network is what visitors cause"),
     Call("POST", f"{SPACE}/pause", spaces.pause),
-    Call("POST", f"{SPACE}/restart", spaces.restart),
-    Call("GET", f"{SPACE}/logs/{{which}}", spaces.logs),
+    Call(
+        "POST",
+        f"{SPACE}/restart",
+        spaces.restart,
+        guess="a start without a build, unless there is a newer commit or the last build failed",
+    ),
+    Call("GET", f"{SPACE}/logs/{{which}}", spaces.logs, guess="for who may write; the run log begins at each start"),
     # large files
     Call("GET", f"{REPO}/xet-read-token/{{revision}}", xet.xet_read_token),
     Call("GET", f"{REPO}/xet-write-token/{{revision}}", xet.xet_write_token),

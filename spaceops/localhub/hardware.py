@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 MICRO = 1_000_000
 MINUTES = 60
+DYNAMIC_CORES, DYNAMIC_MEMORY = 8, 64  # what stands for "dynamic" where a number is needed
 
 
 class Flavor(NamedTuple):
@@ -23,6 +24,16 @@ class Flavor(NamedTuple):
     def accelerator(self) -> str:
         """What a Space finds in its variable ACCELERATOR."""
         return self.gpu[1].lower() if self.gpu else "none"
+
+    @property
+    def count(self) -> int:
+        """The cores, as a number; ZeroGPU has as many as it likes."""
+        return int(self.cores) if self.cores.isdecimal() else DYNAMIC_CORES
+
+    @property
+    def gigabytes(self) -> int:
+        """The memory, as a number."""
+        return int(self.memory) if self.memory.isdecimal() else DYNAMIC_MEMORY
 
     def as_json(self) -> dict[str, Any]:
         """The flavor as the wire has it: text everywhere but in the prices."""
@@ -72,7 +83,13 @@ FLAVORS = (
     Flavor("a100-large", "Nvidia A100 - large", "12", "142", "1000", 2.50, (1, "A100", 80)),
     Flavor("a100x4", "4x Nvidia A100", "48", "568", "4000", 10.00, (4, "A100", 320)),
     Flavor("a100x8", "8x Nvidia A100", "96", "1136", "8000", 20.00, (8, "A100", 640)),
+    Flavor("rtx-pro-6000", "1x Nvidia RTX PRO 6000", "23", "256", "475", 2.75, (1, "RTX PRO 6000", 96)),
+    Flavor("rtx-pro-6000x2", "2x Nvidia RTX PRO 6000", "46", "512", "950", 5.50, (2, "RTX PRO 6000", 192)),
+    Flavor("rtx-pro-6000x4", "4x Nvidia RTX PRO 6000", "92", "1024", "1900", 11.00, (4, "RTX PRO 6000", 384)),
+    Flavor("rtx-pro-6000x8", "8x Nvidia RTX PRO 6000", "184", "2048", "3800", 22.00, (8, "RTX PRO 6000", 768)),
 )
+FREE = FLAVORS[0].name
+ZERO_GPU = "zero-a10g"
 BY_NAME = {flavor.name: flavor for flavor in FLAVORS}
 
 

@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from spaceops.errors import BadInput
+from spaceops.localhub.gauges import Gauge
+from spaceops.localhub.hardware import BY_NAME
 from spaceops.localhub.runners.process import ProcessRunner
 from spaceops.localhub.space import Space
 from spaceops.localhub.startup import Patience
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from spaceops.localhub.store import Repo, Store
 
 
+METRIC_EVERY = 1.0  # seconds
 RESTARTS_NOTHING = {"sleep_time", "replicas"}
 
 
@@ -121,6 +124,22 @@ class Spaces:
         An empty list comes after what was there already, and then after each 15 s of silence.
         """
         return self._of(repo).log(which).lines(tail)
+
+    def is_serving(self, repo: Repo) -> bool:
+        """Whether an app answers."""
+        return self._of(repo).serving is not None
+
+    async def metrics(self, repo: Repo) -> AsyncIterator[dict[str, Any]]:
+        """What the app uses, once a second, until none runs."""
+        space = self._of(repo)
+        measured, gauge = None, None
+        while (serving := space.serving) is not None:
+            if gauge is None or measured is not serving:
+                flavor = BY_NAME[self._around.store.settings(repo).hardware]
+                measured, gauge = serving, await in_thread(Gauge, serving.app.pid, flavor)
+            await asyncio.sleep(METRIC_EVERY)
+            if space.serving is serving:
+                yield await in_thread(gauge.read, space.proxy.passed, f"{serving.app.pid:05}"[-5:])
 
     def runtimes(self, repo: Repo) -> AsyncIterator[dict[str, Any] | None]:
         """The runtime now and after each change, until the Space is deleted; None after each 15 s without one."""

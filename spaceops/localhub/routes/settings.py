@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
 from spaceops.localhub import hardware
+from spaceops.localhub.hardware import FREE, ZERO_GPU
 from spaceops.localhub.refusals import Refused, bad_request
-from spaceops.localhub.routes.spaces import owned, shown_runtime
+from spaceops.localhub.routes.spaces import owned, refuse_static, shown_runtime
 from spaceops.localhub.store import TWO_DAYS, Entry, Settings
 from spaceops.localhub.wire import Json, body_of, member, now, parts, repo_of
 
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 
 
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
-
-
-FREE = "cpu-basic"
+LARGEST_VALUE = 64 * 1024  # bytes: no kernel passes on a variable of more than 128 KiB
+LARGEST_ENVIRONMENT = 1024 * 1024  # bytes of all variables and secrets of a Space
+MOST_REPLICAS = 100
+QUOTAS = {"free": 210, "pro": 1500}  # GPU seconds a day
+Tier = Literal["small", "medium", "large"]
+TIERS: tuple[str, ...] = get_args(Tier)
 
 
 class Pair(msgspec.Struct):
@@ -72,14 +76,33 @@ class SleepTime(msgspec.Struct):
     seconds: int
 
 
+class Replicas(msgspec.Struct):
+    """How many processes are to serve at once."""
+
+    replicas: int
+
+
+class DevMode(msgspec.Struct):
+    """Whether the owner wants to work in the container."""
+
+    enabled: bool
+
+
+class Storage(msgspec.Struct):
+    """The persistent storage that the Hub once had."""
+
+    tier: Tier
+
+
 class FirstSettings(msgspec.Struct, rename="camel"):
-    """What a new Space may be given at once."""
+    """What a new Space may be given at once; `storage` is what clients before 2.0 sent."""
 
     hardware: str | None = None
     sleep_time_seconds: int | None = None
     variables: list[Pair] = []
     secrets: list[Pair] = []
     volumes: list[Volume] = []
+    storage: Tier | None = None
 
 
 def first_settings(asked: FirstSettings, at: str) -> Settings:
@@ -88,18 +111,22 @@ def first_settings(asked: FirstSettings, at: str) -> Settings:
         variables={pair.key: _entry(pair, at) for pair in asked.variables},
         secrets={pair.key: _entry(pair, at) for pair in asked.secrets},
         volumes=_checked_volumes(asked.volumes),
+        storage=asked.storage,
     )
+    _check_size(settings)
     return on_hardware(settings, asked.hardware or FREE, asked.sleep_time_seconds)
 
 
 def on_hardware(settings: Settings, flavor: str, sleep_time: int | None) -> Settings:
-    """The settings on another hardware. On the free one the sleep time is 48 hours and cannot be changed."""
+    """The settings on another hardware. On the free one there is one replica, and it sleeps after 48 hours."""
     if flavor not in hardware.BY_NAME:
         raise bad_request(f'"flavor" must be one of [{", ".join(hardware.BY_NAME)}]')
     if sleep_time is not None and (sleep_time == 0 or sleep_time < -1):
         raise bad_request("The sleep time must be a number of seconds, or -1 for never")
     chosen = None if sleep_time in (None, -1) else sleep_time
-    return replace(settings, hardware=flavor, sleep_time=TWO_DAYS if flavor == FREE else chosen)
+    if flavor == FREE:
+        return replace(settings, hardware=flavor, sleep_time=TWO_DAYS, replicas=1)
+    return replace(settings, hardware=flavor, sleep_time=chosen)
 
 
 def _entry(pair: Pair, at: str) -> Entry:
@@ -107,7 +134,16 @@ def _entry(pair: Pair, at: str) -> Entry:
         raise bad_request(f"Invalid key {pair.key[:80]!r}: letters, digits and '_', and no digit first")
     if "\0" in pair.value:
         raise bad_request(f"{pair.key}: a value cannot contain a NUL")
+    if len(pair.value.encode()) > LARGEST_VALUE:
+        raise bad_request(f"{pair.key}: a value has at most {LARGEST_VALUE} bytes")
     return Entry(value=pair.value, description=pair.description or None, updated_at=at)
+
+
+def _check_size(settings: Settings) -> None:
+    """What an app is started with has its limits."""
+    everything = [*settings.variables.items(), *settings.secrets.items()]
+    if sum(len(key) + len(entry.value.encode()) for key, entry in everything) > LARGEST_ENVIRONMENT:
+        raise bad_request(f"All variables and secrets together have at most {LARGEST_ENVIRONMENT} bytes")
 
 
 def _checked_volumes(volumes: list[Volume]) -> tuple[dict[str, Any], ...]:
@@ -190,25 +226,89 @@ async def set_hardware(request: Request) -> Json:
     """`POST …/hardware`."""
     body = await body_of(request, Hardware)
     repo, settings, _ = owned(request)
+    refuse_static(repo, "no hardware")
     wanted = on_hardware(settings, body.flavor, body.sleep_time_seconds)
-    if body.flavor == FREE and not parts(request).accounts.pays(repo.namespace, member(request)):
-        raise Refused(402, f"Without a PRO subscription, you can't downgrade this Space to {FREE}.")
+    _check_flavor(request, repo, body.flavor)
     _save(request, repo, wanted, "sleep_time", *(["hardware"] if body.flavor != settings.hardware else []))
     return shown_runtime(request, repo)
+
+
+def _check_flavor(request: Request, repo: Repo, flavor: str) -> None:
+    """Refuse what the plan does not cover, and what Docker Spaces cannot have."""
+    pays = parts(request).accounts.pays(repo.namespace, member(request))
+    if flavor == FREE and not pays:
+        raise Refused(402, f"Without a PRO subscription, you can't downgrade this Space to {FREE}.")
+    if flavor == ZERO_GPU and not pays:
+        raise Refused(402, "You must be subscribed to PRO to host Spaces with ZeroGPU")
+    if flavor == ZERO_GPU and repo.sdk != "gradio":
+        raise bad_request("ZeroGPU is for Gradio Spaces only")
 
 
 async def set_sleep_time(request: Request) -> Json:
     """`POST …/sleeptime`."""
     body = await body_of(request, SleepTime)
     repo, settings, _ = owned(request)
+    refuse_static(repo, "no sleep")
     _save(request, repo, on_hardware(settings, settings.hardware, body.seconds), "sleep_time")
     return shown_runtime(request, repo)
+
+
+async def set_replicas(request: Request) -> Json:
+    """`POST …/replicas`."""
+    wanted = (await body_of(request, Replicas)).replicas
+    repo, settings, _ = owned(request)
+    refuse_static(repo, "no replicas")
+    if not 1 <= wanted <= MOST_REPLICAS:
+        raise bad_request(f"replicas must be a number from 1 to {MOST_REPLICAS}")
+    if wanted > 1 and hardware.BY_NAME[settings.hardware].hourly == 0:
+        raise bad_request(f"More than one replica needs paid hardware, not {settings.hardware}")
+    _save(request, repo, replace(settings, replicas=wanted), "replicas")
+    return shown_runtime(request, repo)
+
+
+async def set_dev_mode(request: Request) -> Json:
+    """`POST …/dev-mode`: to be switched on it needs a plan; off it may be switched always."""
+    wanted = (await body_of(request, DevMode)).enabled
+    repo, settings, _ = owned(request)
+    refuse_static(repo, "no dev mode")
+    if wanted and not parts(request).accounts.pays(repo.namespace, member(request)):
+        raise Refused(402, "Dev Mode requires a PRO, Team or Enterprise subscription")
+    if wanted != settings.dev_mode:
+        _save(request, repo, replace(settings, dev_mode=wanted), "dev_mode")
+    return shown_runtime(request, repo)
+
+
+async def set_storage(request: Request) -> Json:
+    """`POST …/storage`: what clients before 2.0 ask for. It can grow, and not shrink."""
+    wanted = (await body_of(request, Storage)).tier
+    repo, settings, _ = owned(request)
+    refuse_static(repo, "no storage")
+    if settings.storage and TIERS.index(wanted) < TIERS.index(settings.storage):
+        raise bad_request(f"The storage cannot shrink from {settings.storage} to {wanted}: delete it first")
+    _save(request, repo, replace(settings, storage=wanted), "storage")
+    return shown_runtime(request, repo)
+
+
+async def delete_storage(request: Request) -> Json:
+    """`DELETE …/storage`."""
+    repo, settings, _ = owned(request)
+    if settings.storage is None:
+        raise bad_request("This Space has no persistent storage")
+    _save(request, repo, replace(settings, storage=None), "storage")
+    return shown_runtime(request, repo)
+
+
+async def zero_gpu_quota(request: Request) -> Json:
+    """`GET /api/spaces/zero-gpu/quota`: nothing of it is ever used here."""
+    base = QUOTAS[member(request).plan]
+    return Json({"base": base, "current": base, "overquotaUsed": 0})
 
 
 async def set_volumes(request: Request) -> Json:
     """`PUT …/volumes`: replaces all."""
     body = await body_of(request, Volumes)
     repo, settings, _ = owned(request)
+    refuse_static(repo, "no volumes")
     _save(request, repo, replace(settings, volumes=_checked_volumes(body.volumes)), "volumes")
     return shown_runtime(request, repo)
 
@@ -223,5 +323,6 @@ async def delete_volumes(request: Request) -> Json:
 
 
 def _save(request: Request, repo: Repo, settings: Settings, *what: str) -> None:
+    _check_size(settings)
     parts(request).store.save_settings(repo, settings)
     parts(request).spaces.changed(repo, *what)

@@ -1,8 +1,8 @@
-"""Routes about running Spaces: runtime, pause, restart, logs. What happens then is up to `localhub/spaces.py`."""
+"""Routes about running Spaces: runtime, pause, restart, and the streams. What happens is up to `localhub/spaces.py`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.responses import StreamingResponse
@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from spaceops.localhub.accounts import belongs
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.store import Settings
-from spaceops.localhub.wire import Json, flag, member, param, parts, repo_of
+from spaceops.localhub.wire import Json, flag, member, number, param, parts, repo_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from spaceops.localhub.store import Repo
 
 ENCODER = msgspec.json.Encoder()
+KEEP_ALIVE = b"data:\n\n"
+LONGEST_TAIL = 1_000_000  # lines
 LINE_BREAKS = {sign.encode(): b"\\u%04x" % ord(sign) for sign in "\x85\u2028\u2029"}
 
 
@@ -45,7 +47,7 @@ def owned(request: Request) -> tuple[Repo, Settings, Spaces]:
 async def pause(request: Request) -> Json:
     """`POST …/pause`."""
     repo, _, spaces = owned(request)
-    _refuse_static(repo)
+    refuse_static(repo, "nothing to pause")
     spaces.pause(repo)
     return shown_runtime(request, repo)
 
@@ -53,32 +55,71 @@ async def pause(request: Request) -> Json:
 async def restart(request: Request) -> Json:
     """`POST …/restart`, with `?factory=true` built anew."""
     repo, _, spaces = owned(request)
-    _refuse_static(repo)
+    refuse_static(repo, "nothing to restart")
     spaces.restart(repo, factory=flag(request, "factory"))
     return shown_runtime(request, repo)
 
 
-def _refuse_static(repo: Repo) -> None:
+def refuse_static(repo: Repo, what: str) -> None:
+    """A static Space has no process: it always runs, and nothing of it can be changed."""
     if repo.sdk == "static":
-        raise bad_request("A static Space has nothing to pause or restart")
+        raise bad_request(f"A static Space has {what}")
 
 
 async def logs(request: Request) -> Response:
-    """`GET …/logs/build` and `…/logs/run`: server-sent events, from the start of the log on, for its owners."""
-    repo = repo_of(request, kind="space")
+    """`GET …/logs/build` and `…/logs/run`: from the start on, or from the last `?tail=N` lines on; for its owners."""
+    repo = _read_by_owner(request)
     which = param(request, "which")
     if which not in ("build", "run"):
         raise bad_request("There are two logs: build and run")
+    tail = number(request, "tail", 0, most=LONGEST_TAIL) if "tail" in request.query_params else None
+    cut = parts(request).faults.strike("log-cut", repo_id=repo.repo_id)
+    return _stream(_log_events(parts(request).spaces.log(repo, which, tail), cut.events if cut else None))
+
+
+async def events(request: Request) -> Response:
+    """`GET …/events`: the runtime at once, and after each change."""
+    repo = repo_of(request, kind="space")
+    return _stream(_runtime_events(parts(request).spaces.runtimes(repo)))
+
+
+async def metrics(request: Request) -> Response:
+    """`GET …/metrics`: what the app uses, once a second while it runs; for its owners."""
+    repo = _read_by_owner(request)
+    if not parts(request).spaces.is_serving(repo):
+        raise Refused(406, "The Space is not running: there is nothing to measure")
+    return _stream(_metric_events(parts(request).spaces.metrics(repo)))
+
+
+def _read_by_owner(request: Request) -> Repo:
+    """The Space that the path names, for somebody to whom it belongs."""
+    repo = repo_of(request, kind="space")
     if not belongs(member(request), repo.namespace):
-        raise Refused(403, "Only who may write to a Space may read its logs")
-    headers = {"Cache-Control": "no-cache"}
-    return StreamingResponse(_events(parts(request).spaces, repo, which), 200, headers, "text/event-stream")
+        raise Refused(403, "Only who may write to a Space may read its logs and metrics")
+    return repo
 
 
-async def _events(spaces: Spaces, repo: Repo, which: str) -> AsyncIterator[bytes]:
+def _stream(events: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(events, 200, {"Cache-Control": "no-cache"}, "text/event-stream")
+
+
+async def _runtime_events(runtimes: AsyncIterator[dict[str, Any] | None]) -> AsyncIterator[bytes]:
+    async for runtime in runtimes:
+        yield b"data: " + ENCODER.encode(runtime) + b"\n\n" if runtime else KEEP_ALIVE
+
+
+async def _metric_events(metrics: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    async for metric in metrics:
+        yield b"event: metric\ndata: " + ENCODER.encode(metric) + b"\n\n"
+
+
+async def _log_events(log: AsyncIterator[list[Line]], cut_after: int | None) -> AsyncIterator[bytes]:
     """Many lines in one write where there are many; an event without data where there is none, so that readers know."""
-    async for lines in spaces.log(repo, which):
-        yield _one_row_each(b"".join(map(_event, lines))) or b"data:\n\n"
+    left = cut_after
+    async for lines in log:
+        yield _one_row_each(b"".join(map(_event, lines[:left]))) or KEEP_ALIVE
+        if left is not None and (left := left - len(lines)) <= 0:
+            return
 
 
 def _event(line: Line) -> bytes:
