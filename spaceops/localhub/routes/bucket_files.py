@@ -1,0 +1,284 @@
+"""Routes for what is in a bucket: the files by their paths, their content, and changes in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+
+from spaceops.localhub.batches import Batch, Impossible, Kept, Placing, Removal
+from spaceops.localhub.buckets import BucketFile
+from spaceops.localhub.folders import Found, WrongPath, facts_of
+from spaceops.localhub.refusals import Refused
+from spaceops.localhub.routes.xet import issue_token
+from spaceops.localhub.threads import in_thread
+from spaceops.localhub.wire import Json, base, body_of, caller, next_page, now, number, param, parts, raw_body, repo_of
+from spaceops.localhub.xet import HASH
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from spaceops.localhub.batches import Outcome
+    from spaceops.localhub.folders import Folder
+    from spaceops.localhub.store import Repo
+
+FILES_PER_PAGE, PATHS_PER_CALL, CHANGES_PER_CALL = 1000, 2000, 1000
+LATEST_MTIME = 253_402_300_799_000  # milliseconds: the end of the year 9999
+PIECE = 1 << 18  # bytes
+
+
+class Paths(msgspec.Struct):
+    """Which files to describe."""
+
+    paths: list[str] | str
+
+
+class AddFile(msgspec.Struct, rename="camel", tag="addFile", tag_field="type"):
+    """A file whose content was uploaded before."""
+
+    path: str
+    xet_hash: str
+    mtime: float | None = None  # milliseconds
+    content_type: str | None = None
+
+
+class CopyFile(msgspec.Struct, rename="camel", tag="copyFile", tag_field="type"):
+    """A file whose content is in another bucket, or a repository."""
+
+    path: str
+    xet_hash: str
+    source_repo_type: Literal["bucket", "model", "dataset", "space"]
+    source_repo_id: str
+    mtime: float | None = None
+    content_type: str | None = None
+
+
+class DeleteFile(msgspec.Struct, tag="deleteFile", tag_field="type"):
+    """A file that goes."""
+
+    path: str
+
+
+Change = AddFile | CopyFile | DeleteFile
+
+
+async def tree(request: Request) -> Response:
+    """`GET …/tree[/{prefix}]`: the files whose paths begin so; with `recursive=false` those further down as folders."""
+    repo = repo_of(request, kind="bucket")
+    prefix = param(request, "prefix") if "prefix" in request.path_params else ""
+    whole = request.query_params.get("recursive", "true").lower() not in ("false", "0")
+    limit = number(request, "limit", FILES_PER_PAGE, most=FILES_PER_PAGE) or FILES_PER_PAGE
+    found = await asyncio.to_thread(_beginning_with, parts(request).buckets.folder(repo), prefix)
+    entries: Sequence[Found | str] = found if whole else _collapsed(found, prefix)
+    start = number(request, "cursor", 0, most=10**9)
+    link = {"Link": next_page(request, start + limit)} if start + limit < len(entries) else {}
+    return Json(_described(request, repo, entries[start : start + limit]), headers=link)
+
+
+def _beginning_with(folder: Folder, prefix: str) -> list[Found]:
+    """The files whose paths begin so. It is text: `logs` finds `logs.json` and `logs/1` alike."""
+    return [file for file in folder.files(prefix.rpartition("/")[0]) if file.path.startswith(prefix)]
+
+
+def _collapsed(found: Iterable[Found], prefix: str) -> list[Found | str]:
+    """The same, each folder that is further down once instead of what is in it, by its path."""
+    first: dict[str, Found | str] = {}
+    for file in found:
+        end = file.path.find("/", len(prefix) + 1)
+        path = file.path[:end] if end > 0 else file.path
+        first.setdefault(path, path if end > 0 else file)
+    return list(first.values())
+
+
+def _described(request: Request, repo: Repo, entries: Sequence[Found | str]) -> list[dict[str, Any]]:
+    """Files and folders as the wire has them."""
+    buckets = parts(request).buckets
+    known = iter(buckets.describe(repo, (entry for entry in entries if isinstance(entry, Found))))
+    return [
+        _folder(entry, buckets.last_upload(repo, entry)) if isinstance(entry, str) else _file(next(known))
+        for entry in entries
+    ]
+
+
+def _folder(path: str, uploaded_at: str | None) -> dict[str, Any]:
+    return {"type": "directory", "path": path, **({"uploadedAt": uploaded_at} if uploaded_at else {})}
+
+
+def _file(file: BucketFile) -> dict[str, Any]:
+    return {
+        "type": "file",
+        "path": file.path,
+        "size": file.size,
+        "xetHash": file.xet_hash,
+        "mtime": file.mtime,
+        "uploadedAt": file.uploaded_at,
+        **({"contentType": file.content_type} if file.content_type else {}),
+    }
+
+
+async def paths_info(request: Request) -> Response:
+    """`POST …/paths-info`: facts about some files; those that do not exist are left out, and so are folders."""
+    repo = repo_of(request, kind="bucket")
+    asked = (await body_of(request, Paths)).paths
+    paths = [asked] if isinstance(asked, str) else asked
+    if len(paths) > PATHS_PER_CALL:
+        raise Refused(413, f"At most {PATHS_PER_CALL} paths in one call")
+    folder = parts(request).buckets.folder(repo)
+    found = await asyncio.to_thread(lambda: [file for path in paths if (file := folder.find(path))])
+    return Json([_file(file) for file in parts(request).buckets.describe(repo, found)])
+
+
+async def read_token(request: Request) -> Response:
+    """`GET …/xet-read-token`: where the content of files comes from, and a token for it."""
+    return issue_token(request, repo_of(request, kind="bucket"), write=False)
+
+
+async def write_token(request: Request) -> Response:
+    """`GET …/xet-write-token`: where the content of files goes, and a token for it."""
+    return issue_token(request, repo_of(request, kind="bucket", write=True), write=True)
+
+
+async def resolve(request: Request) -> Response:
+    """`GET` and `HEAD /buckets/{bucket}/resolve/{path}`: a file's content, and where Xet has it."""
+    repo, path = repo_of(request, kind="bucket"), param(request, "path")
+    folder = parts(request).buckets.folder(repo)
+    try:
+        content = await asyncio.to_thread(folder.open, path)
+    except (FileNotFoundError, WrongPath) as error:
+        raise Refused(404, "Entry not found", "EntryNotFound") from error
+    file = parts(request).buckets.describe(repo, [facts_of(path, content)])[0]
+    headers = {
+        "ETag": f'"{file.xet_hash}"',
+        "X-Xet-Hash": file.xet_hash,
+        "X-Linked-Size": str(file.size),
+        "X-Linked-Etag": f'"{file.xet_hash}"',
+        "Link": f'<{base(request)}/api/buckets/{repo.repo_id}/xet-read-token>; rel="xet-auth"',
+        "Last-Modified": format_datetime(datetime.fromisoformat(file.mtime), usegmt=True),
+        "Content-Security-Policy": "sandbox",
+    }
+    return _streamed(request, content, file.size, headers)
+
+
+def _streamed(request: Request, content: BinaryIO, size: int, headers: dict[str, str]) -> Response:
+    """The content, or the one range of it that was asked for; it is closed in the end."""
+    try:
+        asked = _range(request, size, headers["ETag"])
+    except Refused:
+        content.close()
+        raise
+    start, end = asked or (0, size)
+    headers |= {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
+    if asked:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    status = 206 if asked else 200
+    if request.method == "HEAD":
+        content.close()
+        return Response(None, status, headers, "application/octet-stream")
+    return StreamingResponse(_pieces(content, start, end), status, headers, "application/octet-stream")
+
+
+def _range(request: Request, size: int, etag: str) -> tuple[int, int] | None:
+    """From where to where; None for everything, also if several ranges were asked for, or one of what it was before."""
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.headers.get("range", ""))
+    if not match or match[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
+        return None
+    start = int(match[1]) if match[1] else max(0, size - int(match[2]))
+    end = min(int(match[2]) + 1, size) if match[1] and match[2] else size
+    if start >= end:
+        raise Refused(416, "The file has no such range", Content_Range=f"bytes */{size}")
+    return start, end
+
+
+async def _pieces(content: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    """What lies between two places of a file. An app may shorten the file meanwhile: the answer is cut off then."""
+    with content:
+        content.seek(start)
+        while start < end:
+            piece = await asyncio.to_thread(content.read, min(PIECE, end - start))
+            if not piece:
+                return
+            start += len(piece)
+            yield piece
+
+
+async def change_files(request: Request) -> Response:
+    """`POST …/batch`: files get their paths, files are copied, files go; 422 when nothing of it was possible."""
+    repo = repo_of(request, kind="bucket", write=True)
+    changes = _changes(await raw_body(request))
+    buckets = parts(request).buckets
+    async with buckets.changing(repo):
+        planned = [_planned(request, repo, change) for change in changes]
+        batch = Batch(buckets.folder(repo), buckets.temporary, buckets.mounted(repo))
+        outcome = await in_thread(batch.apply, planned)
+        buckets.remember(repo, [_file_of(placing, found, now(request)) for placing, found in outcome.placed])
+    return _report(len(changes), outcome)
+
+
+def _changes(body: bytes) -> list[Change]:
+    """The changes that a batch asks for."""
+    changes = [msgspec.json.decode(line, type=Change) for line in body.splitlines() if line.strip()]
+    if len(changes) > CHANGES_PER_CALL:
+        raise Refused(413, f"At most {CHANGES_PER_CALL} changes in one call")
+    kept = [isinstance(change, DeleteFile) for change in changes]
+    if kept != sorted(kept):
+        raise Refused(422, "All add and copy operations must come before all delete operations")
+    return changes
+
+
+def _planned(request: Request, repo: Repo, change: Change) -> Placing | Removal | Impossible:
+    """A change, and where the content for it is."""
+    if isinstance(change, DeleteFile):
+        return Removal(change.path)
+    if not HASH.fullmatch(change.xet_hash):
+        return Impossible(change.path, "xetHash must have 64 hex digits")
+    mtime = parts(request).clock.now().timestamp() * 1000 if change.mtime is None else change.mtime
+    if not 0 <= mtime <= LATEST_MTIME:
+        return Impossible(change.path, "mtime must be milliseconds since 1970")
+    source = repo if isinstance(change, AddFile) else _source(request, change)
+    if source is None:
+        return Impossible(change.path, "The source does not exist, or you may not read it")
+    uploaded = parts(request).xet.content(repo, change.xet_hash) if isinstance(change, AddFile) else None
+    return Placing(
+        path=change.path,
+        xet_hash=change.xet_hash,
+        mtime_ns=int(mtime * 1_000_000),
+        content_type=change.content_type,
+        uploaded=uploaded,
+        others=_content(request, source, change.xet_hash),
+    )
+
+
+def _source(request: Request, change: CopyFile) -> Repo | None:
+    """The bucket or repository to copy from, if the caller may read it."""
+    accounts, store, user = parts(request).accounts, parts(request).store, caller(request)
+    kind, name = change.source_repo_type, change.source_repo_id
+    source = store.find(kind, name) or store.moved(kind, name)
+    return source if source and accounts.may_see(user, source) and accounts.may_read(user, source) else None
+
+
+def _content(request: Request, source: Repo, xet_hash: str) -> list[Kept | Path]:
+    """Where something may have this content."""
+    if source.kind == "bucket":
+        buckets = parts(request).buckets
+        return [Kept(buckets.folder(source), file) for file in buckets.with_hash(source, xet_hash)]
+    found = parts(request).xet.content(source, xet_hash)
+    return [found] if found else []
+
+
+def _file_of(placing: Placing, found: Found, at: str) -> BucketFile:
+    return BucketFile(*found, placing.xet_hash, at, placing.content_type)
+
+
+def _report(count: int, outcome: Outcome) -> Json:
+    """What came of a batch, as the wire has it."""
+    failed = [{"path": path, "error": error} for path, error in outcome.failed]
+    report = {"success": not failed, "processed": count, "succeeded": count - len(failed), "failed": failed}
+    return Json(report, 422 if failed and len(failed) == count else 200)
