@@ -29,6 +29,7 @@ LEVELS = {
     "console": 8,
     "panels": 8,
     "demo": 8,
+    "testing": 8,
     "cli_settings": 9,
     "reference": 9,
     "cli": 10,
