@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spaceops.localhub.hardware import Flavor
+    from spaceops.localhub.visits import Traffic
 
 GIGABYTE = 1 << 30
 
@@ -15,17 +16,18 @@ GIGABYTE = 1 << 30
 class Gauge:
     """Measures one app from one `read` to the next. CPU and memory in all are what its hardware would have."""
 
-    def __init__(self, pid: int, flavor: Flavor) -> None:
-        self._pid, self._flavor = pid, flavor
+    def __init__(self, pid: int, flavor: Flavor, traffic: Traffic) -> None:
+        self._pid, self._flavor, self._traffic = pid, flavor, traffic
         self._at = time.monotonic()
         self._cpu_seconds: dict[int, float] = self._processes()[0]
-        self._passed = (0, 0)
+        self._passed = (traffic.received, traffic.sent)
 
-    def read(self, passed: tuple[int, int], replica: str) -> dict[str, Any]:
-        """One metric. `passed`: how many bytes the app received and sent so far; blocks for some milliseconds."""
+    def read(self, replica: str) -> dict[str, Any]:
+        """One metric; blocks for some milliseconds."""
         seconds, self._at = time.monotonic() - self._at, time.monotonic()
         cpu, memory = self._processes()
         used = sum(spent - self._cpu_seconds.get(pid, 0.0) for pid, spent in cpu.items())
+        passed = (self._traffic.received, self._traffic.sent)
         received, sent = (after - before for before, after in zip(self._passed, passed, strict=True))
         self._cpu_seconds, self._passed = cpu, passed
         cores = self._flavor.count

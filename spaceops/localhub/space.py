@@ -6,37 +6,29 @@ import asyncio
 import logging
 from contextlib import closing
 from dataclasses import replace
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from spaceops.localhub.broadcast import Broadcast
 from spaceops.localhub.idleness import Idleness
-from spaceops.localhub.proxy import HOST, Page, Proxy, bind
+from spaceops.localhub.pages import AT_STAGE, IN_ERROR, STARTING
+from spaceops.localhub.proxy import Proxy, bind
 from spaceops.localhub.runners.paths import remove
 from spaceops.localhub.startup import LaunchFailed, exit_message
 from spaceops.localhub.threads import in_thread
 from spaceops.localhub.versions import Failed, Versions
+from spaceops.localhub.visits import HOST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from spaceops.localhub.faults import Kind
     from spaceops.localhub.logbook import Logbook, Writer
+    from spaceops.localhub.pages import Page
     from spaceops.localhub.store import Repo, State
     from spaceops.localhub.versions import Built, Serving, Surroundings
 
 logger = logging.getLogger(__name__)
 
-UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
-RELOADS = "This page reloads by itself."
-STARTING_PAGE = Page(UNAVAILABLE, "Your space is starting", RELOADS, refresh=2)
-ERROR_PAGE = Page(UNAVAILABLE, "Your space is in error, check its status on hf.co")
-PAGES = {
-    "BUILDING": Page(UNAVAILABLE, "Your space is building", RELOADS, refresh=2),
-    "APP_STARTING": STARTING_PAGE,
-    "PAUSED": Page(UNAVAILABLE, "The space is paused, ask a maintainer to restart it"),
-    "NO_APP_FILE": Page(UNAVAILABLE, "This space has no app file yet"),
-}
 KEEP_ALIVE = 15.0  # seconds without a change until those who listen hear that somebody is there
 
 
@@ -200,8 +192,8 @@ class Space:
                 async with asyncio.timeout(self._around.patience.wake):
                     await self._settled.wait()
             except TimeoutError:
-                return STARTING_PAGE
-        return self.serving.port if self.serving else PAGES.get(self.state.stage, ERROR_PAGE)
+                return STARTING
+        return self.serving.port if self.serving else AT_STAGE.get(self.state.stage, IN_ERROR)
 
     # the work
 
@@ -394,7 +386,7 @@ class Space:
         if patience is None or self.state.stage != "RUNNING":
             self._idleness.rest()
             return
-        if self.proxy.is_busy:
+        if self.proxy.traffic.underway:
             self.visited()
             self._idleness.look_in(max(patience, 1.0))
         elif (left := patience - self._idleness.seconds) > 0:

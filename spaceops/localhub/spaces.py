@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spaceops.localhub.logbook import Line
     from spaceops.localhub.repos import Repos
     from spaceops.localhub.store import Repo, Store
+    from spaceops.localhub.visits import Traffic
 
 
 METRIC_EVERY = 1.0  # seconds
@@ -129,6 +130,10 @@ class Spaces:
         """Whether an app answers."""
         return self._of(repo).serving is not None
 
+    def traffic(self, repo: Repo) -> Traffic:
+        """What goes through the Space's port."""
+        return self._of(repo).proxy.traffic
+
     async def metrics(self, repo: Repo) -> AsyncIterator[dict[str, Any]]:
         """What the app uses, once a second, until none runs."""
         space = self._of(repo)
@@ -136,10 +141,10 @@ class Spaces:
         while (serving := space.serving) is not None:
             if gauge is None or measured is not serving:
                 flavor = BY_NAME[self._around.store.settings(repo).hardware]
-                measured, gauge = serving, await in_thread(Gauge, serving.app.pid, flavor)
+                measured, gauge = serving, await in_thread(Gauge, serving.app.pid, flavor, space.proxy.traffic)
             await asyncio.sleep(METRIC_EVERY)
             if space.serving is serving:
-                yield await in_thread(gauge.read, space.proxy.passed, f"{serving.app.pid:05}"[-5:])
+                yield await in_thread(gauge.read, f"{serving.app.pid:05}"[-5:])
 
     def runtimes(self, repo: Repo) -> AsyncIterator[dict[str, Any] | None]:
         """The runtime now and after each change, until the Space is deleted; None after each 15 s without one."""

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spaceops.localhub.proxy import HOST
 from spaceops.localhub.runners.ports import ALL_ADDRESSES, listening
 from spaceops.localhub.threads import in_thread
+from spaceops.localhub.visits import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable

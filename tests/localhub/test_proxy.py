@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from spaceops.localhub.proxy import Head
 from spaceops.localhub.store import Repo
-from tests.localhub.workshop import PATIENT, Workshop, exchange, small_app, workshop
+from tests.localhub.workshop import PATIENT, Workshop, eventually, exchange, small_app, workshop
 
 # an app that does by hand what frameworks do: keep-alive, chunked bodies, an upgraded connection, a stream of events
 APP = """
 import asyncio, sys
 
 REQUESTS = 0
+NEXT = asyncio.Semaphore(0)
 
 async def body(reader, head):
     if "transfer-encoding" in head:
@@ -49,7 +50,17 @@ async def serve(reader, writer):
             for number in range(3):
                 writer.write(b"data: %d\\n\\n" % number)
                 await writer.drain()
-                await reader.readline()
+                await NEXT.acquire()
+            break
+        if path == "/next":
+            NEXT.release()
+        if path == "/broken":
+            writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 100\\r\\n\\r\\nnot so much")
+            break
+        if path == "/silent":
+            break
+        if path == "/garbage":
+            writer.write(b"what is this\\r\\n\\r\\n")
             break
         if path == "/flood":
             writer.write(b"HTTP/1.1 200 OK\\r\\n\\r\\n")
@@ -111,11 +122,11 @@ def test_large_and_chunked_bodies_pass(tmp_path: Path) -> None:
         assert (status, body.split()[:3]) == (200, ["GET", "/sized", "0"])
 
         data = b"x" * 5_000_000
-        head = f"POST /big HTTP/1.1\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+        head = f"POST /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n".encode()
         assert b"POST /big 5000000" in await exchange(shop.port(repo), head + data)
 
         chunks = b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
-        head = b"PUT /chunked HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head = b"PUT /chunked HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         assert b"PUT /chunked 11" in await exchange(shop.port(repo), head + chunks)
 
     run(tmp_path, scenario)
@@ -126,7 +137,8 @@ def test_an_upgraded_connection_passes_both_ways(tmp_path: Path, visibility: str
     async def scenario(shop: Workshop, repo: Repo) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", shop.port(repo))
         writer.write(
-            b"GET / HTTP/1.1\r\nAuthorization: Bearer hf_right\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
+            b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hf_right\r\n"
+            b"Upgrade: echo\r\nConnection: Upgrade\r\n\r\n"
         )
         assert b" 101 " in await read(reader, b"\r\n\r\n")
         for word in (b"one", b"two"):
@@ -140,11 +152,12 @@ def test_an_upgraded_connection_passes_both_ways(tmp_path: Path, visibility: str
 def test_events_arrive_one_by_one(tmp_path: Path) -> None:
     async def scenario(shop: Workshop, repo: Repo) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", shop.port(repo))
-        writer.write(b"GET /events HTTP/1.1\r\n\r\n")
-        await read(reader, b"\r\n\r\n")
+        writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"Transfer-Encoding: chunked" in await read(reader, b"\r\n\r\n")
         for number in range(3):  # the app sends the next one only when it hears of the last one's arrival
-            assert await read(reader, b"\n\n") == f"data: {number}\n\n".encode()
-            writer.write(b"next\n")
+            assert (await read(reader, b"\n\n")).endswith(f"data: {number}\n\n".encode())
+            await shop.ask(repo, "/next")
+        assert (await read(reader, b"0\r\n\r\n")).endswith(b"0\r\n\r\n")
         writer.close()
 
     run(tmp_path, scenario)
@@ -168,13 +181,16 @@ def test_a_private_space_is_a_404_without_the_right_to_read(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("body", [b"", b"hello"])
-def test_a_second_request_on_a_private_connection_is_not_passed_on(tmp_path: Path, body: bytes) -> None:
-    """Otherwise it would go unchecked."""
-
+def test_each_request_of_a_private_connection_is_checked(tmp_path: Path, body: bytes) -> None:
     async def scenario(shop: Workshop, repo: Repo) -> None:
-        first = b"POST /first HTTP/1.1\r\nAuthorization: Bearer hf_right\r\nContent-Length: %d\r\n\r\n" % len(body)
-        answer = await exchange(shop.port(repo), first + body + b"GET /second HTTP/1.1\r\n\r\n")
-        assert re.findall(rb"(?:GET|POST) /\w+ \d", answer) == [b"POST /first %d" % len(body)]
+        right = (
+            b"POST /first HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hf_right\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
+        )
+        answer = await exchange(shop.port(repo), (right + body) * 2 + b"GET /third HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert re.findall(rb"(?:GET|POST) /\w+ \d", answer) == [b"POST /first %d" % len(body)] * 2
+        assert answer.count(b" 200 OK") == 2
+        assert answer.count(b" 404 Not Found") == 1
 
     run(tmp_path, scenario, visibility="private")
 
@@ -186,6 +202,8 @@ def test_a_second_request_on_a_private_connection_is_not_passed_on(tmp_path: Pat
         (b"GET\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\n\r\n", 400),
         (b"\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000 + b"\r\n\r\n", 431),
         (b"no end", 400),
         (b"", None),
@@ -203,7 +221,7 @@ def test_garbage_is_refused_and_harms_nobody(tmp_path: Path, data: bytes, status
             writer.close()
             assert answer.startswith(f"HTTP/1.1 {status} ".encode() if status else b"")
             assert bool(answer) == bool(status)
-            assert (await exchange(port, b"HEAD / HTTP/1.1\r\n\r\n")).endswith(b"close\r\n\r\n"), (
+            assert (await exchange(port, b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")).endswith(b"close\r\n\r\n"), (
                 "it goes on; no body for HEAD"
             )
 
@@ -215,7 +233,9 @@ def test_a_building_space_says_so_and_asks_the_browser_to_come_again(tmp_path: P
         async with workshop(tmp_path) as shop:
             repo = shop.new_space()
             shop.push(repo, small_app(Dockerfile="FROM python:3.11\nRUN sleep 600\n"))
-            answer = await exchange(shop.port(repo), b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n123456789")
+            answer = await exchange(
+                shop.port(repo), b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n123456789"
+            )
             assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
             assert b"Your space is building" in answer
             assert b'<meta http-equiv="refresh" content="2">' in answer
@@ -228,10 +248,10 @@ def test_open_connections_do_not_hold_up_the_end(tmp_path: Path) -> None:
     async def scenario(shop: Workshop, repo: Repo) -> None:
         silent = await asyncio.open_connection("127.0.0.1", shop.port(repo))
         idle = await asyncio.open_connection("127.0.0.1", shop.port(repo))
-        idle[1].write(b"GET / HTTP/1.1\r\n\r\n")
+        idle[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await read(idle[0], b"\r\n\r\n")
         deaf = await asyncio.open_connection("127.0.0.1", shop.port(repo), limit=1000)
-        deaf[1].write(b"GET /flood HTTP/1.1\r\n\r\n")
+        deaf[1].write(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
         await read(deaf[0], b"\r\n\r\n")
         async with asyncio.timeout(5):
             await shop.spaces.stop()
@@ -244,15 +264,60 @@ def test_open_connections_do_not_hold_up_the_end(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_what_the_proxy_reads_of_a_head() -> None:
-    raw = (
-        b"GET / HTTP/1.1\r\nHost: x\r\nAUTHORIZATION:bearer  hf_x \r\nKeep-Alive: 5\r\nconnection: keep-alive\r\n"
-        b"Content-Length: 12\r\n\r\n"
-    )
-    head = Head.parse(raw)
-    assert head
-    assert (head.method, head.token, head.body_length) == ("GET", "hf_x", 12)
-    assert head.for_one_request() == b"GET / HTTP/1.1\r\nConnection: close\r\nHost: x\r\nContent-Length: 12\r\n\r\n"
-    chunked = Head.parse(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
-    assert chunked
-    assert (chunked.token, chunked.body_length) == (None, None)
+def test_one_connection_outlives_the_version_that_it_began_with(tmp_path: Path) -> None:
+    async def scenario(shop: Workshop, repo: Repo) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", shop.port(repo))
+
+        async def ask() -> bytes:
+            writer.write(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", await read(reader, b"\r\n\r\n"))
+            assert length
+            return await reader.readexactly(int(length[1]))
+
+        assert b"GET /version 0" in await ask()
+        shop.push(repo, small_app(2))
+        while shop.spaces.runtime(repo)["stage"] != "RUNNING":
+            await ask()  # none of them fails
+        assert b'"version": 2' in await ask()
+        writer.close()
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/silent", 502), ("/garbage", 502)])
+def test_an_app_that_does_not_answer_is_a_bad_gateway(tmp_path: Path, path: str, status: int) -> None:
+    async def scenario(shop: Workshop, repo: Repo) -> None:
+        assert (await shop.ask(repo, path))[0] == status
+
+    run(tmp_path, scenario)
+
+
+def test_an_answer_that_breaks_off_is_not_passed_for_a_whole_one(tmp_path: Path) -> None:
+    async def scenario(shop: Workshop, repo: Repo) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", shop.port(repo))
+        writer.write(b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n")
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await read(reader, b"there is no such end")
+        writer.close()
+
+    run(tmp_path, scenario)
+
+
+def test_an_old_client_is_answered_too(tmp_path: Path) -> None:
+    async def scenario(shop: Workshop, repo: Repo) -> None:
+        answer = await exchange(shop.port(repo), b"GET /old HTTP/1.0\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"GET /old 0" in answer
+
+    run(tmp_path, scenario)
+
+
+def test_an_app_hears_of_it_when_its_visitor_leaves(tmp_path: Path) -> None:
+    async def scenario(shop: Workshop, repo: Repo) -> None:
+        with socket.create_connection(("127.0.0.1", shop.port(repo))) as visitor:
+            visitor.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+            await eventually(lambda: shop.traffic(repo).underway == 1)
+        await eventually(lambda: shop.traffic(repo).underway == 0)
+        assert shop.traffic(repo).sent > 0
+
+    run(tmp_path, scenario)

@@ -22,6 +22,7 @@ from spaceops.localhub.spaces import Spaces
 from spaceops.localhub.startup import Patience
 from spaceops.localhub.store import Entry, Repo, Store, connect, new_id
 from spaceops.localhub.vault import Vault
+from spaceops.localhub.visits import Traffic
 
 CARD = "---\ntitle: Small\nsdk: docker\n---\n"
 DOCKERFILE = """\
@@ -71,6 +72,8 @@ class Workshop:
     store: Store
     repos: Repos
     spaces: Spaces
+    clock: Clock
+    faults: Faults
 
     def new_space(self, visibility: str = "public") -> Repo:
         repo = Repo(
@@ -133,6 +136,10 @@ class Workshop:
     def port(self, repo: Repo) -> int:
         return int(self.spaces.host(repo).rpartition(":")[2])
 
+    def traffic(self, repo: Repo) -> Traffic:
+        """What goes through the app's address."""
+        return self.spaces.traffic(repo)
+
     async def ask(self, repo: Repo, path: str = "/", **headers: str) -> tuple[int, str]:
         """The status and body of the app's address."""
         return await ask(self.port(repo), path, **headers)
@@ -171,7 +178,7 @@ async def workshop(
     )
     await spaces.start()
     try:
-        yield Workshop(folder, store, repos, spaces)
+        yield Workshop(folder, store, repos, spaces, clock, faults)
     finally:
         await spaces.stop()
         db.close()
