@@ -17,7 +17,21 @@ from starlette.routing import Route
 
 from spaceops.localhub.front import Front
 from spaceops.localhub.refusals import Refused
-from spaceops.localhub.routes import accounts, files, git, history, lfs, lists, repos, settings, spaces, uploads, xet
+from spaceops.localhub.routes import (
+    accounts,
+    commits,
+    discussions,
+    files,
+    git,
+    history,
+    lfs,
+    lists,
+    repos,
+    settings,
+    spaces,
+    uploads,
+    xet,
+)
 from spaceops.localhub.wire import refusal
 
 if TYPE_CHECKING:
@@ -54,6 +68,10 @@ REPO = "/api/{kinds:kinds}/{namespace}/{name}"
 SPACE = "/api/spaces/{namespace}/{name}"
 SET_AGAIN = "set again without a description it has none; a value has at most 64 KiB, all together 1 MiB"
 CAS = "/cas/{instance}/{id}"
+
+COMMIT = "what changes nothing is no commit; a pull request that is over takes none (403)"
+STATUS = "by its author or who may write; what is merged stays so (409)"
+MERGE = "one new commit on the base, whoever may write there; a draft or a conflict is a 409"
 
 CALLS: list[Call] = [
     # accounts
@@ -96,7 +114,17 @@ CALLS: list[Call] = [
     Call("GET", f"{REPO}/tree/{{revision}}/{{path:path}}", files.tree),
     Call("POST", f"{REPO}/paths-info/{{revision}}", files.paths_info),
     Call("POST", f"{REPO}/preupload/{{revision}}", uploads.preupload),
-    Call("POST", f"{REPO}/commit/{{revision}}", uploads.commit),
+    Call("POST", f"{REPO}/commit/{{revision}}", commits.commit, guess=COMMIT),
+    # pull requests; threads of discussion come later
+    Call("GET", f"{REPO}/discussions", discussions.list_discussions, "pull requests only"),
+    Call("POST", f"{REPO}/discussions", discussions.open_discussion, "pull requests only"),
+    Call("GET", f"{REPO}/discussions/{{num}}", discussions.discussion_details),
+    Call("POST", f"{REPO}/discussions/{{num}}/comment", discussions.comment),
+    Call("POST", f"{REPO}/discussions/{{num}}/comment/{{id}}/edit", None),
+    Call("POST", f"{REPO}/discussions/{{num}}/comment/{{id}}/hide", None),
+    Call("POST", f"{REPO}/discussions/{{num}}/title", discussions.rename),
+    Call("POST", f"{REPO}/discussions/{{num}}/status", discussions.set_status, guess=STATUS),
+    Call("POST", f"{REPO}/discussions/{{num}}/merge", discussions.merge, guess=MERGE),
     # Spaces: what is asked for
     Call("GET", f"{SPACE}/variables", settings.get_variables),
     Call("POST", f"{SPACE}/variables", settings.set_variable, guess=SET_AGAIN),

@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Literal
 import msgspec
 
 from spaceops.localhub.attributes import Attributes, track
-from spaceops.localhub.git import SHA, environment
+from spaceops.localhub.discussions import REF
+from spaceops.localhub.git import blob_sha, environment, is_ancestor
 from spaceops.localhub.lfs import OID, Pointer
 from spaceops.localhub.metadata import problems
 from spaceops.localhub.refusals import Refused, bad_request, no_entry, no_revision, stale_parent
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from spaceops.localhub.store import Repo
 
 ATTRIBUTES = ".gitattributes"
+SHORT_SHA = re.compile(r"[0-9a-fA-F]{5,40}")  # what the client takes for one
 
 
 class Header(msgspec.Struct, rename="camel"):
@@ -149,28 +151,41 @@ def checked_path(path: str) -> str:
     return path
 
 
-def make_commit(repos: Repos, repo: Repo, branch: str, proposal: Proposal, author: User) -> str:
-    """Add the commit to a branch and return its sha; blocks. Raises `Refused` and changes nothing when it may not be.
+def make_commit(
+    repos: Repos, repo: Repo, revision: str, proposal: Proposal, author: User, *, into: str | None = None
+) -> str:
+    """Add the commit to a branch or a pull request and return its sha; blocks.
 
-    Between API commits the repository's lock decides, between them and a git push git itself does.
+    `into` is the ref of a new pull request that begins there. Raises `Refused` and changes nothing when it may not be.
+    Between API commits the repository's lock decides, between them and a git push git itself does. What changes nothing
+    is no commit: the sha is that of the last one.
     """
+    ref = revision if REF.fullmatch(revision) else f"refs/heads/{revision.removeprefix('refs/heads/')}"
     with repos.lock(repo):
-        head = repos.branch(repo, branch)
-        if head is None:
-            raise no_revision(branch)
-        _check_parent(proposal.header.parent_commit, head)
-        snapshot = repos.snapshot(repo, head)
-        _check(repos, repo, head, snapshot, proposal)
-        attributes = _attributes(repos, repo, head, proposal)
+        head = _head(repos, repo, revision, ref)
+        start = _parent(repos, repo, proposal.header.parent_commit, head, may_be_old=into is not None)
+        snapshot = repos.snapshot(repo, start)
+        _check(repos, repo, start, snapshot, proposal)
+        if into is None and not any(_is_change(snapshot, proposal, change) for change in proposal.changes):
+            return head
+        attributes = _attributes(repos, repo, start, proposal)
         message = "\n\n".join(filter(None, [proposal.header.summary, proposal.header.description]))
-        start = [_start(branch, message, author, repos.clock), f"from {head}\n".encode()]
-        return fast_import(repos.path(repo), chain(start, _changes(snapshot, proposal), attributes))
+        begin = [begin_commit(into or ref, message, author, repos.clock), f"from {start}\n".encode()]
+        return fast_import(repos.path(repo), chain(begin, _changes(snapshot, proposal), attributes))
+
+
+def _head(repos: Repos, repo: Repo, revision: str, ref: str) -> str:
+    branch = ref.removeprefix("refs/heads/")
+    head = repos.branch(repo, branch) if branch != ref else repos.resolve(repo, ref)
+    if head is None:
+        raise no_revision(revision)
+    return head
 
 
 def first_commit(repos: Repos, repo: Repo, files: dict[str, bytes], author: User) -> str:
     """Give a new repository its first commit."""
     changes = (piece for path, content in files.items() for piece in _put(path, content))
-    start = _start("main", "initial commit", author, repos.clock)
+    start = begin_commit("refs/heads/main", "initial commit", author, repos.clock)
     return fast_import(repos.path(repo), [start, *changes])
 
 
@@ -212,12 +227,16 @@ def _reason(complaint: bytes) -> str:
     return next(iter(complaint.decode(errors="replace").splitlines()), "git refused the commit")
 
 
-def _check_parent(parent: str | None, head: str) -> None:
-    if parent is None or parent == head:
-        return
-    if not SHA.fullmatch(parent):
-        raise bad_request("parentCommit must be a full commit sha")
-    raise stale_parent()
+def _parent(repos: Repos, repo: Repo, parent: str | None, head: str, *, may_be_old: bool) -> str:
+    """The commit to begin at: the head, or for a new pull request any commit before it."""
+    if parent is None or (SHORT_SHA.fullmatch(parent) and head.startswith(parent.lower())):
+        return head
+    if not SHORT_SHA.fullmatch(parent):
+        raise bad_request("parentCommit must be a commit sha")
+    old = repos.resolve(repo, parent.lower()) if may_be_old else None
+    if old is None or not is_ancestor(repos.path(repo), old, head):
+        raise stale_parent()
+    return old
 
 
 def _check(repos: Repos, repo: Repo, head: str, snapshot: Snapshot, proposal: Proposal) -> None:
@@ -266,11 +285,24 @@ def _changes(snapshot: Snapshot, proposal: Proposal) -> Iterator[bytes]:
                 yield from _put(change.path, proposal.content(change), mode)
 
 
-def _start(branch: str, message: str, author: User, clock: Clock) -> bytes:
+def _is_change(snapshot: Snapshot, proposal: Proposal, change: File | LargeFile | Deleted) -> bool:
+    node = snapshot.nodes.get(change.path)
+    match change:
+        case Deleted():
+            return True
+        case LargeFile():
+            content = Pointer(change.oid, change.size or 0).text()
+        case File():
+            content = proposal.content(change)
+    return node is None or node.oid != blob_sha(content) or not node.mode.startswith("100")
+
+
+def begin_commit(ref: str, message: str, author: User, clock: Clock) -> bytes:
+    """How a commit to a ref begins in the language of `git fast-import`."""
     name = re.sub(r"[<>\n\0]", "", author.fullname or author.name)
     who = f"{name} <{author.name}@users.noreply.localhost> {int(clock.now().timestamp())} +0000"
     text = message.encode()
-    begin = f"commit refs/heads/{branch}\nmark :1\nauthor {who}\ncommitter {who}\ndata {len(text)}\n"
+    begin = f"commit {ref}\nmark :1\nauthor {who}\ncommitter {who}\ndata {len(text)}\n"
     return begin.encode() + text + b"\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -94,6 +95,20 @@ def contents(folder: Path, oids: Iterable[str], env: Mapping[str, str] | None = 
             yield process.stdout.read(int(header[2]))
             process.stdout.read(1)
         process.stdin.close()
+
+
+def is_ancestor(folder: Path, old: str, new: str) -> bool:
+    """Whether one commit is in the history of another."""
+    try:
+        git(folder, "merge-base", "--is-ancestor", old, new)
+    except GitError:
+        return False
+    return True
+
+
+def blob_sha(content: bytes) -> str:
+    """The name that git gives to a file of that content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def is_ref_name(name: str) -> bool:

@@ -18,6 +18,7 @@ from spaceops.localhub.accounts import Accounts, identity
 from spaceops.localhub.app import make_app
 from spaceops.localhub.clock import Clock
 from spaceops.localhub.datafolder import address_file, held, prepare, temporary_folder
+from spaceops.localhub.discussions import Discussions
 from spaceops.localhub.faults import Faults
 from spaceops.localhub.repos import Repos
 from spaceops.localhub.serving import Server, listen
@@ -158,6 +159,8 @@ class LocalHub:
         store = Store(db, Vault(self.folder))
         repos = Repos(self.folder, clock)
         repos.tidy(store.ids())
+        discussions = Discussions(db)
+        discussions.tidy(self.folder)
         spaces = Spaces(
             store=store,
             repos=repos,
@@ -172,6 +175,7 @@ class LocalHub:
             accounts=self.accounts,
             store=store,
             repos=repos,
+            discussions=discussions,
             clock=clock,
             faults=faults,
             spaces=spaces,

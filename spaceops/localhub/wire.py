@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from spaceops.localhub.accounts import Accounts
     from spaceops.localhub.clock import Clock
+    from spaceops.localhub.discussions import Discussions
     from spaceops.localhub.faults import Faults
     from spaceops.localhub.repos import Repos
     from spaceops.localhub.spaces import Spaces
@@ -42,6 +43,7 @@ class Parts:
     accounts: Accounts
     store: Store
     repos: Repos
+    discussions: Discussions
     clock: Clock
     faults: Faults
     spaces: Spaces

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from spaceops.localhub.git import environment
 from spaceops.localhub.refusals import Refused
-from spaceops.localhub.routes.uploads import pushed
+from spaceops.localhub.routes.commits import pushed
 from spaceops.localhub.wire import PLAIN, caller, kind_of_prefix, parts, repo_of
 
 if TYPE_CHECKING:

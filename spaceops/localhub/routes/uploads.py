@@ -1,4 +1,4 @@
-"""Routes by which files come in through the API: preupload, commit, and the two ways of large files, LFS and Xet."""
+"""What a client asks before it uploads: how each file is to come."""
 
 from __future__ import annotations
 
@@ -6,27 +6,16 @@ import asyncio
 import base64
 import binascii
 import re
-import tempfile
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from pathspec import GitIgnoreSpec
 from starlette.responses import Response
 
 from spaceops.localhub.attributes import Attributes
-from spaceops.localhub.commits import make_commit, read_proposal
 from spaceops.localhub.refusals import Refused, bad_request
-from spaceops.localhub.wire import (
-    Json,
-    body_of,
-    flag,
-    member,
-    param,
-    parts,
-    repo_of,
-    sha_of,
-    url_of,
-)
+from spaceops.localhub.routes.commits import check_upload
+from spaceops.localhub.wire import Json, body_of, param, parts, repo_of, sha_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,7 +25,6 @@ if TYPE_CHECKING:
 
 LARGEST_REGULAR = 10_000_000  # bytes; what is larger goes the way of large files
 FILES_PER_CALL = 256
-IN_MEMORY = 1 << 20  # bytes of a commit's body; more goes to disk while it arrives
 
 
 class Sample(msgspec.Struct):
@@ -56,18 +44,12 @@ class Samples(msgspec.Struct, rename="camel"):
 
 async def preupload(request: Request) -> Response:
     """`POST …/preupload/{revision}`: how each file is to come, and which not at all."""
-    repo = repo_of(request, write=True)
-    refuse_pull_request(request)
+    repo = repo_of(request)
+    check_upload(request, repo, param(request, "revision"))
     body = await body_of(request, Samples)
     if len(body.files) > FILES_PER_CALL:
         raise Refused(413, f"At most {FILES_PER_CALL} files in one call")
     return Json(await asyncio.to_thread(_modes, request, repo, body))
-
-
-def refuse_pull_request(request: Request) -> None:
-    """There are none yet."""
-    if flag(request, "create_pr"):
-        raise Refused(501, "The local Hub has no pull requests")
 
 
 def _modes(request: Request, repo: Repo, body: Samples) -> dict[str, Any]:
@@ -111,28 +93,3 @@ def _looks_large(file: Sample) -> bool:
         return file.size > LARGEST_REGULAR or b"\0" in base64.b64decode(file.sample)
     except (binascii.Error, ValueError) as error:
         raise bad_request(f"{file.path}: the sample is not base64") from error
-
-
-async def commit(request: Request) -> Response:
-    """`POST …/commit/{revision}`."""
-    repo = repo_of(request, write=True)
-    refuse_pull_request(request)
-    branch = param(request, "revision").removeprefix("refs/heads/")
-    with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(parts(request).repos.temporary)) as body:
-        async for chunk in request.stream():
-            body.write(chunk)
-        sha = await asyncio.to_thread(_commit, request, repo, branch, body)
-    pushed(request, repo, branch)
-    url = f"{url_of(request, repo)}/commit/{sha}"
-    return Json({"success": True, "commitOid": sha, "commitUrl": url, "hookOutput": ""})
-
-
-def _commit(request: Request, repo: Repo, branch: str, body: IO[bytes]) -> str:
-    return make_commit(parts(request).repos, repo, branch, read_proposal(body), member(request))
-
-
-def pushed(request: Request, repo: Repo, branch: str) -> None:
-    """Tell the Space that its content changed, whichever way that came; before the answer goes out."""
-    head = parts(request).repos.branch(repo, "main") if branch == "main" and repo.kind == "space" else None
-    if head:
-        parts(request).spaces.pushed(repo, head)  # the newest commit, also when two of them come out of order

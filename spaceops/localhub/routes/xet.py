@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from spaceops.localhub.refusals import Refused, bad_request
+from spaceops.localhub.routes.commits import check_upload
 from spaceops.localhub.routes.lfs import checked
-from spaceops.localhub.routes.uploads import refuse_pull_request
 from spaceops.localhub.wire import (
     Json,
     base,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 async def xet_write_token(request: Request) -> Response:
     """`GET …/xet-write-token/{revision}`: where blocks go, and a token for them."""
-    repo = repo_of(request, write=True)
-    refuse_pull_request(request)
+    repo = repo_of(request)
+    check_upload(request, repo, param(request, "revision"))
     return issue_token(request, repo, write=True)
 
 
