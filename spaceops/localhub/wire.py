@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from spaceops.localhub.accounts import Accounts
+    from spaceops.localhub.buckets import Buckets
     from spaceops.localhub.clock import Clock
     from spaceops.localhub.discussions import Discussions
     from spaceops.localhub.faults import Faults
@@ -49,6 +50,7 @@ class Parts:
     spaces: Spaces
     tickets: Tickets
     xet: Xet
+    buckets: Buckets
     creating: set[str] = field(default_factory=set)  # names of repositories that are being made
 
 
