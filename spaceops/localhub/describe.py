@@ -34,7 +34,23 @@ class Facts:
     @property
     def sdk(self) -> str | None:
         """What a Space is built with: what its card says, else what it was created for."""
-        return self.card.get("sdk") or self.repo.sdk
+        return self.first("sdk") or self.repo.sdk
+
+    def stated(self, key: str) -> list[str]:
+        """What the card says there, if that is text or a list of texts."""
+        value = self.card.get(key)
+        found = value if isinstance(value, list) else [value]
+        return [text for text in found if isinstance(text, str)]
+
+    def first(self, key: str) -> str | None:
+        """What the card says there, if that is text."""
+        return next(iter(self.stated(key)), None)
+
+    def tags(self) -> list[str]:
+        """What a repository is found by: what it is made for, then the tags of its card, then what else that says."""
+        own = [self.sdk] if self.repo.kind == "space" else [self.first(key) for key in ("pipeline_tag", "library_name")]
+        more = [f"{start}{text}" for key, start in TAGGED[self.repo.kind].items() for text in self.stated(key)]
+        return list(dict.fromkeys(filter(None, [*own, *self.stated("tags"), *more, "region:us"])))
 
     def last_modified(self) -> str | None:
         """When the commit was made."""
@@ -59,6 +75,18 @@ class Facts:
         return file
 
 
+# The fields of a card that are tags too, and what the tag begins with.
+TAGGED: dict[str, dict[str, str]] = {
+    "model": {"language": "", "license": "license:", "datasets": "dataset:", "base_model": "base_model:"},
+    "dataset": {
+        "language": "language:",
+        "license": "license:",
+        "task_categories": "task_categories:",
+        "task_ids": "task_ids:",
+        "size_categories": "size_categories:",
+    },
+    "space": {"license": "license:"},
+}
 COMMON: dict[str, Callable[[Facts], Any]] = {
     "author": lambda facts: facts.repo.namespace,
     "sha": lambda facts: facts.sha,
@@ -66,14 +94,16 @@ COMMON: dict[str, Callable[[Facts], Any]] = {
     "createdAt": lambda facts: facts.repo.created_at,
     "private": lambda facts: facts.repo.visibility != "public",
     "visibility": lambda facts: facts.repo.visibility,
-    "gated": lambda _: False,
+    "gated": lambda facts: facts.repo.gated or False,
     "disabled": lambda _: False,
     "likes": lambda _: 0,
     "trendingScore": lambda _: 0,
-    "tags": lambda facts: list(filter(None, [facts.sdk, "region:us"])),
+    "tags": Facts.tags,
     "cardData": lambda facts: facts.card,
     "usedStorage": Facts.used_storage,
     "siblings": Facts.siblings,
+    "resourceGroup": lambda _: None,
+    "xetEnabled": lambda _: True,
 }
 SPACE: dict[str, Callable[[Facts], Any]] = {
     **COMMON,
@@ -81,32 +111,60 @@ SPACE: dict[str, Callable[[Facts], Any]] = {
     "subdomain": lambda facts: facts.repo.repo_id.lower().replace("/", "-").replace("_", "-").replace(".", "-"),
     "host": lambda facts: facts.space["host"],
     "runtime": lambda facts: facts.space["runtime"],
-    "models": lambda facts: facts.card.get("models") or [],
-    "datasets": lambda facts: facts.card.get("datasets") or [],
+    "models": lambda facts: facts.stated("models"),
+    "datasets": lambda facts: facts.stated("datasets"),
     "region": lambda _: "us",
-    "resourceGroup": lambda _: None,
 }
 DOWNLOADED: dict[str, Callable[[Facts], Any]] = {
     **COMMON,
     "downloads": lambda _: 0,
     "downloadsAllTime": lambda _: 0,
-    "resourceGroup": lambda _: None,
 }
-FIELDS = {"space": SPACE, "model": DOWNLOADED, "dataset": DOWNLOADED}
-LISTED = ("author", "lastModified", "createdAt", "private", "visibility", "likes", "trendingScore", "tags", "sdk")
+MODEL: dict[str, Callable[[Facts], Any]] = {
+    **DOWNLOADED,
+    "pipeline_tag": lambda facts: facts.first("pipeline_tag"),
+    "library_name": lambda facts: facts.first("library_name"),
+    "model-index": lambda facts: facts.card.get("model-index"),
+}
+FIELDS = {"space": SPACE, "model": MODEL, "dataset": DOWNLOADED}
+# What the Hub finds out about files, or nobody has here: it may be asked for, and is never there.
+NEVER_THERE: dict[str, tuple[str, ...]] = {
+    "space": (),
+    "model": (
+        "baseModels",
+        "childrenModelCount",
+        "config",
+        "evalResults",
+        "gguf",
+        "inference",
+        "inferenceProviderMapping",
+        "mask_token",
+        "safetensors",
+        "spaces",
+        "transformersInfo",
+        "widgetData",
+    ),
+    "dataset": ("citation", "description", "mainSize", "paperswithcode_id"),
+}
+LISTED = (
+    *("author", "lastModified", "createdAt", "private", "visibility", "gated", "likes", "trendingScore", "tags"),
+    *("sdk", "downloads", "pipeline_tag", "library_name"),
+)
 
 
 def fields_of(kind: str, expand: Iterable[str], otherwise: Iterable[str]) -> list[str]:
     """The fields to show: those asked for, else the usual ones; refuses one that there is not."""
     known = FIELDS[kind]
     asked = list(expand)
-    if unknown := [field for field in asked if field not in known]:
-        raise bad_request(f'"expand" must be one of [{", ".join(known)}], got {unknown[0]}')
+    valid = sorted([*known, *NEVER_THERE[kind]])
+    if unknown := [field for field in asked if field not in valid]:
+        raise bad_request(f'"expand" must be one of [{", ".join(valid)}], got {unknown[0]}')
     return asked or [field for field in otherwise if field in known]
 
 
 def describe(facts: Facts, fields: Iterable[str]) -> dict[str, Any]:
-    """The repository with these fields; blocks on git."""
+    """The repository with these fields, those left out that have no value; blocks on git."""
     known = FIELDS[facts.repo.kind]
     identity = {"_id": facts.repo.id, "id": facts.repo.repo_id}
-    return {**identity, **{field: known[field](facts) for field in fields}}
+    found = {field: known[field](facts) for field in fields if field in known}
+    return {**identity, **{field: value for field, value in found.items() if value is not None}}

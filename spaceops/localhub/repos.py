@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import tempfile
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from spaceops.localhub.clock import wire_time
-from spaceops.localhub.git import NOTHING, SHA, GitError, Node, contents, git, is_ref_name, nodes
+from spaceops.localhub.git import NOTHING, SHA, GitError, Node, contents, environment, git, is_ref_name, nodes
 from spaceops.localhub.lfs import POINTER_SIZES, LargeFiles, Pointer
 from spaceops.localhub.metadata import shown_card
+from spaceops.localhub.refusals import bad_request, no_revision, stale_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
+    from spaceops.localhub.accounts import User
     from spaceops.localhub.clock import Clock
     from spaceops.localhub.store import Repo
+
+REFS = ("refs/heads", "refs/tags", "refs/pr")
+PIECE = 1 << 16  # bytes
+PIECE = 1 << 16  # bytes
+NODES_KEPT = 50_000  # files and folders of the commits that were read last; some 15 MB
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class Repos:
         self.large_files = LargeFiles(folder)
         self.temporary = folder / "tmp"
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
-        self._snapshot = lru_cache(maxsize=8)(_read_snapshot)
+        self._snapshots = _Snapshots()
         self._commit = lru_cache(maxsize=2048)(_read_commit)
         self._card = lru_cache(maxsize=2048)(self._read_card)
 
@@ -86,6 +95,28 @@ class Repos:
             git(fresh, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
             self.path(repo).parent.mkdir(parents=True, exist_ok=True)
             fresh.rename(self.path(repo))
+
+    def copy(self, source: Repo, target: Repo) -> None:
+        """Make a repository with the branches, tags and large files that another one has."""
+        with tempfile.TemporaryDirectory(dir=self.temporary) as scratch, self.lock(source):
+            fresh, path = Path(scratch) / "git", str(self.path(source))
+            git(fresh, "clone", "--quiet", "--bare", "--template=", path, str(fresh))
+            git(fresh, "config", "--remove-section", "remote.origin")
+            if self.large_files.folder(source).exists():  # they never change, so that a second name is a copy
+                self.large_files.folder(target).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(self.large_files.folder(source), self.large_files.folder(target), copy_function=os.link)
+            fresh.rename(self.path(target))
+
+    def copy(self, source: Repo, target: Repo) -> None:
+        """Make a repository with the branches, tags and large files that another one has."""
+        with tempfile.TemporaryDirectory(dir=self.temporary) as scratch, self.lock(source):
+            fresh, path = Path(scratch) / "git", str(self.path(source))
+            git(fresh, "clone", "--quiet", "--bare", "--template=", path, str(fresh))
+            git(fresh, "config", "--remove-section", "remote.origin")
+            if self.large_files.folder(source).exists():  # they never change, so that a second name is a copy
+                self.large_files.folder(target).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(self.large_files.folder(source), self.large_files.folder(target), copy_function=os.link)
+            fresh.rename(self.path(target))
 
     def bury(self, repo: Repo) -> Path:
         """Take a repository and its large files away, and return the folder where they wait to be removed. Quick."""
@@ -140,13 +171,41 @@ class Repos:
         """Commits from `sha` back, newest first; with `path` those that touched it."""
         return _log(self.path(repo), f"--skip={skip}", f"--max-count={limit}", sha, "--", *([path] if path else []))
 
+    def last_touched(self, repo: Repo, sha: str, paths: Iterable[str]) -> dict[str, Commit]:
+        """For each of these files and folders of a commit the newest commit that touched it."""
+        wanted, found = set(paths), dict[str, str]()
+        for commit, path in _touches(self.path(repo), sha) if wanted else ():
+            parts = path.split("/")
+            here = {"/".join(parts[:end]) for end in range(1, len(parts) + 1)} & wanted
+            found |= dict.fromkeys(here, commit)
+            wanted -= here
+            if not wanted:
+                break
+        for path in wanted:  # only a merge touched it
+            found[path] = next((commit.oid for commit in self.history(repo, sha, limit=1, path=path)), sha)
+        return {path: self._commit(self.path(repo), commit) for path, commit in found.items()}
+
+    def last_touched(self, repo: Repo, sha: str, paths: Iterable[str]) -> dict[str, Commit]:
+        """For each of these files and folders of a commit the newest commit that touched it."""
+        wanted, found = set(paths), dict[str, str]()
+        for commit, path in _touches(self.path(repo), sha) if wanted else ():
+            parts = path.split("/")
+            here = {"/".join(parts[:end]) for end in range(1, len(parts) + 1)} & wanted
+            found |= dict.fromkeys(here, commit)
+            wanted -= here
+            if not wanted:
+                break
+        for path in wanted:  # only a merge touched it
+            found[path] = self.history(repo, sha, limit=1, path=path)[0].oid
+        return {path: self._commit(self.path(repo), commit) for path, commit in found.items()}
+
     def count(self, repo: Repo, sha: str) -> int:
         """How many commits lead to `sha`, itself included."""
         return int(git(self.path(repo), "rev-list", "--count", sha))
 
     def snapshot(self, repo: Repo, sha: str) -> Snapshot:
         """Everything in a commit."""
-        return self._snapshot(self.path(repo), sha)
+        return self._snapshots.of(self.path(repo), sha)
 
     def read(self, repo: Repo, sha: str, path: str) -> bytes | None:
         """A file of a commit as git has it (of a large file the pointer), None if there is none."""
@@ -163,14 +222,9 @@ class Repos:
         return shown_card((self.read(repo, sha, "README.md") or b"").decode(errors="replace"))
 
     def refs(self, repo: Repo) -> dict[str, str]:
-        """Branches and tags by their full names, with the commits that they name."""
-        listing = git(
-            self.path(repo),
-            "for-each-ref",
-            "--format=%(refname) %(objectname) %(*objectname)",
-            "refs/heads",
-            "refs/tags",
-        )
+        """Branches, tags and pull requests by their full names, with the commits that they name."""
+        form = "--format=%(refname) %(objectname) %(*objectname)"
+        listing = git(self.path(repo), "for-each-ref", form, *REFS)
         words = [line.split(" ") for line in listing.decode().splitlines()]
         return {name: peeled or oid for name, oid, peeled in words}
 
@@ -181,6 +235,78 @@ class Repos:
         except GitError:
             return False
         return True
+
+    def annotate(self, repo: Repo, name: str, sha: str, message: str, author: User) -> bool:
+        """Create a tag that says something; False if there is one of that name already."""
+        if f"refs/tags/{name}" in self.refs(repo):
+            return False
+        words = ("tag", "--annotate", "--no-sign", "--cleanup=verbatim", "--file=-", name, sha)
+        git(self.path(repo), *words, stdin=message.encode(), env=self._signed(author))
+        return True
+
+    def squash(self, repo: Repo, ref: str, message: str, author: User) -> str:
+        """Replace all that led to a branch or pull request by one commit with its files, and return that.
+
+        `ref` is the full name. Raises `Refused` if there is none, or if it moved meanwhile.
+        """
+        with self.lock(repo):
+            head = self._parse(repo, ref)
+            if head is None:
+                raise no_revision(ref)
+            try:
+                words = ("commit-tree", f"{head}^{{tree}}", "-F", "-")
+                made = git(self.path(repo), *words, stdin=message.encode(), env=self._signed(author)).decode().strip()
+            except GitError as error:
+                raise bad_request(str(error)) from error
+            try:
+                git(self.path(repo), "update-ref", ref, made, head)
+            except GitError as error:  # by a git push
+                raise stale_parent() from error
+        return made
+
+    def _signed(self, author: User) -> dict[str, str]:
+        """The environment in which git writes down who did something, and when."""
+        name = re.sub(r"[<>\n\0]", "", author.fullname).strip() or author.name
+        facts = {"NAME": name, "EMAIL": f"{author.name}@users.noreply.localhost"}
+        facts["DATE"] = f"{int(self.clock.now().timestamp())} +0000"
+        who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in facts.items()}
+        return {**environment(), **who}
+
+    def annotate(self, repo: Repo, name: str, sha: str, message: str, author: User) -> bool:
+        """Create a tag that says something; False if there is one of that name already."""
+        if f"refs/tags/{name}" in self.refs(repo):
+            return False
+        words = ("tag", "--annotate", "--no-sign", "--cleanup=verbatim", "--file=-", name, sha)
+        git(self.path(repo), *words, stdin=message.encode(), env=self._signed(author))
+        return True
+
+    def squash(self, repo: Repo, ref: str, message: str, author: User) -> str:
+        """Replace all that led to a branch or pull request by one commit with its files, and return that.
+
+        `ref` is the full name. Raises `Refused` if there is none, or if it moved meanwhile.
+        """
+        with self.lock(repo):
+            head = self._parse(repo, ref)
+            if head is None:
+                raise no_revision(ref)
+            try:
+                words = ("commit-tree", f"{head}^{{tree}}", "-F", "-")
+                made = git(self.path(repo), *words, stdin=message.encode(), env=self._signed(author)).decode().strip()
+            except GitError as error:
+                raise bad_request(str(error)) from error
+            try:
+                git(self.path(repo), "update-ref", ref, made, head)
+            except GitError as error:  # by a git push
+                raise stale_parent() from error
+        return made
+
+    def _signed(self, author: User) -> dict[str, str]:
+        """The environment in which git writes down who did something, and when."""
+        name = re.sub(r"[<>\n\0]", "", author.fullname).strip() or author.name
+        facts = {"NAME": name, "EMAIL": f"{author.name}@users.noreply.localhost"}
+        facts["DATE"] = f"{int(self.clock.now().timestamp())} +0000"
+        who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in facts.items()}
+        return {**environment(), **who}
 
     def delete_ref(self, repo: Repo, name: str) -> None:
         """Delete a branch or tag by its full name."""
@@ -213,6 +339,48 @@ class Repos:
             target.write_bytes(content)
 
 
+class _Snapshots:
+    """The commits that were read last, as many as are small enough together."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[Path, str], Snapshot] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, folder: Path, sha: str) -> Snapshot:
+        """The snapshot of a commit, read when it is not known."""
+        with self._lock:
+            if found := self._known.get((folder, sha)):
+                self._known.move_to_end((folder, sha))
+                return found
+        read = _read_snapshot(folder, sha)
+        with self._lock:
+            self._known[folder, sha] = read
+            while len(self._known) > 1 and sum(len(kept.nodes) for kept in self._known.values()) > NODES_KEPT:
+                self._known.popitem(last=False)
+        return read
+
+
+class _Snapshots:
+    """The commits that were read last, as many as are small enough together."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[Path, str], Snapshot] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, folder: Path, sha: str) -> Snapshot:
+        """The snapshot of a commit, read when it is not known."""
+        with self._lock:
+            if found := self._known.get((folder, sha)):
+                self._known.move_to_end((folder, sha))
+                return found
+        read = _read_snapshot(folder, sha)
+        with self._lock:
+            self._known[folder, sha] = read
+            while len(self._known) > 1 and sum(len(kept.nodes) for kept in self._known.values()) > NODES_KEPT:
+                self._known.popitem(last=False)
+        return read
+
+
 def _read_snapshot(folder: Path, sha: str) -> Snapshot:
     found = {node.path: node for node in nodes(folder, sha)}
     small = [node for node in found.values() if node.size in POINTER_SIZES and node.mode.startswith("100")]
@@ -223,6 +391,54 @@ def _read_snapshot(folder: Path, sha: str) -> Snapshot:
 
 def _read_commit(folder: Path, sha: str) -> Commit:
     return _log(folder, "--max-count=1", sha, "--")[0]
+
+
+def _touches(folder: Path, sha: str) -> Iterator[tuple[str, str]]:
+    """From a commit back: commits, and the files that each changed."""
+    command = ["git", f"--git-dir={folder}", "log", "-z", "--format=%x01%H", "--name-only", "--no-renames", sha, "--"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as process:
+        assert process.stdout  # noqa: S101  for the type checker: it is a pipe
+        try:
+            commit = ""
+            for word in _words(process.stdout.fileno()):
+                if word.startswith("\x01") and SHA.fullmatch(word[1:]):
+                    commit = word[1:]
+                elif word:
+                    yield commit, word.removeprefix("\n")
+        finally:
+            process.kill()
+
+
+def _words(pipe: int) -> Iterator[str]:
+    """What stands between NULs, as it comes."""
+    rest = b""
+    while piece := os.read(pipe, PIECE):
+        *whole, rest = (rest + piece).split(b"\0")
+        yield from (word.decode(errors="replace") for word in whole)
+
+
+def _touches(folder: Path, sha: str) -> Iterator[tuple[str, str]]:
+    """From a commit back: commits, and the files that each changed."""
+    command = ["git", f"--git-dir={folder}", "log", "-z", "--format=%x01%H", "--name-only", "--no-renames", sha, "--"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as process:
+        assert process.stdout  # noqa: S101  for the type checker: it is a pipe
+        try:
+            commit = ""
+            for word in _words(process.stdout):
+                if word.startswith("\x01") and SHA.fullmatch(word[1:]):
+                    commit = word[1:]
+                elif word:
+                    yield commit, word.removeprefix("\n")
+        finally:
+            process.kill()
+
+
+def _words(stream: IO[bytes]) -> Iterator[str]:
+    """What stands between NULs."""
+    rest = b""
+    while piece := stream.read(PIECE):
+        *whole, rest = (rest + piece).split(b"\0")
+        yield from (word.decode(errors="replace") for word in whole)
 
 
 def _log(folder: Path, *words: str) -> list[Commit]:

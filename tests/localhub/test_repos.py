@@ -136,7 +136,7 @@ def test_a_path_may_hold_whatever_git_takes(repos: Repos, repo: Repo, path: str)
         (ndjson(HEADER, ("file", {"path": "x", "content": "!!", "encoding": "base64"})), "base64"),
         (ndjson(HEADER, ("lfsFile", {"path": "x", "algo": "sha256", "oid": "0" * 64, "size": 1})), "upload it first"),
         (ndjson(HEADER, ("lfsFile", {"path": "x", "algo": "sha256", "oid": "../../x"})), "upload it first"),
-        (ndjson(("header", {"summary": "x", "parentCommit": "main"})), "full commit sha"),
+        (ndjson(("header", {"summary": "x", "parentCommit": "main"})), "must be a commit sha"),
         (ndjson(HEADER, add("README.md", "---\na: b: c\n---\n")), "Invalid metadata"),
     ],
 )

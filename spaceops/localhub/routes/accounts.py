@@ -1,4 +1,4 @@
-"""Routes about the caller, and the few that concern no repository."""
+"""Routes about the caller and other people, and the few that concern no repository."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import msgspec
 
 from spaceops.localhub.accounts import identity
 from spaceops.localhub.metadata import problems, warnings
-from spaceops.localhub.wire import Json, body_of, member, parts
+from spaceops.localhub.refusals import Refused
+from spaceops.localhub.wire import KINDS, Json, body_of, caller, member, page, param, parts
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from spaceops.localhub.accounts import User
+    from spaceops.localhub.accounts import Org, Scope, User
+
+PEOPLE_PER_PAGE = 1000
 
 
 async def whoami(request: Request) -> Json:
@@ -32,13 +35,13 @@ async def whoami(request: Request) -> Json:
             "isPro": user.plan == "pro",
             "periodEnd": None,
             "avatarUrl": "",
-            "orgs": [_org(request, user, name) for name in user.orgs],
-            "auth": {"type": "access_token", "accessToken": {"displayName": "local", "role": user.role}},
+            "orgs": [_org(request, name) for name in user.orgs],
+            "auth": {"type": "access_token", "accessToken": _token(user)},
         }
     )
 
 
-def _org(request: Request, user: User, name: str) -> dict[str, Any]:
+def _org(request: Request, name: str) -> dict[str, Any]:
     org = parts(request).accounts.org(name)
     return {
         "type": "org",
@@ -48,8 +51,74 @@ def _org(request: Request, user: User, name: str) -> dict[str, Any]:
         "isEnterprise": org is not None and org.plan == "enterprise",
         "canPay": org is not None and org.plan != "free",
         "plan": org and org.plan,
-        "roleInOrg": user.role,
+        "roleInOrg": "write",  # there are no other members here
         "avatarUrl": "",
+    }
+
+
+def _token(user: User) -> dict[str, Any]:
+    token: dict[str, Any] = {"displayName": "local", "role": user.role}
+    if user.role == "fineGrained":
+        scoped = [_scope(scope, user) for scope in user.scoped]
+        token["fineGrained"] = {"canReadGatedRepos": False, "global": user.everywhere, "scoped": scoped}
+    return token
+
+
+def _scope(scope: Scope, user: User) -> dict[str, Any]:
+    """One scope as the wire has it. A repository without its kind is shown as a model, as it is in addresses."""
+    kinds, _, name = scope.entity.rpartition("/")[0].rpartition("/")
+    owner = "user" if scope.entity.lower() == user.name.lower() else "org"
+    kind = (KINDS.get(kinds) or kinds.removesuffix("s") or "model") if name else owner
+    shown = scope.entity.removeprefix(f"{kinds}/") if kinds else scope.entity
+    return {"entity": {"_id": identity(scope.entity), "type": kind, "name": shown}, "permissions": scope.permissions}
+
+
+async def user_overview(request: Request) -> Json:
+    """`GET /api/users/{name}/overview`."""
+    accounts, name = parts(request).accounts, param(request, "name")
+    user = next((user for user in accounts.users if user.name.lower() == name.lower()), None)
+    if user is None:
+        raise Refused(404, "This user does not exist")
+    orgs = [{"name": name, "fullname": name, "avatarUrl": ""} for name in user.orgs]
+    return Json({**_person(user), **_numbers(request, user.name), "orgs": orgs})
+
+
+async def org_overview(request: Request) -> Json:
+    """`GET /api/organizations/{name}/overview`."""
+    org = _known_org(request)
+    about = {"_id": identity(org.name), "name": org.name, "fullname": org.fullname or org.name, "avatarUrl": ""}
+    users = len(_members(request, org))
+    return Json({**about, "type": "org", "plan": org.plan, "numUsers": users, **_numbers(request, org.name)})
+
+
+async def org_members(request: Request) -> Json:
+    """`GET /api/organizations/{name}/members`."""
+    return page(request, [_person(user) for user in _members(request, _known_org(request))], PEOPLE_PER_PAGE)
+
+
+def _known_org(request: Request) -> Org:
+    org = parts(request).accounts.org(param(request, "name"))
+    if org is None:
+        raise Refused(404, "This organization does not exist")
+    return org
+
+
+def _members(request: Request, org: Org) -> list[User]:
+    return [user for user in parts(request).accounts.users if org.name in user.orgs]
+
+
+def _person(user: User) -> dict[str, Any]:
+    about = {"_id": user.id, "user": user.name, "fullname": user.fullname or user.name, "avatarUrl": ""}
+    return {**about, "type": "user", "isPro": user.plan == "pro"}
+
+
+def _numbers(request: Request, namespace: str) -> dict[str, int]:
+    """How many repositories of each kind the caller sees there."""
+    accounts, user = parts(request).accounts, caller(request)
+    every = {kinds: parts(request).store.all(kind) for kinds, kind in KINDS.items()}
+    return {
+        f"num{kinds.title()}": sum(repo.namespace == namespace and accounts.may_see(user, repo) for repo in repos)
+        for kinds, repos in every.items()
     }
 
 

@@ -9,11 +9,13 @@ import msgspec
 
 from spaceops.localhub.git import is_ref_name
 from spaceops.localhub.refusals import Refused, bad_request, no_revision
+from spaceops.localhub.routes.commits import pushed
 from spaceops.localhub.store import Repo
 from spaceops.localhub.wire import (
     Json,
     body_of,
     flag,
+    member,
     next_page,
     number,
     param,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from spaceops.localhub.accounts import User
+    from spaceops.localhub.repos import Repos
 
 COMMITS_PER_PAGE = 50
 
@@ -43,16 +47,22 @@ class NewTag(msgspec.Struct):
     message: str | None = None
 
 
+class Squash(msgspec.Struct):
+    """The body of a squash."""
+
+    message: str = ""
+
+
 async def list_refs(request: Request) -> Response:
-    """`GET …/refs`."""
-    repo = repo_of(request)
+    """`GET …/refs`; pull requests only when asked for."""
+    repo = repo_of(request, facts=True)
     refs = await asyncio.to_thread(parts(request).repos.refs, repo)
 
     def those(start: str) -> list[dict[str, str]]:
         found = {ref.removeprefix(start): (ref, sha) for ref, sha in refs.items() if ref.startswith(start)}
         return [{"name": name, "ref": ref, "targetCommit": sha} for name, (ref, sha) in found.items()]
 
-    pulls: dict[str, Any] = {"pullRequests": []} if flag(request, "include_prs") else {}
+    pulls = {"pullRequests": those("refs/pr/")} if flag(request, "include_prs") else {}
     return Json({"branches": those("refs/heads/"), "converts": [], "tags": those("refs/tags/"), **pulls})
 
 
@@ -61,25 +71,38 @@ async def create_branch(request: Request) -> Response:
     repo = repo_of(request, write=True)
     text = await request.body()
     body = msgspec.json.decode(text, type=NewBranch) if text.strip() else NewBranch()
-    await _create_ref(request, repo, "branch", "heads", param(request, "branch"), body.starting_point or "main")
+    name = _checked_name("branch", param(request, "branch"))
+    sha = await asyncio.to_thread(sha_of, request, repo, body.starting_point or "main")
+    if not await asyncio.to_thread(parts(request).repos.create_ref, repo, f"refs/heads/{name}", sha):
+        raise _already_there(f"refs/heads/{name}")
     return Json({})
 
 
 async def create_tag(request: Request) -> Response:
-    """`POST …/tag/{revision}`; the tag is a plain one, its message is not kept."""
-    repo = repo_of(request, write=True)
+    """`POST …/tag/{revision}`; with a message it is an annotated one."""
+    repo, user = repo_of(request, write=True), member(request)
     body = await body_of(request, NewTag)
-    await _create_ref(request, repo, "tag", "tags", body.tag, param(request, "revision"))
+    name, repos = _checked_name("tag", body.tag), parts(request).repos
+
+    def work() -> bool:
+        sha = sha_of(request, repo, param(request, "revision"))
+        if body.message:
+            return repos.annotate(repo, name, sha, body.message, user)
+        return repos.create_ref(repo, f"refs/tags/{name}", sha)
+
+    if not await asyncio.to_thread(work):
+        raise _already_there(f"refs/tags/{name}")
     return Json({})
 
 
-async def _create_ref(request: Request, repo: Repo, what: str, group: str, name: str, start: str) -> None:
+def _checked_name(what: str, name: str) -> str:
     if name.startswith("refs/") or not is_ref_name(name):
         raise bad_request(f"Invalid reference for a {what}: {name}")
-    repos = parts(request).repos
-    sha = await asyncio.to_thread(sha_of, request, repo, start)
-    if not await asyncio.to_thread(repos.create_ref, repo, f"refs/{group}/{name}", sha):
-        raise Refused(409, f"Reference refs/{group}/{name} already exists")
+    return name
+
+
+def _already_there(ref: str) -> Refused:
+    return Refused(409, f"Reference {ref} already exists")
 
 
 async def delete_branch(request: Request) -> Response:
@@ -106,9 +129,30 @@ async def _delete_ref(request: Request, ref: str, name: str) -> Response:
     return Json({})
 
 
+async def super_squash(request: Request) -> Response:
+    """`POST …/super-squash/{ref}`: one commit in place of the history of a branch or pull request."""
+    repo, user = repo_of(request, write=True), member(request)
+    body = await body_of(request, Squash)
+    ref = param(request, "ref")
+    message = body.message.strip() or f"Super-squash branch {ref!r}"
+    await asyncio.to_thread(_squash, parts(request).repos, repo, ref, message, user)
+    pushed(request, repo, ref.removeprefix("refs/heads/"))
+    return Json({})
+
+
+def _squash(repos: Repos, repo: Repo, ref: str, message: str, user: User) -> str:
+    known = repos.refs(repo)
+    full = ref if ref.startswith("refs/") else f"refs/heads/{ref}"
+    if (f"refs/tags/{ref}" in known and full not in known) or not full.startswith(("refs/heads/", "refs/pr/")):
+        raise bad_request(f"Invalid reference for a branch: {ref}")
+    if full not in known:
+        raise no_revision(ref)
+    return repos.squash(repo, full, message, user)
+
+
 async def list_commits(request: Request) -> Response:
     """`GET …/commits/{revision}`, newest first, in pages."""
-    repo = repo_of(request)
+    repo = repo_of(request, facts=True)
     start = number(request, "cursor", 0, most=10**9)
     size = number(request, "limit", COMMITS_PER_PAGE, most=COMMITS_PER_PAGE) or COMMITS_PER_PAGE
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from spaceops.localhub.accounts import belongs
 from spaceops.localhub.describe import FIELDS, LISTED, Facts, describe, fields_of
-from spaceops.localhub.routes.repos import space_facts
+from spaceops.localhub.refusals import Refused, bad_request
+from spaceops.localhub.routes.repos import expanded, space_facts
 from spaceops.localhub.store import Repo
-from spaceops.localhub.wire import (
-    KINDS,
-    caller,
-    flag,
-    member,
-    number,
-    page,
-    parts,
-)
+from spaceops.localhub.wire import KINDS, Json, caller, flag, member, next_page, number, page, param, parts
 
 if TYPE_CHECKING:
+    from starlette.datastructures import QueryParams
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -26,66 +22,139 @@ if TYPE_CHECKING:
 
 
 REPOS_PER_PAGE = 1000
-
-
 SORTS = {
     "lastModified": "lastModified",
     "last_modified": "lastModified",
     "createdAt": "createdAt",
     "created_at": "createdAt",
+    "likes": "likes",
+    "downloads": "downloads",
+    "trendingScore": "trendingScore",
+    "trending_score": "trendingScore",
 }
+NOBODY_HERE = ("apps", "inference", "inference_provider", "num_parameters")  # filters for what no model here has
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What of all repositories is to be listed, and in which order."""
+
+    author: str | None
+    words: tuple[str, ...]  # all of them in the name
+    tags: frozenset[str]
+    gated: str | None  # "true" or "false"
+    linked: bool  # Spaces that use a model or dataset
+    uses: frozenset[tuple[str, str]]  # Spaces that use one of these
+    nothing: bool
+    sort: str | None
+    rising: bool
+
+    def admits(self, repo: Repo) -> bool:
+        """Whether it is to be listed, as far as that can be seen without reading it."""
+        named = all(word in repo.repo_id.lower() for word in self.words)
+        owned = self.author is None or self.author.lower() == repo.namespace.lower()
+        gated = self.gated is None or self.gated == str(repo.gated is not None).lower()
+        return named and owned and gated and not self.nothing
+
+    def accepts(self, facts: Facts) -> bool:
+        """Whether it is to be listed, by what its card says."""
+        if self.tags and not self.tags <= set(facts.tags()):
+            return False
+        used = {(key, name) for key in ("models", "datasets") for name in facts.stated(key)} if self._asks_use else ()
+        return not self._asks_use or bool(used and (not self.uses or self.uses & set(used)))
+
+    @property
+    def _asks_use(self) -> bool:
+        return self.linked or bool(self.uses)
+
+
+def read_wanted(query: QueryParams) -> Wanted:
+    """What a request wants to have listed."""
+    sort = query.get("sort")
+    if sort and sort not in SORTS:
+        raise bad_request(f'"sort" must be one of [{", ".join(sorted(set(SORTS.values())))}], got {sort}')
+    tags = [tag for key in ("filter", "pipeline_tag") for text in query.getlist(key) for tag in text.split(",")]
+    return Wanted(
+        author=query.get("author"),
+        words=tuple(word.lower() for text in query.getlist("search") for word in text.split()),
+        tags=frozenset(filter(None, tags)),
+        gated=query["gated"].lower() if "gated" in query else None,
+        linked=query.get("linked", "").lower() in ("true", "1"),
+        uses=frozenset((key, name) for key in ("models", "datasets") for name in query.getlist(key)),
+        nothing=any(name in query for name in NOBODY_HERE),
+        sort=SORTS[sort] if sort else None,
+        rising=query.get("direction") == "1",
+    )
 
 
 async def list_repos(request: Request) -> Response:
     """`GET /api/{kinds}`: what the caller may see, filtered, sorted, in pages."""
     kind = KINDS[request.path_params["kinds"]]
-    query = request.query_params
-    usual = FIELDS[kind] if flag(request, "full") else LISTED
-    fields = fields_of(kind, query.getlist("expand"), usual)
-    user = caller(request)
+    wanted, user, accounts = read_wanted(request.query_params), caller(request), parts(request).accounts
+    usual = FIELDS[kind] if flag(request, "full") else (*LISTED, *(["cardData"] if flag(request, "cardData") else []))
+    fields = fields_of(kind, expanded(request), usual)
+    live = bool({"runtime", "host"} & set(fields))
     found = [
-        (repo, space_facts(request, repo))
+        (repo, space_facts(request, repo) if live else {})
         for repo in parts(request).store.all(kind)
-        if parts(request).accounts.may_see(user, repo) and _matches(repo, query.get("author"), query.get("search"))
+        if wanted.admits(repo) and accounts.may_see(user, repo)
     ]
-    limit = number(request, "limit", REPOS_PER_PAGE, most=REPOS_PER_PAGE) or REPOS_PER_PAGE
-    listed = await asyncio.to_thread(_list, parts(request), found, fields, SORTS.get(query.get("sort", "")))
-    tags = set(query.getlist("filter"))
-    return page(request, [item for item in listed if tags <= set(item["tags"])] if tags else listed, limit)
+    start = number(request, "cursor", 0, most=10**9)
+    end = start + (number(request, "limit", REPOS_PER_PAGE, most=REPOS_PER_PAGE) or REPOS_PER_PAGE)
+
+    def work() -> tuple[list[dict[str, Any]], int]:
+        facts = _sorted(parts(request), found, wanted)
+        return [describe(fact, fields) for fact in facts[start:end]], len(facts)
+
+    listed, total = await asyncio.to_thread(work)
+    return Json(listed, headers={"Link": next_page(request, end)} if end < total else {})
 
 
-def _matches(repo: Repo, author: str | None, search: str | None) -> bool:
-    wanted = author is None or author.lower() == repo.namespace.lower()
-    return wanted and (search is None or search.lower() in repo.repo_id.lower())
-
-
-def _list(
-    parts: Parts, found: list[tuple[Repo, dict[str, Any]]], fields: list[str], sort: str | None
-) -> list[dict[str, Any]]:
+def _sorted(parts: Parts, found: list[tuple[Repo, dict[str, Any]]], wanted: Wanted) -> list[Facts]:
     heads = ((repo, parts.repos.head(repo), space) for repo, space in found)
-    facts = [Facts(parts.repos, repo, sha, space) for repo, sha, space in heads if sha]
-    if sort:
-        facts.sort(key=lambda fact: str(FIELDS[fact.repo.kind][sort](fact)), reverse=True)
-    return [describe(fact, fields) for fact in facts]
+    every = (Facts(parts.repos, repo, sha, space) for repo, sha, space in heads if sha)
+    facts = [fact for fact in every if wanted.accepts(fact)]
+    if wanted.sort:
+        value = FIELDS["model"][wanted.sort]
+        facts.sort(key=value, reverse=not wanted.rising)
+    return facts
 
 
 async def list_own_repos(request: Request) -> Response:
     """`GET /api/settings/repositories`: all that the caller owns, of every kind."""
-    user = member(request)
-    own = [repo for kind in FIELDS for repo in parts(request).store.all(kind) if repo.namespace == user.name]
-    return page(request, await asyncio.to_thread(_stored, parts(request), own), REPOS_PER_PAGE)
+    return await _list_owned(request, member(request).name)
+
+
+async def list_org_repos(request: Request) -> Response:
+    """`GET /api/organizations/{name}/settings/repositories`: all that an organisation owns, for its members."""
+    user, org = member(request), parts(request).accounts.org(param(request, "name"))
+    if org is None:
+        raise Refused(404, "This organization does not exist")
+    if not belongs(user, org.name):
+        raise Refused(403, f"You don't have the rights to see the repositories of {org.name}")
+    return await _list_owned(request, org.name)
+
+
+async def _list_owned(request: Request, namespace: str) -> Response:
+    store, accounts, user = parts(request).store, parts(request).accounts, caller(request)
+    own = [repo for kind in FIELDS for repo in store.all(kind) if repo.namespace == namespace]
+    seen = [repo for repo in own if accounts.may_see(user, repo)]
+    return page(request, await asyncio.to_thread(_stored, parts(request), seen), REPOS_PER_PAGE)
 
 
 def _stored(parts: Parts, own: list[Repo]) -> list[dict[str, Any]]:
     heads = ((repo, parts.repos.head(repo)) for repo in own)
     facts = [Facts(parts.repos, repo, sha, {}) for repo, sha in heads if sha]
+    sizes = {fact.repo.id: fact.used_storage() for fact in facts}
+    total = sum(sizes.values()) or 1
     return [
         {
             "id": fact.repo.repo_id,
             "type": fact.repo.kind,
             "updatedAt": fact.last_modified(),
             "visibility": fact.repo.visibility,
-            "storage": fact.used_storage(),
+            "storage": sizes[fact.repo.id],
+            "storagePercent": 100 * sizes[fact.repo.id] / total,
         }
         for fact in facts
     ]

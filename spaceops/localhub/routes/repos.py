@@ -1,4 +1,4 @@
-"""Routes about whole repositories: create, delete, describe, list, their settings, branches and commits."""
+"""Routes about whole repositories: create, delete, describe, their settings, and who may do what."""
 
 from __future__ import annotations
 
@@ -72,10 +72,11 @@ class RepoName(msgspec.Struct):
 
 
 class RepoSettings(msgspec.Struct):
-    """The body of a change of visibility."""
+    """The body of a change; `gated` is false where it is to be no more."""
 
     visibility: Visibility | None = None
     private: bool | None = None
+    gated: Literal["auto", "manual"] | bool | None = None
 
 
 async def create_repo(request: Request) -> Response:
@@ -85,12 +86,12 @@ async def create_repo(request: Request) -> Response:
     namespace = _namespace(request, user, body.organization)
     kind = body.type or "model"
     check_write(user, namespace, f'create a {kind} under the namespace "{namespace}"')
-    if parts(request).store.find(kind, f"{namespace}/{body.name}"):
-        return _exists(request, kind, f"{namespace}/{body.name}")
-    repo = _new_repo(body, namespace, user, now(request))
+    if there := parts(request).store.find(kind, f"{namespace}/{body.name}"):
+        return exists(request, there)
+    repo = _new_repo(request, body, namespace, user)
     settings = first_settings(body, now(request))
-    _check_plan(request, user, repo, settings.hardware)
-    with _alone(request, repo):
+    check_plan(request, user, repo, settings.hardware)
+    with alone(request, kind, repo.repo_id):
         await asyncio.to_thread(_start_content, parts(request), repo, user)
         parts(request).store.add(repo, settings)
     if kind == "space":
@@ -99,9 +100,9 @@ async def create_repo(request: Request) -> Response:
 
 
 @contextmanager
-def _alone(request: Request, repo: Repo) -> Iterator[None]:
+def alone(request: Request, kind: str, repo_id: str) -> Iterator[None]:
     """Refuse a second creation of the same repository while the first is under way; the client tries again."""
-    name = f"{repo.kind}s/{repo.repo_id}".lower()
+    name = f"{kind}s/{repo_id}".lower()
     if name in parts(request).creating:
         raise Refused(409, "Cannot create repo: another conflicting operation is in progress")
     parts(request).creating.add(name)
@@ -116,32 +117,38 @@ def _namespace(request: Request, user: User, asked: str | None) -> str:
     return parts(request).accounts.namespace(asked) or asked if asked else user.name
 
 
-def _exists(request: Request, kind: str, repo_id: str) -> Response:
-    repo = parts(request).store.find(kind, repo_id)
-    assert repo  # noqa: S101  for the type checker: it was found a moment ago
-    said = Refused(409, f"You already created this {kind} repo: {repo.repo_id}")
-    return refusal(said, url=url_of(request, repo))
+def exists(request: Request, repo: Repo) -> Response:
+    """The answer that a repository is there already, and where."""
+    said = Refused(409, f"You already created this {repo.kind} repo: {repo.repo_id}")
+    return refusal(said, url=url_of(request, repo), filesCopyPending=False)
 
 
-def _new_repo(body: NewRepo, namespace: str, user: User, created_at: str) -> Repo:
+def _new_repo(request: Request, body: NewRepo, namespace: str, user: User) -> Repo:
     kind = body.type or "model"
-    if not NAME.fullmatch(body.name):
-        raise bad_request("Only regular characters and '-', '_', '.' accepted in a repo name of at most 96 characters")
     if kind == "space" and body.sdk not in SDKS:
         raise bad_request(f'"sdk" must be one of [{", ".join(SDKS)}]')
+    org = parts(request).accounts.org(namespace)
     return Repo(
         id=new_id(),
         kind=kind,
         namespace=namespace,
-        name=body.name,
-        visibility=_visibility(kind, body.visibility, body.private) or "public",
+        name=checked_name(body.name),
+        visibility=visibility_of(kind, body.visibility, body.private) or (org.default_visibility if org else "public"),
         sdk=body.sdk if kind == "space" else None,
-        created_at=created_at,
+        created_at=now(request),
         creator=user.name,
     )
 
 
-def _visibility(kind: str, visibility: Visibility | None, private: bool | None) -> Visibility | None:
+def checked_name(name: str) -> str:
+    """The name, if a repository may have it."""
+    if not NAME.fullmatch(name):
+        raise bad_request("Only regular characters and '-', '_', '.' accepted in a repo name of at most 96 characters")
+    return name
+
+
+def visibility_of(kind: str, visibility: Visibility | None, private: bool | None) -> Visibility | None:
+    """The visibility that a request asks for, if it does."""
     if visibility == "protected" and kind != "space":
         raise bad_request("Only Spaces can be protected")
     if visibility is None and private is not None:
@@ -149,7 +156,8 @@ def _visibility(kind: str, visibility: Visibility | None, private: bool | None) 
     return visibility
 
 
-def _check_plan(request: Request, user: User, repo: Repo, hardware: str) -> None:
+def check_plan(request: Request, user: User, repo: Repo, hardware: str) -> None:
+    """Refuse a Space that runs something for nothing, unless a plan pays for it."""
     paid = parts(request).accounts.pays(repo.namespace, user)
     if repo.sdk in PAID_SDKS and hardware == "cpu-basic" and not paid:
         raise Refused(402, "Hosting Gradio and Docker Spaces on free cpu-basic requires a PRO subscription")
@@ -169,11 +177,8 @@ async def delete_repo(request: Request) -> Response:
     """`DELETE /api/repos/delete`."""
     body = await body_of(request, RepoName)
     user = member(request)
-    namespace = _namespace(request, user, body.organization)
-    repo = parts(request).store.find(body.type or "model", f"{namespace}/{body.name}")
-    if repo is None or not parts(request).accounts.may_see(user, repo):
-        raise no_repo(user)
-    check_write(user, repo.namespace, f"delete {repo.repo_id}")
+    repo = named_repo(request, body.type or "model", f"{_namespace(request, user, body.organization)}/{body.name}")
+    check_write(user, repo.namespace, f"delete {repo.repo_id}", repo)
     parts(request).store.remove(repo)
     remains = parts(request).repos.bury(repo)  # at once: the name may be taken again while the rest is cleared away
     if repo.kind == "space":
@@ -182,21 +187,32 @@ async def delete_repo(request: Request) -> Response:
     return PlainTextResponse("OK")
 
 
+def named_repo(request: Request, kind: str, repo_id: str) -> Repo:
+    """The repository that a body names; its former names do not count."""
+    user = caller(request)
+    repo = parts(request).store.find(kind, repo_id)
+    if repo is None or not parts(request).accounts.may_see(user, repo):
+        raise no_repo(user)
+    return repo
+
+
 async def change_repo(request: Request) -> Response:
-    """`PUT …/settings`: who may see it."""
+    """`PUT …/settings`: who may see it, and whether everybody who does may read it."""
     body = await body_of(request, RepoSettings)
     repo = repo_of(request, write=True)
-    visibility = _visibility(repo.kind, body.visibility, body.private)
-    if visibility:
-        parts(request).store.update(replace(repo, visibility=visibility))
-    return Json({"visibility": visibility or repo.visibility})
+    visibility = visibility_of(repo.kind, body.visibility, body.private) or repo.visibility
+    if body.gated is True or (body.gated and repo.kind == "space"):
+        raise bad_request('"gated" must be one of [auto, manual, false], and of a Space false')
+    gate = repo.gated if body.gated is None else body.gated or None
+    parts(request).store.update(replace(repo, visibility=visibility, gated=gate))
+    return Json({"visibility": visibility, "gated": gate or False})
 
 
 async def repo_info(request: Request) -> Response:
     """`GET /api/{kinds}/{repo}`, and the same with `/revision/{revision}`."""
-    repo = repo_of(request)
+    repo = repo_of(request, facts=True)
     revision = param(request, "revision") if "revision" in request.path_params else "main"
-    fields = fields_of(repo.kind, request.query_params.getlist("expand"), FIELDS[repo.kind])
+    fields = fields_of(repo.kind, expanded(request), FIELDS[repo.kind])
     space = space_facts(request, repo)
 
     def work() -> dict[str, Any]:
@@ -204,6 +220,11 @@ async def repo_info(request: Request) -> Response:
         return describe(Facts(parts(request).repos, repo, sha, space, blobs=flag(request, "blobs")), fields)
 
     return Json(await asyncio.to_thread(work))
+
+
+def expanded(request: Request) -> list[str]:
+    """The fields that a request asks for by name."""
+    return [*request.query_params.getlist("expand"), *request.query_params.getlist("expand[]")]
 
 
 async def no_namespace(request: Request) -> Response:
@@ -220,7 +241,7 @@ def space_facts(request: Request, repo: Repo) -> dict[str, Any]:
 
 
 async def auth_check(request: Request) -> Response:
-    """`GET …/auth-check`: 200 for whoever may read it."""
+    """`GET …/auth-check`: 200 for whoever may read its files."""
     repo_of(request)
     return PlainTextResponse("OK")
 
