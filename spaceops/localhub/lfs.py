@@ -6,11 +6,16 @@ import hashlib
 import re
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, cast
+
+from spaceops.localhub.tickets import LIFETIME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from spaceops.localhub.store import Repo
@@ -38,38 +43,65 @@ class Pointer:
         return f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.oid}\nsize {self.size}\n".encode()
 
 
+class Part(NamedTuple):
+    """A part of a large file: its number, from 1 on, and the sha256 of its content."""
+
+    number: int
+    oid: str
+
+
 class WrongContent(Exception):
     """The bytes that came are not those that were announced."""
 
 
-class Incoming:
-    """A large file while it arrives: written to disk as it comes, moved into place only when it is right."""
+class Arriving:
+    """A file while it arrives: written to disk as it comes, and gone after the `with` block unless it was moved."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = cast("BinaryIO", tempfile.NamedTemporaryFile(dir=folder, delete=False))  # noqa: SIM115
-        self._hash = hashlib.sha256()
+        self.file = cast("BinaryIO", tempfile.NamedTemporaryFile(dir=folder, delete=False))  # noqa: SIM115
         self.size = 0
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | bytearray) -> None:
         """Take the next bytes."""
-        self._file.write(chunk)
-        self._hash.update(chunk)
+        self.file.write(chunk)
         self.size += len(chunk)
 
-    def keep(self, target: Path, oid: str, size: int | None = None) -> None:
-        """Move the file into place; raises `WrongContent` if it is another one."""
-        if self._hash.hexdigest() != oid or size not in (None, self.size):
-            raise WrongContent(f"Got {self.size} bytes with sha256 {self._hash.hexdigest()}, not {oid}")
-        self._file.close()
+    def move(self, target: Path) -> None:
+        """Move the file into place."""
+        self.file.close()
         target.parent.mkdir(parents=True, exist_ok=True)
-        Path(self._file.name).replace(target)
+        Path(self.file.name).replace(target)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._file.close()
-        Path(self._file.name).unlink(missing_ok=True)
+        self.file.close()
+        Path(self.file.name).unlink(missing_ok=True)
+
+
+class Incoming(Arriving):
+    """A large file while it arrives: moved into place only when it is right."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._hash = hashlib.sha256()
+
+    @property
+    def oid(self) -> str:
+        """The sha256 of what came so far."""
+        return self._hash.hexdigest()
+
+    def write(self, chunk: bytes | bytearray) -> None:
+        """Take the next bytes."""
+        super().write(chunk)
+        self._hash.update(chunk)
+
+    def keep(self, target: Path, oid: str, size: int | None = None) -> None:
+        """Move the file into place; raises `WrongContent` if it is another one."""
+        if self.oid != oid or size not in (None, self.size):
+            raise WrongContent(f"Got {self.size} bytes with sha256 {self.oid}, not {oid}")
+        self.move(target)
 
 
 class LargeFiles:
@@ -78,9 +110,10 @@ class LargeFiles:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "lfs"
-        self._arriving = folder / "tmp"
-        self._arriving.mkdir(parents=True, exist_ok=True)
+        self._folder, self._parts_folder = folder / "lfs", folder / "parts"
+        self.arriving = folder / "tmp"
+        self.arriving.mkdir(parents=True, exist_ok=True)
+        self.tidy()
 
     def folder(self, repo: Repo) -> Path:
         """Where all large files of a repository lie."""
@@ -97,25 +130,57 @@ class LargeFiles:
         except FileNotFoundError:
             return None
 
+    def share(self, source: Repo, target: Repo, oids: Iterable[str]) -> list[str]:
+        """Give large files of one repository to another, and return those that there are; blocks.
+
+        They never change, so that a second name is a copy.
+        """
+        return [oid for oid in oids if self._link(self.path(source, oid), self.path(target, oid))]
+
+    def _link(self, source: Path, target: Path) -> bool:
+        if not source.exists():
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            target.hardlink_to(source)
+        return True
+
     def incoming(self) -> Incoming:
         """Begin to receive a large file; use it in a `with` block."""
-        return Incoming(self._arriving)
+        return Incoming(self.arriving)
 
-    def parts(self, repo: Repo, oid: str) -> Path:
-        """The folder for a large file that arrives in parts."""
-        return self._arriving / f"{repo.id}-{oid}"
+    def keep_part(self, repo: Repo, oid: str, part: Part, arrived: Incoming) -> None:
+        """Store a part of a large file that arrived."""
+        arrived.move(self._part(repo, oid, part))
 
-    def join(self, repo: Repo, pointer: Pointer) -> None:
-        """Make one file of its parts, which are named 1, 2, 3…; raises `WrongContent` if it is not the right one."""
-        folder = self.parts(repo, pointer.oid)
-        try:
+    def join(self, repo: Repo, pointer: Pointer, parts: Sequence[Part]) -> None:
+        """Make one file of its parts, in order; blocks. Raises `WrongContent` if it is not the right one.
+
+        A part is known by its content too: two clients that send the same file at once are not in each other's way.
+        """
+        if self.size(repo, pointer.oid) != pointer.size:
             with self.incoming() as file:
-                for part in sorted(folder.iterdir(), key=lambda part: int(part.name)):
-                    with part.open("rb") as source:
-                        while chunk := source.read(1 << 20):
-                            file.write(chunk)
+                for part in parts:
+                    self._append(self._part(repo, pointer.oid, part), file)
                 file.keep(self.path(repo, pointer.oid), pointer.oid, pointer.size)
+        shutil.rmtree(self._parts_of(repo, pointer.oid), ignore_errors=True)
+
+    def _append(self, part: Path, file: Incoming) -> None:
+        try:
+            with part.open("rb") as source:
+                while chunk := source.read(1 << 20):
+                    file.write(chunk)
         except FileNotFoundError as error:
-            raise WrongContent("No part of it has arrived") from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            raise WrongContent(f"Part {part.name.partition('-')[0]} has not arrived") from error
+
+    def _parts_of(self, repo: Repo, oid: str) -> Path:
+        return self._parts_folder / f"{repo.id}-{oid}"
+
+    def _part(self, repo: Repo, oid: str, part: Part) -> Path:
+        return self._parts_of(repo, oid) / f"{part.number}-{part.oid}"
+
+    def tidy(self) -> None:
+        """Remove the parts of uploads that nobody can go on with: their addresses are too old."""
+        for folder in self._parts_folder.glob("*"):
+            if folder.stat().st_mtime < time.time() - LIFETIME:  # by the disk's clock
+                shutil.rmtree(folder)

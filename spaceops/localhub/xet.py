@@ -1,181 +1,145 @@
 """Xet, the Hub's way for large files: blocks of chunks come in (xorbs), then recipes that make files of them (shards).
 
 A file is put together when its recipe arrives and becomes a large file like any other, so that plain downloads, git-lfs
-and builds all see its bytes. Blocks are kept: a client sends no block again that it remembers to have sent here.
-Source of the formats: the Xet protocol specification of 2025, and what hf_xet 1.8 sends.
+and builds all see its bytes; and every large file, however it came, can be had by Xet. Blocks belong to one repository,
+like its files, and are kept: a client sends no block again that it remembers to have sent to the repository's address.
 """
 
 from __future__ import annotations
 
 import re
-import struct
-import tempfile
+import shutil
 from functools import lru_cache
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
 
-from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
-
-from spaceops.localhub.lfs import WrongContent
+from spaceops.localhub import shards, xorbs
+from spaceops.localhub.lfs import Arriving
+from spaceops.localhub.xorbs import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+    from sqlite3 import Connection
 
     from spaceops.localhub.lfs import LargeFiles
+    from spaceops.localhub.shards import Recipe
     from spaceops.localhub.store import Repo
+    from spaceops.localhub.xorbs import Chunk
 
 HASH = re.compile(r"[0-9a-f]{64}")
-LARGEST = 72 << 20  # bytes of a xorb or shard: 64 MiB of content, and what is written around it
-LARGEST_CHUNK = 1 << 20
-RECORD = 48  # bytes of every record of a shard
-BOOKEND = b"\xff" * 32
-FOOTER = b"XETBLOB"
-HAS_VERIFICATION, HAS_METADATA = 1 << 31, 1 << 30
-
-
-class Term(NamedTuple):
-    """A piece of a file: the chunks from `start` up to `end` of a block."""
-
-    xorb: str
-    start: int
-    end: int
-
-
-class Recipe(NamedTuple):
-    """How a file is made, and what its sha256 must be."""
-
-    sha256: str
-    terms: list[Term]
-
-
-class Chunk(NamedTuple):
-    """Where a chunk lies in its block, how many bytes it has packed and unpacked, and how it is packed."""
-
-    at: int
-    packed: int
-    unpacked: int
-    scheme: int
-
-
-class Malformed(WrongContent):
-    """It is no xorb, or no shard, or it leads to a block that is not here."""
+INDEXES = 16  # blocks whose chunks are remembered while files are made of them
+ROOM = 1 << 30  # bytes that stay free on the disk
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS xet_files (
+    repo TEXT NOT NULL REFERENCES repos (id) ON DELETE CASCADE, hash TEXT NOT NULL, sha256 TEXT NOT NULL,
+    PRIMARY KEY (repo, hash)
+);
+"""
 
 
 class Xet:
-    """The blocks of one data folder."""
+    """The blocks of all repositories, and the hashes that their large files have in Xet.
 
-    def __init__(self, folder: Path, large_files: LargeFiles) -> None:
-        self._blocks = folder / "xet" / "xorbs"
-        self._arriving = folder / "tmp"
-        self._large_files = large_files
-        self._chunks = lru_cache(maxsize=16)(_chunks)
+    What asks the database is quick and is the loop's; what reads and writes files blocks.
+    """
 
-    def incoming(self) -> IO[bytes]:
-        """A file for a block while it arrives; `keep` moves it into place."""
-        return tempfile.NamedTemporaryFile(dir=self._arriving, delete=False)
+    def __init__(self, db: Connection, large_files: LargeFiles) -> None:
+        self._db, self._large_files = db, large_files
+        self._db.executescript(SCHEMA)
 
-    def keep(self, name: str, arrived: IO[bytes]) -> bool:
-        """Store a block that arrived; False if it was here already. Raises `Malformed`."""
-        arrived.flush()
-        _chunks(Path(arrived.name))
-        target = self._block(name)
+    def incoming(self) -> Arriving:
+        """Begin to receive a block or a shard; use it in a `with` block."""
+        return Arriving(self._large_files.arriving)
+
+    def keep(self, repo: Repo, name: str, arrived: Arriving) -> bool:
+        """Store a block that arrived; False if it was here already. Blocks; raises `Malformed`."""
+        arrived.file.flush()
+        xorbs.index(arrived.file)
+        target = self._block(repo, name)
         new = not target.exists()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        Path(arrived.name).replace(target)
+        arrived.move(target)
         return new
 
-    def assemble(self, shard: bytes, repo: Repo) -> None:
-        """Put together all files of a shard, for one repository; blocks. Raises `WrongContent`, `Malformed`."""
-        for recipe in recipes(shard):
-            if self._large_files.size(repo, recipe.sha256) is None:
-                with self._large_files.incoming() as file:
-                    for term in recipe.terms:
-                        for chunk in self._read(term):
-                            file.write(chunk)
-                    file.keep(self._large_files.path(repo, recipe.sha256), recipe.sha256)
+    def assemble(self, repo: Repo, shard: IO[bytes]) -> dict[str, str]:
+        """Make the files of a shard; returns their sha256 by their hashes, for `remember`. Blocks.
 
-    def _block(self, name: str) -> Path:
-        return self._blocks / name[:2] / name
+        The files of a repository must have the sha256 that the shard says; a bucket's shard says none.
+        Raises `WrongContent` and its kind `Malformed`.
+        """
+        read_index = lru_cache(maxsize=INDEXES)(self._read_index)
+        return {recipe.hash: self._make(repo, shard, recipe, read_index) for recipe in shards.recipes(shard)}
 
-    def _read(self, term: Term) -> Iterator[bytes]:
-        block = self._block(term.xorb)
+    def _make(self, repo: Repo, shard: IO[bytes], recipe: Recipe, read_index: Callable[[Path], list[Chunk]]) -> str:
+        if recipe.sha256 and self._large_files.size(repo, recipe.sha256) is not None:
+            return recipe.sha256
+        _check_room(sum(term.size for term in shards.terms(shard, recipe)), self._large_files.arriving)
+        with self._large_files.incoming() as file:
+            for term in shards.terms(shard, recipe):
+                for chunk in self._read(repo, term, read_index):
+                    file.write(chunk)
+            oid = recipe.sha256 or file.oid
+            file.keep(self._large_files.path(repo, oid), oid)
+        return oid
+
+    def _block(self, repo: Repo, name: str) -> Path:
+        return self._large_files.folder(repo) / "xorbs" / name
+
+    def _read_index(self, path: Path) -> list[Chunk]:
         try:
-            chunks = self._chunks(block)
+            with path.open("rb") as block:
+                return xorbs.index(block)
         except FileNotFoundError as error:
-            raise Malformed(f"There is no block {term.xorb}") from error
-        if term.end > len(chunks):
-            raise Malformed(f"The block {term.xorb} has no chunk {term.end - 1}")
-        with block.open("rb") as file:
-            for chunk in chunks[term.start : term.end]:
-                file.seek(chunk.at)
-                yield _unpack(chunk, file.read(chunk.packed))
+            raise Malformed(f"There is no block {path.name}") from error
+
+    def _read(self, repo: Repo, term: shards.Term, read_index: Callable[[Path], list[Chunk]]) -> Iterator[bytes]:
+        path = self._block(repo, term.xorb)
+        chunks = read_index(path)[term.start : term.end]
+        if len(chunks) < term.end - term.start or sum(chunk.unpacked for chunk in chunks) != term.size:
+            raise Malformed(f"The block {term.xorb} has no chunks up to {term.end}, or of other sizes")
+        with path.open("rb") as block:
+            for chunk in chunks:
+                yield xorbs.content(block, chunk)
+
+    def remember(self, repo: Repo, sha256s: Mapping[str, str]) -> None:
+        """Enter the hashes under which a repository's files are known to Xet, each with the sha256 of the file."""
+        with self._db:
+            self._db.execute("BEGIN")
+            rows = [(repo.id, name, oid) for name, oid in sha256s.items()]
+            self._db.executemany("INSERT OR REPLACE INTO xet_files VALUES (?, ?, ?)", rows)
+
+    def names(self, repo: Repo) -> Callable[[str], str | None]:
+        """What tells the hash in Xet of a repository's large file by its sha256, or None if the file is not here.
+
+        Those that came this way have the hash that came with them; for all others their sha256 does. It may be asked
+        beside the loop.
+        """
+        rows = self._db.execute("SELECT sha256, hash FROM xet_files WHERE repo = ?", (repo.id,))
+        known: dict[str, str] = dict(rows.fetchall())
+
+        def name(oid: str) -> str | None:
+            return known.get(oid, oid) if self._large_files.size(repo, oid) is not None else None
+
+        return name
+
+    def share(self, source: Repo, target: Repo, oids: Iterable[str]) -> None:
+        """Let files that were given to another repository have the same hashes there; `oids` are their sha256."""
+        query = "INSERT OR REPLACE INTO xet_files SELECT ?, hash, sha256 FROM xet_files WHERE repo = ? AND sha256 = ?"
+        with self._db:
+            self._db.execute("BEGIN")
+            self._db.executemany(query, [(target.id, source.id, oid) for oid in oids])
+
+    def content(self, repo: Repo, name: str) -> Path | None:
+        """The large file of a repository or bucket that has this hash in Xet, None if there is none.
+
+        It is never changed where it lies: copy it, or link it where nobody writes to it.
+        """
+        if not HASH.fullmatch(name):
+            return None
+        row = self._db.execute("SELECT sha256 FROM xet_files WHERE repo = ? AND hash = ?", (repo.id, name)).fetchone()
+        file = self._large_files.path(repo, str(row[0]) if row else name)
+        return file if file.exists() else None
 
 
-def _chunks(block: Path) -> list[Chunk]:
-    """Where the chunks of a block are; its content is not read."""
-    found = []
-    with block.open("rb") as file:
-        size = block.stat().st_size
-        while (header := file.read(8)) and not header.startswith(FOOTER):
-            packed, unpacked = int.from_bytes(header[1:4], "little"), int.from_bytes(header[5:8], "little")
-            chunk = Chunk(file.tell(), packed, unpacked, header[4] if len(header) == 8 else 0)
-            if len(header) < 8 or header[0] != 0 or chunk.at + packed > size or unpacked > LARGEST_CHUNK:
-                raise Malformed("The block is cut off, or no block")
-            found.append(chunk)
-            file.seek(packed, 1)
-    return found
-
-
-def _unpack(chunk: Chunk, packed: bytes) -> bytes:
-    if chunk.scheme not in (0, 1, 2):
-        raise Malformed(f"A chunk is packed in the unknown way {chunk.scheme}")
-    try:
-        content = packed if chunk.scheme == 0 else LZ4FrameDecompressor().decompress(packed, chunk.unpacked + 1)
-    except RuntimeError as error:
-        raise Malformed("A chunk cannot be unpacked") from error
-    if len(content) != chunk.unpacked:
-        raise Malformed("A chunk has another size than it says")
-    return _ungroup(content) if chunk.scheme == 2 else bytes(content)
-
-
-def _ungroup(grouped: bytes) -> bytes:
-    """Undo the grouping by four: first every byte 0 of four, then every byte 1, and so on."""
-    chunk = bytearray(len(grouped))
-    at = 0
-    for offset in range(4):
-        count = len(range(offset, len(grouped), 4))
-        chunk[offset::4] = grouped[at : at + count]
-        at += count
-    return bytes(chunk)
-
-
-def recipes(shard: bytes) -> list[Recipe]:
-    """The files of a shard; raises `Malformed`."""
-    try:
-        return list(_recipes(shard))
-    except struct.error as error:
-        raise Malformed("The shard is cut off") from error
-
-
-def _recipes(shard: bytes) -> Iterator[Recipe]:
-    at = RECORD
-    while not shard.startswith(BOOKEND, at):
-        flags, count = struct.unpack_from("<II", shard, at + 32)
-        terms = [_term(shard, at + RECORD * (1 + number)) for number in range(count)]
-        at += RECORD * (1 + count * (2 if flags & HAS_VERIFICATION else 1))
-        if not flags & HAS_METADATA:
-            raise Malformed("A file without its sha256")
-        yield Recipe(_hash(shard, at), terms)
-        at += RECORD
-
-
-def _term(shard: bytes, at: int) -> Term:
-    start, end = struct.unpack_from("<II", shard, at + 40)
-    if start >= end:
-        raise Malformed("A file wants no chunks of a block")
-    return Term(_hash(shard, at), start, end)
-
-
-def _hash(shard: bytes, at: int) -> str:
-    """A hash is written as four little-endian numbers."""
-    return "".join(f"{number:016x}" for number in struct.unpack_from("<4Q", shard, at))
+def _check_room(size: int, folder: Path) -> None:
+    if size > shutil.disk_usage(folder).free - ROOM:
+        raise Malformed(f"There is no room for a file of {size} bytes")
