@@ -7,6 +7,7 @@ import binascii
 import re
 import subprocess
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -18,6 +19,7 @@ from spaceops.localhub.git import blob_sha, environment, is_ancestor
 from spaceops.localhub.lfs import OID, Pointer
 from spaceops.localhub.metadata import problems
 from spaceops.localhub.refusals import Refused, bad_request, no_entry, no_revision, stale_parent
+from spaceops.localhub.trees import MOST_ENTRIES, MOST_FILES, checked_path, crowd_complaint, crowded, folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from spaceops.localhub.store import Repo
 
 ATTRIBUTES = ".gitattributes"
+LONGEST_LINE = 64 << 20  # bytes; one is in memory at a time
 SHORT_SHA = re.compile(r"[0-9a-fA-F]{5,40}")  # what the client takes for one
 
 
@@ -93,6 +96,19 @@ class Proposal:
     header: Header
     changes: list[File | LargeFile | Deleted] = field(default_factory=list)
 
+    @cached_property
+    def added(self) -> set[str]:
+        """The paths of all files that this commit gives a content."""
+        return {change.path for change in self.changes if not isinstance(change, Deleted)}
+
+    @cached_property
+    def _deleted(self) -> set[str]:
+        return {change.path for change in self.changes if isinstance(change, Deleted)}
+
+    def drops(self, path: str) -> bool:
+        """Whether this commit deletes what is at a path."""
+        return path in self._deleted or any(folder in self._deleted for folder in folders_of(path))
+
     def content(self, file: File) -> bytes:
         """The content of a file of this commit."""
         self.body.seek(file.at)
@@ -127,6 +143,8 @@ def read_proposal(body: IO[bytes]) -> Proposal:
             value.at = at
         value.path = checked_path(value.path)
         proposal.changes.append(value)
+        if len(proposal.changes) > MOST_FILES:
+            raise Refused(413, f"A commit changes at most {MOST_FILES} files")
     if proposal is None or not proposal.header.summary.strip():
         raise bad_request("A commit needs a header with a summary")
     return proposal
@@ -135,20 +153,12 @@ def read_proposal(body: IO[bytes]) -> Proposal:
 def _lines(body: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     body.seek(0)
     at = 0
-    while text := body.readline():
+    while text := body.readline(LONGEST_LINE + 1):
+        if len(text) > LONGEST_LINE:
+            raise Refused(413, f"A line has at most {LONGEST_LINE} bytes; larger files come as large files")
         if text.strip():
             yield at, text
         at += len(text)
-
-
-def checked_path(path: str) -> str:
-    """The path without a slash at its end; raises `Refused` for one that must not be in a repository."""
-    path = path.removesuffix("/")
-    parts = path.split("/")
-    bad = any(part.lower() in ("", ".", "..", ".git") or len(part.encode()) > 255 for part in parts)
-    if bad or re.search(r"[\x00-\x1f\x7f\\]", path) or len(path.encode()) > 4000:
-        raise Refused(422, f"Invalid path in repository: {path!r}")
-    return path
 
 
 def make_commit(
@@ -166,6 +176,8 @@ def make_commit(
         start = _parent(repos, repo, proposal.header.parent_commit, head, may_be_old=into is not None)
         snapshot = repos.snapshot(repo, start)
         _check(repos, repo, start, snapshot, proposal)
+        _check_places(snapshot, proposal)
+        _check_crowds(ref, snapshot, proposal)
         if into is None and not any(_is_change(snapshot, proposal, change) for change in proposal.changes):
             return head
         attributes = _attributes(repos, repo, start, proposal)
@@ -248,6 +260,30 @@ def _check(repos: Repos, repo: Repo, head: str, snapshot: Snapshot, proposal: Pr
     card = proposal.file("README.md")
     if card is not None and (found := problems(card.decode(errors="replace"), repo.kind)):
         raise bad_request("Invalid metadata in README.md: " + "; ".join(found))
+
+
+def _check_places(snapshot: Snapshot, proposal: Proposal) -> None:
+    """Refuse a path that would be a file and a folder; git would silently drop one of them."""
+    for path in proposal.added:
+        for folder in folders_of(path):
+            node = snapshot.nodes.get(folder)
+            is_file = node is not None and not node.is_folder and not proposal.drops(folder)
+            if is_file or folder in proposal.added:
+                raise Refused(422, f"{folder} is a file: {path} cannot be in it")
+        if path in snapshot.nodes and snapshot.nodes[path].is_folder and not proposal.drops(path):
+            raise Refused(422, f"{path} is a folder: delete it first")
+
+
+def _check_crowds(ref: str, snapshot: Snapshot, proposal: Proposal) -> None:
+    if len(snapshot.nodes) + len(proposal.added) <= MOST_ENTRIES:
+        return
+    folders = {folder for path in proposal.added for folder in folders_of(path)} - {""}
+    kept = {path for path in snapshot.nodes if not proposal.drops(path)}
+    touched = {path.rpartition("/")[0] for path in (*proposal.added, *folders)}
+    if over := [folder for folder in crowded(kept | proposal.added | folders) if folder in touched]:
+        raise bad_request(crowd_complaint(ref, over))
+    if len(kept | proposal.added) > MOST_FILES:
+        raise bad_request(f"A commit holds at most {MOST_FILES} files and folders")
 
 
 def _check_large(repos: Repos, repo: Repo, change: LargeFile) -> None:

@@ -8,13 +8,18 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
+
+from spaceops.localhub.refusals import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 SHA = re.compile(r"[0-9a-f]{40}")
 NOTHING = "0" * 40  # what git writes for "no such commit"
+MOST_NODES = 200_000  # files and folders of a commit
+LONGEST_LINE = 8192  # bytes of what git says about one of them
+READ_SIZE = 256 << 10  # bytes
 
 CONFIG = {
     "safe.directory": "*",  # a data folder on a mounted volume may belong to somebody else
@@ -24,7 +29,10 @@ CONFIG = {
     "http.receivepack": "true",
     "uploadpack.allowFilter": "true",
     "uploadpack.allowAnySHA1InWant": "true",
+    "receive.maxInputSize": "4g",
+    "core.bigFileThreshold": "32m",  # what is larger never is in memory as a whole
 }
+LARGEST_OBJECT = "512m"  # a delta of some bytes can unfold into gigabytes: git gives up before
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ def environment(**config: str) -> dict[str, str]:
         "LC_ALL": "C",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ALLOC_LIMIT": LARGEST_OBJECT,
         "GIT_CONFIG_COUNT": str(len(settings)),
     }
     for number, (key, value) in enumerate(settings.items()):
@@ -71,13 +80,47 @@ def git(folder: Path, *words: str, stdin: bytes = b"", env: Mapping[str, str] | 
     return done.stdout
 
 
-def nodes(folder: Path, sha: str) -> Iterator[Node]:
-    """All files and folders of a commit, folders before what is in them."""
-    listing = git(folder, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", sha)
-    for line in listing.split(b"\0")[:-1]:
-        facts, _, path = line.partition(b"\t")
-        mode, _, oid, size = facts.decode().split()
-        yield Node(path.decode(errors="replace"), mode, oid, int(size) if size.isdecimal() else 0)
+def nodes(folder: Path, sha: str, env: Mapping[str, str] | None = None) -> Iterator[Node]:
+    """All files and folders of a commit, folders before what is in them.
+
+    Raises `GitError`, and `Refused` for one that holds too much: ten trees that hold the next one ten times each are
+    small, and ten thousand million files.
+    """
+    command = ["git", f"--git-dir={folder}", "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", sha]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=env or environment()) as process:
+        assert process.stdout and process.stderr  # noqa: S101  for the type checker: both are pipes
+        try:
+            yield from map(_node, _bounded(_split(process.stdout)))
+        except BaseException:
+            process.kill()
+            raise
+        complaint = process.stderr.read()
+    if process.returncode:
+        raise GitError(complaint.decode(errors="replace").strip())
+
+
+def _bounded(lines: Iterable[bytes]) -> Iterator[bytes]:
+    for number, line in enumerate(lines):
+        if number >= MOST_NODES or len(line) > LONGEST_LINE:
+            raise Refused(413, f"The commit holds more than {MOST_NODES} files, or too many folders in each other")
+        yield line
+
+
+def _split(stream: IO[bytes]) -> Iterator[bytes]:
+    """The pieces of a stream that end with NUL; one that is longer than a line may be comes cut."""
+    rest = b""
+    while piece := stream.read(READ_SIZE):
+        *lines, rest = (rest + piece).split(b"\0")
+        yield from lines
+        if len(rest) > LONGEST_LINE:
+            yield rest
+
+
+def _node(line: bytes) -> Node:
+    facts, _, path = line.partition(b"\t")
+    mode, _, oid, size = facts.decode().split()
+    return Node(path.decode(errors="replace"), mode, oid, int(size) if size.isdecimal() else 0)
 
 
 def contents(folder: Path, oids: Iterable[str], env: Mapping[str, str] | None = None) -> Iterator[bytes]:

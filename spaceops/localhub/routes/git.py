@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
+from spaceops.localhub.accounts import may_write
 from spaceops.localhub.git import environment
+from spaceops.localhub.pre_receive import FACTS, Push
 from spaceops.localhub.refusals import Refused
-from spaceops.localhub.routes.commits import pushed
+from spaceops.localhub.routes.commits import DISCUSS, check_upload, pushed
 from spaceops.localhub.wire import PLAIN, caller, kind_of_prefix, parts, repo_of
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
 PIECE = 64 << 10  # bytes
+# A pack can be made to need any amount of time and memory: 10 minutes of a processor and 2 GiB do for honest ones.
+LIMITED = "ulimit -t 600; ulimit -d 2097152; exec git http-backend"
 
 
 def install_hook(folder: Path) -> None:
@@ -34,7 +39,7 @@ def install_hook(folder: Path) -> None:
     hook.parent.mkdir(exist_ok=True)
     package = shlex.quote(str(Path(__file__).resolve().parents[2]))
     command = shlex.join([sys.executable, "-m", "spaceops.localhub.pre_receive"])
-    hook.write_text(f'#!/bin/sh\nPYTHONPATH={package} exec {command} "$HUB_REPO_KIND"\n', "utf-8")
+    hook.write_text(f"#!/bin/sh\nPYTHONPATH={package} exec {command}\n", "utf-8")
     hook.chmod(0o755)
 
 
@@ -63,19 +68,33 @@ async def rpc(request: Request) -> Response:
 def _repo(request: Request, service: str) -> Repo:
     """The repository, for somebody who may do that with it; git sends its credentials only when it is asked to."""
     try:
-        return repo_of(request, write=service == "git-receive-pack", kind=kind_of_prefix(request))
+        repo = repo_of(request, kind=kind_of_prefix(request))
+        if service == "git-receive-pack" and not _pulls(request, repo):
+            check_upload(request, repo, "main")
     except Refused as refused:
         if refused.status == 401:
             refused.headers["WWW-Authenticate"] = 'Basic realm="Hub token", charset="UTF-8"'
         refused.headers["Content-Type"] = PLAIN  # git shows its user no other kind
         raise
+    return repo
+
+
+def _pulls(request: Request, repo: Repo) -> tuple[int, ...]:
+    """The numbers of the pull requests that the caller may push to: who may write to all, others to their own."""
+    user = caller(request)
+    pulls = parts(request).discussions.all(repo, closed=False)
+    if not may_write(user, repo.namespace, repo):
+        opens = user is not None and user.grants(DISCUSS, repo.namespace, repo)
+        pulls = [pull for pull in pulls if user and opens and pull.author == user.name]
+    return tuple(pull.num for pull in pulls)
 
 
 async def _backend(request: Request, repo: Repo, service: str, path: str, *, whole: bool = False) -> Response:
     """Run git's CGI program for one request; with `whole` its answer is complete before anything is sent."""
     process = await asyncio.create_subprocess_exec(
-        "git",
-        "http-backend",
+        "/bin/sh",
+        "-c",
+        LIMITED,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,  # what the client must know goes to the client
@@ -109,12 +128,19 @@ def _environment(request: Request, repo: Repo, service: str, path: str) -> dict[
         "GIT_PROTOCOL": headers.get("git-protocol", ""),
         "REMOTE_USER": user.name if user else "",
         "REMOTE_ADDR": "127.0.0.1",
-        "HUB_REPO_KIND": repo.kind,
+        FACTS: _facts(request, repo) if service == "git-receive-pack" else "",
     }
     if "content-length" in headers:
         cgi["CONTENT_LENGTH"] = headers["content-length"]
     hooks = repos.folder / "hooks"
     return {**environment(**{"core.hooksPath": str(hooks)}), **{key: value for key, value in cgi.items() if value}}
+
+
+def _facts(request: Request, repo: Repo) -> str:
+    """What the hook must know."""
+    writer = may_write(caller(request), repo.namespace, repo)
+    large_files = str(parts(request).repos.large_files.folder(repo))
+    return msgspec.json.encode(Push(repo.kind, writer, _pulls(request, repo), large_files)).decode()
 
 
 async def _feed(request: Request, process: Process) -> None:
