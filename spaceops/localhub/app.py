@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from spaceops.localhub.front import Front
+from spaceops.localhub.front import FAILED
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.routes import (
     accounts,
@@ -37,8 +37,6 @@ from spaceops.localhub.wire import refusal
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ExceptionHandler, Receive, Scope, Send
-
-    from spaceops.localhub.wire import Parts
 
 
 class _Kinds(Convertor[str]):
@@ -213,8 +211,8 @@ def routes() -> list[Route]:
     return [Route(call.path, call.answer, methods=[call.method]) for call in [*CALLS, *pages] if call.answer]
 
 
-def make_app(parts: Parts) -> Front:
-    """The application."""
+def make_app() -> Starlette:
+    """The application; what its routes work on is `app.state.parts`."""
     handlers: dict[Any, ExceptionHandler] = {
         Refused: _refused,
         msgspec.DecodeError: _malformed,
@@ -222,12 +220,12 @@ def make_app(parts: Parts) -> Front:
         RecursionError: _malformed,
         ClientDisconnect: _gone,
         HTTPException: _unknown,
+        Exception: _failed,
     }
     app = Starlette(routes=routes(), exception_handlers=handlers)
     app.router.redirect_slashes = False
     app.router.default = _nothing_here
-    app.state.parts = parts
-    return Front(app, parts)
+    return app
 
 
 def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001  Starlette calls it with both
@@ -241,6 +239,10 @@ def _malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
 
 def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return Response(status_code=400)  # nobody reads it
+
+
+def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return refusal(Refused(500, FAILED))  # and the front says where
 
 
 def _unknown(request: Request, error: Exception) -> Response:  # noqa: ARG001

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from spaceops.errors import BadInput
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+FARTHEST = 100 * 365 * 24 * 60 * 60.0  # seconds: dates must stay dates
 
 
 class Clock:
@@ -27,8 +32,8 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """Put the clock forward, and let everybody look who waits for a time to come."""
-        if seconds < 0:
-            raise ValueError("a clock does not go back")
+        if not 0 <= self._ahead + seconds <= FARTHEST or seconds < 0:
+            raise BadInput("The clock goes forward, by a hundred years at most", hint="Give the seconds, 0 or more.")
         self._ahead += seconds
         for look in list(self._waiting):
             look()
@@ -42,3 +47,22 @@ class Clock:
 def wire_time(moment: datetime) -> str:
     """A moment as the wire wants it: UTC, milliseconds, a `Z` at the end."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+class Hand:
+    """The hand on a server's clock, for everybody outside its loop."""
+
+    def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+        self._clock, self._loop = clock, loop
+
+    def now(self) -> datetime:
+        """The server's time of day."""
+        return self._clock.now()
+
+    def advance(self, seconds: float) -> datetime:
+        """Put the clock forward; who waited for that time has looked when this returns. Returns the new time."""
+        asyncio.run_coroutine_threadsafe(self._advance(seconds), self._loop).result()
+        return self.now()
+
+    async def _advance(self, seconds: float) -> None:
+        self._clock.advance(seconds)

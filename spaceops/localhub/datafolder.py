@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from spaceops.errors import BadInput, InUse
 from spaceops.localhub.routes.git import install_hook
+from spaceops.localhub.snapshots import finish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ADDRESS = "address.json"
+ADDRESS, LOCK = "address.json", "lock"
 
 
 @contextlib.contextmanager
@@ -35,7 +36,9 @@ def held(folder: Path) -> Iterator[None]:
     """Hold the data folder, so that no second server works in it; the kernel lets go of it however this one ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (folder / "lock").open("w")
+        _check(folder)
+        folder.chmod(0o700)
+        lock = (folder / LOCK).open("w")
     except OSError as error:
         raise BadInput(f"{folder} cannot be the data folder: {error.strerror}", hint="--data DIR") from error
     with lock:
@@ -48,8 +51,15 @@ def held(folder: Path) -> Iterator[None]:
         yield
 
 
+def _check(folder: Path) -> None:
+    """Refuse a folder of somebody else's: a reset would remove what is in it."""
+    if not (folder / LOCK).exists() and any(folder.iterdir()):
+        raise BadInput(f"{folder} is not empty, and no data folder of a local Hub", hint="Take another: --data DIR")
+
+
 def prepare(folder: Path) -> None:
-    """The folders that there must be; what was arriving when an earlier server died is gone."""
+    """The folders that there must be; what was arriving when an earlier server died is gone, or there."""
+    finish(folder)
     shutil.rmtree(folder / "tmp", ignore_errors=True)
     (folder / "tmp").mkdir()
     install_hook(folder)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal, get_args
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from spaceops.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Kind = Literal[
     "status",  # the request is answered with `status`
@@ -20,11 +24,15 @@ Kind = Literal[
     "no-capacity",  # there is no such hardware at the moment
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+OF_REQUESTS: tuple[Kind, ...] = ("status", "slow", "reset")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong: for requests to `path` (a pattern with `*`), or for the Space `repo_id`."""
+    """One thing that goes wrong: for requests to `path` (a pattern with `*`), or for the Space `repo_id`.
+
+    As a context manager it is cleared at the end of the block.
+    """
 
     kind: Kind
     method: str | None = None
@@ -36,7 +44,9 @@ class Fault:
     seconds: float = 1.0
     events: int = 0
     retry_after: int | None = None  # seconds, told in Retry-After
+    lose_answer: bool = False  # the request takes effect first, and the fault befalls its answer
     id: int = 0
+    clear: Callable[[], object] = field(default=lambda: 0, repr=False, compare=False)  # once it was added
 
     def __post_init__(self) -> None:
         wrong = {
@@ -49,49 +59,68 @@ class Fault:
         if message := next((message for message, holds in wrong.items() if holds), None):
             raise BadInput(message, hint=f"The kinds are {', '.join(KINDS)}.")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
     def as_dict(self) -> dict[str, Any]:
         """The fault as data."""
-        return asdict(self)
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "clear"}
 
 
 class Faults:
-    """The faults of one server."""
+    """The faults of one server. Any thread may ask."""
 
     def __init__(self, seed: int | None = None) -> None:
         self._faults: list[Fault] = []
         self._last = 0
         self._random = random.Random(seed)  # noqa: S311  no secret depends on it
+        self._lock = Lock()
 
-    def __iter__(self) -> Any:
-        return iter(list(self._faults))
+    def add(self, kind: Kind, **facts: Any) -> Fault:
+        """From now on this goes wrong: `faults.add("status", status=429, path="/api/spaces/*", times=2)`.
 
-    def add(self, fault: Fault) -> Fault:
-        """From now on; returns it with its number."""
-        self._last += 1
-        self._faults.append(replace(fault, id=self._last))
-        return self._faults[-1]
+        The facts are the fields of `Fault`. Returns it with its number; raises `BadInput`.
+        """
+        if unknown := sorted(facts.keys() - {one.name for one in fields(Fault)} | {"id", "clear"} & facts.keys()):
+            raise BadInput(f"A fault has no {unknown[0]!r}", hint=f"It has {', '.join(Fault(kind=kind).as_dict())}.")
+        with self._lock:
+            self._last += 1
+            number = self._last
+            fault = Fault(kind=kind, id=number, clear=lambda: self.clear(number), **facts)
+            self._faults = [*self._faults, fault]
+        return fault
+
+    def list(self) -> Sequence[Fault]:
+        """The faults that are still to happen, in the order in which they were added."""
+        return tuple(self._faults)
 
     def clear(self, number: int | None = None) -> int:
         """Take one away, or all; returns how many that were."""
-        before = len(self._faults)
-        self._faults = [fault for fault in self._faults if number is not None and fault.id != number]
-        return before - len(self._faults)
+        with self._lock:
+            before = self._faults
+            self._faults = [fault for fault in before if number is not None and fault.id != number]
+            return len(before) - len(self._faults)
 
     def strike(self, *kinds: Kind, repo_id: str | None = None, method: str = "GET", path: str = "") -> Fault | None:
         """The first fault of these kinds that is to happen here and now; it counts as happened."""
-        for fault in self._faults:
-            here = fault.kind in kinds and _is_meant(fault, repo_id, method, path)
-            if here and self._random.random() < fault.probability:
-                self._count(fault)
-                return fault
+        if not self._faults:
+            return None
+        with self._lock:
+            for fault in self._faults:
+                here = fault.kind in kinds and _is_meant(fault, repo_id, method, path)
+                if here and self._random.random() < fault.probability:
+                    self._count(fault)
+                    return fault
         return None
 
     def _count(self, fault: Fault) -> None:
+        left = fault.times and fault.times - 1
+        counted = [] if left == 0 else [replace(fault, times=left)]
         at = self._faults.index(fault)
-        if fault.times == 1:
-            del self._faults[at]
-        elif fault.times is not None:
-            self._faults[at] = replace(fault, times=fault.times - 1)
+        self._faults = [*self._faults[:at], *counted, *self._faults[at + 1 :]]
 
 
 def _is_meant(fault: Fault, repo_id: str | None, method: str, path: str) -> bool:

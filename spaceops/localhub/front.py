@@ -2,56 +2,183 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
+import logging
+import re
 import secrets
+import traceback
 from collections import deque
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+
+from spaceops.localhub.connections import hang_up
+from spaceops.localhub.faults import OF_REQUESTS
+from spaceops.localhub.limits import WINDOW, is_counted, too_many
+from spaceops.localhub.refusals import Refused, bad_request
+from spaceops.localhub.wire import refusal, token_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from spaceops.localhub.wire import Parts
+    from spaceops.localhub.accounts import Accounts
+    from spaceops.localhub.clock import Clock
+    from spaceops.localhub.faults import Fault, Faults
+    from spaceops.localhub.gate import Gate
+    from spaceops.localhub.limits import Limits, Spent
+
+logger = logging.getLogger(__name__)
 
 REQUESTS_KEPT = 100_000
+CONTROL = "/_hub/"  # below it the server itself is asked, not the Hub that it plays
+ABSOLUTE = re.compile(r"https?://[^/?#]+(/.*)?", re.IGNORECASE)
+FAILED = "Internal Error - We're working hard to fix this as soon as possible!"
 
 
 class Front:
-    """The outermost layer: routes see the path as it came, every request is counted, every answer has its headers."""
+    """Routes see the path as it came, every request is counted, every answer has its headers, and nothing brings the
+    server down.
+    """
 
-    def __init__(self, app: ASGIApp, parts: Parts) -> None:
-        self._app, self._accounts, self._clock = app, parts.accounts, parts.clock
+    def __init__(
+        self, app: ASGIApp, *, accounts: Accounts, clock: Clock, faults: Faults, limits: Limits, gate: Gate
+    ) -> None:
+        self._app, self._accounts, self._clock = app, accounts, clock
+        self._faults, self._limits, self._gate = faults, limits, gate
         self.requests: deque[tuple[str, str]] = deque(maxlen=REQUESTS_KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        answer = _Answer(scope, send, self._clock)
+        try:
+            await self._answer(scope, receive, answer)
+        except Refused as refused:
+            await refusal(refused)(scope, receive, answer)
+        except asyncio.CancelledError:  # the server ends, or what it serves is replaced
+            await hang_up(scope, receive)
+        except Exception as error:
+            _log(error, scope, answer.id)
+            if answer.begun and not answer.complete:
+                await hang_up(scope, receive)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        scope["path"] = _path(scope)
+        if scope["path"].startswith(CONTROL):
+            await self._app(scope, receive, answer)
             return
-        scope["path"] = scope["raw_path"].decode("latin-1")
-        self.requests.append((scope["method"], scope["path"]))
+        await self._gate.enter(scope["method"])
+        try:
+            self.requests.append((scope["method"], scope["path"]))
+            self._count(scope, answer)
+            fault = self._faults.strike(*OF_REQUESTS, method=scope["method"], path=scope["path"])
+            if fault:
+                await self._fail(fault, scope, receive, answer)
+            else:
+                await self._app(scope, receive, answer)
+        finally:
+            self._gate.leave()
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._add_headers(scope, MutableHeaders(raw=message.setdefault("headers", [])))
-            await send(message)
+    def _count(self, scope: Scope, answer: _Answer) -> None:
+        """Count the request; refuse it if there were too many."""
+        if is_counted(scope["path"]):
+            user = self._accounts.user(token_of(Request(scope)))
+            answer.spent = self._limits.count(user, (scope["client"] or [""])[0], scope["path"])
+            self._limits.check(answer.spent)
 
-        await self._app(scope, receive, send_with_headers)
+    async def _fail(self, fault: Fault, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        """Do what a fault asks for, in place of the request's effect, or of its answer if that is to be lost."""
+        if fault.lose_answer and fault.kind != "slow":
+            await self._app(scope, _nobody_waits(receive), _nowhere)
+        if fault.kind == "reset":
+            await hang_up(scope, receive, reset=True)
+        elif fault.kind == "status":
+            raise _status(fault, answer)
+        else:
+            if not fault.lose_answer:
+                await asyncio.sleep(fault.seconds)
+            answer.delay = fault.seconds if fault.lose_answer else 0.0
+            await self._app(scope, receive, answer)
 
-    def _add_headers(self, scope: Scope, headers: MutableHeaders) -> None:
-        sent = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        moment = self._clock.now()
-        headers["Date"] = email.utils.format_datetime(moment, usegmt=True)
-        trace = sent.get(b"x-amzn-trace-id", secrets.token_hex(16))[:200]
-        headers["X-Request-Id"] = f"Root=1-{int(moment.timestamp()):08x}-{secrets.token_hex(12)};{trace}"
-        limits = self._limits(sent.get(b"authorization", ""))
-        resource, quota = ("api", limits[0]) if scope["path"].startswith("/api/") else ("resolvers", limits[1])
-        headers["RateLimit"] = f'"{resource}";r={quota};t=300'
-        headers["RateLimit-Policy"] = f'"fixed window";"{resource}";q={quota};w=300'
 
-    def _limits(self, authorization: str) -> tuple[int, int]:
-        """The Hub's limits of this caller for five minutes; here nothing is ever used up."""
-        user = self._accounts.user(authorization.removeprefix("Bearer "))
-        plan = user.plan if user else None
-        return {None: (500, 3000), "free": (1000, 5000), "pro": (2500, 12000)}[plan]
+class _Answer:
+    """What sends the answer to one request, with the headers that every answer has."""
+
+    def __init__(self, scope: Scope, send: Send, clock: Clock) -> None:
+        self._send, self._clock = send, clock
+        trace = next((value for name, value in scope["headers"] if name == b"x-amzn-trace-id"), b"")[:200]
+        unique = f"Root=1-{int(clock.now().timestamp()):08x}-{secrets.token_hex(12)}"
+        self.id = f"{unique};{trace.decode('latin-1') or secrets.token_hex(16)}"
+        self.spent: Spent | None = None
+        self.delay = 0.0
+        self.begun = self.complete = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            if self.delay:
+                await asyncio.sleep(self.delay)
+            self._add_headers(MutableHeaders(raw=message.setdefault("headers", [])))
+            self.begun = True
+        else:
+            self.complete = not message.get("more_body", False)
+        await self._send(message)
+
+    def _add_headers(self, headers: MutableHeaders) -> None:
+        headers["Date"] = email.utils.format_datetime(self._clock.now(), usegmt=True)
+        headers["X-Request-Id"] = self.id
+        for name, value in (self.spent.headers() if self.spent else {}).items():
+            headers[name] = value
+
+
+def _path(scope: Scope) -> str:
+    """The path as it came, still percent-encoded. Refuses what no route may see."""
+    names = [name for name, _ in scope["headers"]]
+    if b"content-length" in names and b"transfer-encoding" in names:  # where one ends and the next begins is in doubt
+        raise Refused(400, "A request has a Content-Length or a Transfer-Encoding, not both", Connection="close")
+    path: str = scope["raw_path"].decode("latin-1")
+    if absolute := ABSOLUTE.fullmatch(path):
+        path = absolute[1] or "/"
+    if not path.startswith("/"):
+        raise bad_request("The target of a request begins with '/'")
+    return path
+
+
+def _status(fault: Fault, answer: _Answer) -> Refused:
+    """The status that a fault asks for, as the Hub says it."""
+    retry = {} if fault.retry_after is None else {"Retry_After": str(fault.retry_after)}
+    if fault.status == HTTPStatus.TOO_MANY_REQUESTS and answer.spent:
+        seconds = answer.spent.seconds if fault.retry_after is None else fault.retry_after
+        answer.spent = answer.spent._replace(used=answer.spent.quota, seconds=min(seconds, WINDOW))
+        refused = too_many(answer.spent)
+        refused.headers.update(Refused(0, "", **retry).headers)
+        return refused
+    phrases = {status.value: status.phrase for status in HTTPStatus} | {500: FAILED}
+    return Refused(fault.status, phrases.get(fault.status, "Error"), **retry)
+
+
+def _nobody_waits(receive: Receive) -> Receive:
+    """What a client sends that has gone when its answer begins."""
+    whole = False
+
+    async def received() -> Message:
+        nonlocal whole
+        if whole:
+            return {"type": "http.disconnect"}
+        message = await receive()
+        whole = not message.get("more_body", False)
+        return message
+
+    return received
+
+
+async def _nowhere(message: Message) -> None:
+    """Send nothing."""
+
+
+def _log(error: Exception, scope: Scope, request_id: str) -> None:
+    """Say where it failed; not the error's message nor the query, which may repeat what is secret."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    what = f"{scope['method']} {scope.get('path')}"
+    logger.error("%s failed, request %s: %s\n%s", what, request_id, type(error).__name__, frames)

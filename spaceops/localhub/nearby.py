@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spaceops.errors import InUse
 from spaceops.localhub.datafolder import ADDRESS
+from spaceops.localhub.exposure import own_token
 from spaceops.localhub.server import LocalHub
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ def embedded(folder: Path) -> Found:
             _embedded[folder] = LocalHub(folder).start()
         return Found(_embedded[folder].url, _embedded[folder].token, here=True)
     except InUse:
-        address = _running(folder)
-        return Found(address["url"], address.get("token"), here=False)
+        address = running(folder)
+        token = own_token(folder) if address.get("own_token") else address.get("token")
+        return Found(address["url"], token, here=False)
 
 
-def _running(folder: Path) -> dict[str, Any]:
+def running(folder: Path) -> dict[str, Any]:
     """The address of the server that holds a folder; it may just be starting."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:

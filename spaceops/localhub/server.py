@@ -7,23 +7,30 @@ import atexit
 import contextlib
 import json
 import os
+import secrets
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from spaceops.errors import BadInput, NotFound
-from spaceops.localhub.accounts import Accounts, identity
+from spaceops.errors import BadInput
+from spaceops.localhub.accounts import identity
 from spaceops.localhub.app import make_app
-from spaceops.localhub.clock import Clock
+from spaceops.localhub.clock import Clock, Hand
+from spaceops.localhub.connections import allow_many
+from spaceops.localhub.control import Control
 from spaceops.localhub.datafolder import address_file, held, prepare, temporary_folder
 from spaceops.localhub.discussions import Discussions
+from spaceops.localhub.exposure import is_exposed, known_accounts, own_accounts
 from spaceops.localhub.faults import Faults
+from spaceops.localhub.front import Front
+from spaceops.localhub.life import Life
+from spaceops.localhub.limits import Limits
 from spaceops.localhub.repos import Repos
 from spaceops.localhub.serving import Server, listen
 from spaceops.localhub.spaces import Spaces
-from spaceops.localhub.store import Store, connect
+from spaceops.localhub.store import Store
 from spaceops.localhub.tickets import Tickets
 from spaceops.localhub.vault import Vault
 from spaceops.localhub.wire import Parts
@@ -37,13 +44,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 RUNNERS = ("process",)
+T = TypeVar("T")
 
 
 class LocalHub:
     """A Hub on this machine: `with LocalHub() as hub:` serves until the block ends, at `hub.url` with `hub.token`.
 
     Without a `folder` everything is gone afterwards. `accounts` is a file of users and tokens; without one there is the
-    user `demo`. Port 0 takes a free one.
+    user `demo`, whose token everybody knows: where other machines reach the server, it makes a token of its own. Port 0
+    takes a free one. `rate_limit` refuses who asks more often than the Hub allows.
     """
 
     def __init__(
@@ -53,9 +62,12 @@ class LocalHub:
         host: str = "127.0.0.1",
         accounts: Path | str | None = None,
         runner: str = "process",
+        *,
+        rate_limit: bool = False,
     ) -> None:
         self._given = None if folder is None else Path(folder).expanduser().resolve()
         self._port, self._host, self._accounts_file, self._runner = port, host, accounts, runner
+        self._rate_limit = rate_limit
         self._closing = contextlib.ExitStack()
         self._pid = 0  # of the process that serves
 
@@ -73,8 +85,8 @@ class LocalHub:
         self._pid = os.getpid()
         if self._runner not in RUNNERS:
             raise BadInput(f"There is no runner {self._runner!r}", hint=f"--runner {RUNNERS[0]}")
-        self.accounts = Accounts.load(Path(self._accounts_file)) if self._accounts_file else Accounts()
-        self.token = self.accounts.users[0].token
+        self.accounts = known_accounts(self._accounts_file, self._host)
+        self.faults, self._clock, self._control_token = Faults(), Clock(), secrets.token_urlsafe(32)
         with contextlib.ExitStack() as undo:
             listening = undo.enter_context(listen(self._host, self._port))
             self.folder = self._given or Path(undo.enter_context(temporary_folder()))
@@ -83,6 +95,9 @@ class LocalHub:
             shown = "127.0.0.1" if self._host == "0.0.0.0" else self._host  # noqa: S104  only compared
             self.url = f"http://{shown}:{port}"
             prepare(self.folder)
+            if self.accounts.built_in and is_exposed(self._host):
+                self.accounts = own_accounts(self.folder)
+            self.token = self.accounts.users[0].token
             self._run(listening)
             undo.callback(self._halt)
             undo.enter_context(address_file(self.folder, self._address()))
@@ -101,22 +116,45 @@ class LocalHub:
         """Method and path of each request so far, oldest first; `clear()` it to count anew."""
         return self._front.requests
 
+    @property
+    def clock(self) -> Hand:
+        """The server's clock: `hub.clock.advance(seconds)` puts it forward."""
+        return Hand(self._clock, self._loop)
+
     def counters(self, repo_id: str) -> dict[str, int]:
-        """How often a Space was restarted and rebuilt: `{"restarts": …, "rebuilds": …}`."""
-        return self._ask(self._counters(repo_id))
+        """How often a Space was restarted and rebuilt, and asked for: `{"restarts": …, "rebuilds": …, "requests": …}`.
 
-    async def _counters(self, repo_id: str) -> dict[str, int]:
-        repo = self._parts.store.find("space", repo_id)
-        if repo is None:
-            raise NotFound(f"There is no Space {repo_id}")
-        return self._parts.spaces.counters(repo)
+        A restart is a start without a build. Raises `NotFound`.
+        """
+        return self._ask(self._control.counters(repo_id))
 
-    def _ask(self, question: Coroutine[Any, Any, dict[str, int]]) -> dict[str, int]:
+    def snapshot(self, file: Path | str, *, with_secrets: bool = True) -> Path:
+        """Write everything to a new file while apps go on; whoever has it has the secrets, unless they are left out.
+
+        Raises `BadInput`.
+        """
+        path = Path(file).expanduser().resolve()
+        self._ask(self._life.snapshot(path, with_secrets=with_secrets))
+        return path
+
+    def restore(self, file: Path | str) -> None:
+        """Have what a snapshot holds in place of what there is, at the same address; what ran then runs again.
+
+        Raises `BadInput`, and then nothing was changed.
+        """
+        self._ask(self._life.restore(Path(file).expanduser().resolve()))
+
+    def reset(self) -> None:
+        """Have nothing: no repository, no fault, no request counted. Environments of builds are kept."""
+        self._ask(self._life.reset())
+        self.requests.clear()
+
+    def _ask(self, question: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(question, self._loop).result()
 
     def _address(self) -> dict[str, Any]:
-        token = {"token": self.token} if self.accounts.built_in else {}
-        return {"url": self.url, "pid": os.getpid(), **token}
+        token = {"token": self.token} if self.accounts.built_in else {"own_token": not self._accounts_file}
+        return {"url": self.url, "pid": os.getpid(), "control": self._control_token, **token}
 
     def _run(self, listening: socket.socket) -> None:
         """Start the thread, and wait until the server answers or cannot."""
@@ -143,20 +181,27 @@ class LocalHub:
 
     async def _serve(self, listening: socket.socket, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
-        db = connect(self.folder / "hub.sqlite3")
+        app = make_app()
+        self._life = Life(self.folder, self._assemble, app.state)
+        await self._life.open()
         try:
-            self._parts = self._assemble(db)
-            self._front = make_app(self._parts)
-            self._server = Server(self._front, self._parts, ready)
-            await self._parts.spaces.start()
-            _catch_up(self._parts)
+            self._front = Front(
+                app,
+                accounts=self.accounts,
+                clock=self._clock,
+                faults=self.faults,
+                limits=Limits(self.accounts, self._clock, enforced=self._rate_limit),
+                gate=self._life.gate,
+            )
+            self._server = Server(self._front, self._life, ready)
+            app.state.control = self._control = Control(self._life, self._front, self._control_token)
             await self._server.serve(sockets=[listening])
         finally:
-            db.close()
+            await self._life.close()
 
     def _assemble(self, db: Connection) -> Parts:
-        clock, faults = Clock(), Faults()
-        store = Store(db, Vault(self.folder))
+        clock, faults, vault = self._clock, self.faults, Vault(self.folder)
+        store = Store(db, vault)
         repos = Repos(self.folder, clock)
         repos.tidy(store.ids())
         discussions = Discussions(db)
@@ -179,17 +224,9 @@ class LocalHub:
             clock=clock,
             faults=faults,
             spaces=spaces,
-            tickets=Tickets(store.constant("key"), clock),
+            tickets=Tickets(vault.derive("tickets"), clock),
             xet=Xet(self.folder, repos.large_files),
         )
-
-
-def _catch_up(parts: Parts) -> None:
-    """Build what was pushed when the last server died before it could begin to."""
-    for repo in parts.store.spaces():
-        head = parts.repos.branch(repo, "main")
-        if head and head != parts.store.state(repo).wanted_sha:
-            parts.spaces.pushed(repo, head)
 
 
 def serve(
@@ -199,14 +236,16 @@ def serve(
     accounts: Path | str | None = None,
     runner: str = "process",
     *,
+    rate_limit: bool = False,
     as_json: bool = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM; prints `ready URL` once it answers, as a line of JSON if wanted."""
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    with LocalHub(folder, port, host, accounts, runner) as hub:
-        if hub.accounts.built_in:
+    allow_many()
+    with LocalHub(folder, port, host, accounts, runner, rate_limit=rate_limit) as hub:
+        if not accounts:
             sys.stderr.write(f"user {hub.accounts.users[0].name}, token {hub.token}\n")
         sys.stdout.write(json.dumps({"event": "ready", "url": hub.url}) + "\n" if as_json else f"ready {hub.url}\n")
         sys.stdout.flush()

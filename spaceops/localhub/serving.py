@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from spaceops.errors import BadInput, InUse
+from spaceops.localhub.connections import Protocol
 
 if TYPE_CHECKING:
     import threading
 
     from spaceops.localhub.front import Front
-    from spaceops.localhub.wire import Parts
+    from spaceops.localhub.life import Life
 
 KEEP_ALIVE = 75  # seconds: a client that pauses must not meet a connection that is just being closed
 GRACE = 2  # seconds for requests to end when the server stops
@@ -23,12 +24,12 @@ GRACE = 2  # seconds for requests to end when the server stops
 class Server(uvicorn.Server):
     """uvicorn, which tells when it answers, and stops the Spaces before it waits for the readers of their logs."""
 
-    def __init__(self, front: Front, parts: Parts, ready: threading.Event) -> None:
+    def __init__(self, front: Front, life: Life, ready: threading.Event) -> None:
         super().__init__(
             uvicorn.Config(
                 front,
                 loop="asyncio",
-                http="h11",
+                http=Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -41,7 +42,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE,
             )
         )
-        self._parts, self._ready = parts, ready
+        self._life, self._ready = life, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
@@ -52,7 +53,7 @@ class Server(uvicorn.Server):
         """Take no more requests, stop the Spaces, let the other requests end."""
         for server in self.servers:
             server.close()
-        await self._parts.spaces.stop()
+        await self._life.parts.spaces.stop()
         await super().shutdown(sockets)
 
 
