@@ -19,6 +19,8 @@ from spaceops.localhub.front import FAILED
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.routes import (
     accounts,
+    bucket_files,
+    buckets,
     commits,
     discussions,
     files,
@@ -26,6 +28,7 @@ from spaceops.localhub.routes import (
     history,
     lfs,
     lists,
+    moves,
     repos,
     settings,
     spaces,
@@ -65,20 +68,34 @@ register_url_convertor("kinds", _Kinds())
 REPO = "/api/{kinds:kinds}/{namespace}/{name}"
 SPACE = "/api/spaces/{namespace}/{name}"
 SET_AGAIN = "set again without a description it has none; a value has at most 64 KiB, all together 1 MiB"
+BUCKET = "/api/buckets/{namespace}/{name}"
 CAS = "/cas/{instance}/{id}"
 
+MADE_UP = "of a file that an app wrote, xetHash is made up from its name, size and time"
+BATCH = "what is wrong with a path fails that change alone; one path cannot be a file and a folder"
 COMMIT = "what changes nothing is no commit; a pull request that is over takes none (403)"
 STATUS = "by its author or who may write; what is merged stays so (409)"
 MERGE = "one new commit on the base, whoever may write there; a draft or a conflict is a 409"
 
+MOVED = "the old name answers 307 until a new repository takes it; a name that is taken is a 409"
+COPIED = "the copy of a Space is private unless said otherwise, on cpu-basic, with no volumes but those given"
+GATED = "only its own people read a gated repository; everybody sees its facts, commits and the names of its files"
+FOUND_OUT = "without what the Hub finds out about files (safetensors, gguf, config, security, leaderboards …)"
+NO_BUCKETS = "without buckets"
+
 CALLS: list[Call] = [
     # accounts
-    Call("GET", "/api/whoami-v2", accounts.whoami),
+    Call("GET", "/api/whoami-v2", accounts.whoami, "no e-mail address, no picture"),
+    Call("GET", "/api/users/{name}/overview", accounts.user_overview, "numbers of repositories only"),
+    Call("GET", "/api/organizations/{name}/overview", accounts.org_overview, "numbers of repositories only"),
+    Call("GET", "/api/organizations/{name}/members", accounts.org_members),
     Call("GET", "/api/agent-harnesses", accounts.agent_harnesses),
     Call("POST", "/api/validate-yaml", accounts.validate_yaml),
     # repositories
     Call("POST", "/api/repos/create", repos.create_repo),
     Call("DELETE", "/api/repos/delete", repos.delete_repo),
+    Call("POST", "/api/repos/move", moves.move_repo, guess=MOVED),
+    Call("POST", f"{REPO}/duplicate", moves.duplicate_repo, guess=COPIED),
     Call(
         "GET",
         "/api/spaces/hardware",
@@ -92,12 +109,13 @@ CALLS: list[Call] = [
         partial="nothing is ever used up",
         guess="210 GPU seconds a day for free accounts, 1500 for PRO",
     ),
-    Call("GET", "/api/settings/repositories", lists.list_own_repos),
-    Call("GET", "/api/{kinds:kinds}", lists.list_repos),
+    Call("GET", "/api/settings/repositories", lists.list_own_repos, NO_BUCKETS),
+    Call("GET", "/api/organizations/{name}/settings/repositories", lists.list_org_repos, NO_BUCKETS),
+    Call("GET", "/api/{kinds:kinds}", lists.list_repos, "searched by name only"),
     Call("GET", "/api/{kinds:kinds}/{name}", repos.no_namespace),
-    Call("GET", REPO, repos.repo_info),
-    Call("GET", f"{REPO}/revision/{{revision}}", repos.repo_info),
-    Call("PUT", f"{REPO}/settings", repos.change_repo),
+    Call("GET", REPO, repos.repo_info, FOUND_OUT),
+    Call("GET", f"{REPO}/revision/{{revision}}", repos.repo_info, FOUND_OUT),
+    Call("PUT", f"{REPO}/settings", repos.change_repo, guess=GATED),
     Call("GET", f"{REPO}/auth-check", repos.auth_check),
     Call("GET", f"{REPO}/auth-check/write", repos.auth_check_write),
     # branches, tags, commits
@@ -106,6 +124,7 @@ CALLS: list[Call] = [
     Call("DELETE", f"{REPO}/branch/{{branch}}", history.delete_branch),
     Call("POST", f"{REPO}/tag/{{revision}}", history.create_tag),
     Call("DELETE", f"{REPO}/tag/{{revision}}", history.delete_tag),
+    Call("POST", f"{REPO}/super-squash/{{ref}}", history.super_squash, guess="of main it builds a Space anew"),
     Call("GET", f"{REPO}/commits/{{revision}}", history.list_commits),
     # files
     Call("GET", f"{REPO}/tree/{{revision}}", files.tree),
@@ -174,6 +193,21 @@ CALLS: list[Call] = [
         guess="a start without a build, unless there is a newer commit or the last build failed",
     ),
     Call("GET", f"{SPACE}/logs/{{which}}", spaces.logs, guess="for who may write; the run log begins at each start"),
+    # buckets
+    Call("GET", "/api/buckets/{namespace}", buckets.list_buckets),
+    Call("DELETE", "/api/buckets/{name}", buckets.no_bucket),
+    Call("POST", BUCKET, buckets.create_bucket),
+    Call("GET", BUCKET, buckets.bucket_info),
+    Call("DELETE", BUCKET, buckets.delete_bucket),
+    Call("PUT", f"{BUCKET}/settings", buckets.change_bucket, "visibility only: regions mean nothing here"),
+    Call("GET", f"{BUCKET}/tree", bucket_files.tree, guess=MADE_UP),
+    Call("GET", f"{BUCKET}/tree/{{prefix:path}}", bucket_files.tree, guess=MADE_UP),
+    Call("POST", f"{BUCKET}/paths-info", bucket_files.paths_info, guess=MADE_UP),
+    Call("POST", f"{BUCKET}/batch", bucket_files.change_files, guess=BATCH),
+    Call("GET", f"{BUCKET}/xet-read-token", bucket_files.read_token),
+    Call("GET", f"{BUCKET}/xet-write-token", bucket_files.write_token),
+    Call("GET", f"{BUCKET}/events", None),
+    Call("GET", "/buckets/{namespace}/{name}/resolve/{path:path}", bucket_files.resolve),
     # large files
     Call("GET", f"{REPO}/xet-read-token/{{revision}}", xet.xet_read_token),
     Call("GET", f"{REPO}/xet-write-token/{{revision}}", xet.xet_write_token),
@@ -182,6 +216,9 @@ CALLS: list[Call] = [
     Call("POST", f"{CAS}/v1/telemetry", xet.xet_unknown),
     Call("POST", f"{CAS}/v1/xorbs/{{group}}/{{hash}}", xet.put_xorb),
     Call("POST", f"{CAS}/{{version}}/shards", xet.put_shard),
+    Call("GET", f"{CAS}/{{version}}/reconstructions/{{file}}", xet.reconstruction),
+    Call("GET", f"{CAS}/xorbs/{{file}}/{{number}}", xet.get_xorb),
+    Call("POST", f"{REPO}/lfs-files/duplicate", lfs.lfs_duplicate),
     Call("PUT", "/lfs/upload/{id}/{oid}", lfs.lfs_put),
     Call("POST", "/lfs/upload/{id}/{oid}", lfs.lfs_complete),
     Call("POST", "/lfs/verify/{id}/{oid}", lfs.lfs_verify),

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS bucket_files (
 );
 CREATE INDEX IF NOT EXISTS bucket_files_by_hash ON bucket_files (bucket, xet_hash);
 """
-COLUMNS = "path, size, mtime_ns, xet_hash, uploaded_at, content_type"
+SELECT = "SELECT path, size, mtime_ns, xet_hash, uploaded_at, content_type FROM bucket_files"
 LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
@@ -106,8 +106,8 @@ class Buckets:
     def describe(self, repo: Repo, found: Iterable[Found]) -> list[BucketFile]:
         """What is known of files; a hash is made up for those that an app wrote, whose content nobody has read."""
         now = {file.path: file for file in found}
-        query = f"SELECT {COLUMNS} FROM json_each(?) JOIN bucket_files ON bucket = ? AND path = value"  # noqa: S608
-        rows = self._db.execute(query, (msgspec.json.encode(list(now)).decode(), repo.id))
+        query = f"{SELECT} WHERE bucket = ? AND path IN (SELECT value FROM json_each(?))"  # noqa: S608
+        rows = self._db.execute(query, (repo.id, msgspec.json.encode(list(now)).decode()))
         known = {row[0]: BucketFile(*row) for row in rows}
         new = {
             path: _written_by_an_app(repo, file)
@@ -128,8 +128,8 @@ class Buckets:
 
     def with_hash(self, repo: Repo, xet_hash: str) -> list[BucketFile]:
         """The files that had this content when they were last looked at."""
-        query = f"SELECT {COLUMNS} FROM bucket_files WHERE bucket = ? AND xet_hash = ?"  # noqa: S608
-        return [BucketFile(*row) for row in self._db.execute(query, (repo.id, xet_hash))]
+        rows = self._db.execute(f"{SELECT} WHERE bucket = ? AND xet_hash = ?", (repo.id, xet_hash))
+        return [BucketFile(*row) for row in rows]
 
     def last_upload(self, repo: Repo, folder: str) -> str | None:
         """When the last file came into a folder, if that is known."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from spaceops.errors import BadInput
 from spaceops.localhub.accounts import identity
 from spaceops.localhub.app import make_app
+from spaceops.localhub.buckets import Buckets
 from spaceops.localhub.clock import Clock, Hand
 from spaceops.localhub.connections import allow_many
 from spaceops.localhub.control import Control
@@ -225,7 +226,8 @@ class LocalHub:
             faults=faults,
             spaces=spaces,
             tickets=Tickets(vault.derive("tickets"), clock),
-            xet=Xet(self.folder, repos.large_files),
+            xet=Xet(db, repos.large_files),
+            buckets=Buckets(db, self.folder),
         )
 
 
