@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from spaceops.localhub.refusals import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.requests import Request
 
@@ -21,16 +21,26 @@ PIECE = 1 << 20  # bytes that are in memory at once
 RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})|bytes=-(\d{1,18})")
 
 
-def deliver(request: Request, content: bytes | Path, headers: Mapping[str, str], kind: str) -> Response:
+class Stored(NamedTuple):
+    """Content that lies somewhere, and how it is opened; opening it may raise `FileNotFoundError`."""
+
+    size: int  # bytes
+    open: Callable[[], BinaryIO]
+
+
+def deliver(request: Request, content: bytes | Path | Stored, headers: Mapping[str, str], kind: str) -> Response:
     """Answer a `GET` or `HEAD` with a file's content, of which `headers` has the `ETag`.
 
     Conditions (`If-None-Match`, `If-Range`) and one range are honoured; who asks for several gets everything.
     Raises `Refused` (416) where there are no such bytes.
     """
+    if isinstance(content, Path):
+        path = content
+        content = Stored(path.stat().st_size, lambda: path.open("rb"))
     headers = {"Accept-Ranges": "bytes", **headers}
     if _knows(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(None, 304, headers)
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    size = len(content) if isinstance(content, bytes) else content.size
     asked = _range(request, headers["ETag"], size)
     start, end = asked or (0, size)
     if start >= end and asked:
@@ -71,8 +81,8 @@ def _range(request: Request, etag: str, size: int) -> tuple[int, int] | None:
     return int(found[1]), min(int(found[2]) + 1, size) if found[2] else size
 
 
-async def _pieces(file: Path, start: int, end: int) -> AsyncIterator[bytes]:
-    stream = await asyncio.to_thread(file.open, "rb")
+async def _pieces(content: Stored, start: int, end: int) -> AsyncIterator[bytes]:
+    stream = await asyncio.to_thread(content.open)
     with stream:
         stream.seek(start)
         while start < end and (piece := await asyncio.to_thread(stream.read, min(PIECE, end - start))):

@@ -313,6 +313,7 @@ def test_content_is_served_plainly_and_in_ranges(api: HfApi, bucket: str, ask: A
     assert (416, "bytes */10") == (beyond.status_code, beyond.headers["content-range"])
     assert b"" == ask("GET", f"/buckets/{bucket}/resolve/empty").content
     assert "10" == ask("HEAD", address).headers["content-length"]
+    assert 304 == ask("GET", address, headers={"If-None-Match": etag}).status_code
 
 
 # batches

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
 
 from spaceops.localhub.batches import Batch, Impossible, Kept, Placing, Removal
-from spaceops.localhub.buckets import BucketFile
-from spaceops.localhub.folders import Found, WrongPath, facts_of
+from spaceops.localhub.buckets import BucketFile, open_file
+from spaceops.localhub.content import Stored, deliver, disposition
+from spaceops.localhub.folders import Found
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.routes.xet import issue_token
 from spaceops.localhub.threads import in_thread
-from spaceops.localhub.wire import Json, base, body_of, caller, next_page, now, number, param, parts, raw_body, repo_of
+from spaceops.localhub.wire import (
+    Json,
+    base,
+    body_of,
+    caller,
+    flag,
+    next_page,
+    now,
+    number,
+    param,
+    parts,
+    raw_body,
+    repo_of,
+)
 from spaceops.localhub.xet import HASH
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from spaceops.localhub.batches import Outcome
     from spaceops.localhub.folders import Folder
@@ -32,7 +46,6 @@ if TYPE_CHECKING:
 
 FILES_PER_PAGE, PATHS_PER_CALL, CHANGES_PER_CALL = 1000, 2000, 1000
 LATEST_MTIME = 253_402_300_799_000  # milliseconds: the end of the year 9999
-PIECE = 1 << 18  # bytes
 
 
 class Paths(msgspec.Struct):
@@ -150,11 +163,10 @@ async def resolve(request: Request) -> Response:
     """`GET` and `HEAD /buckets/{bucket}/resolve/{path}`: a file's content, and where Xet has it."""
     repo, path = repo_of(request, kind="bucket"), param(request, "path")
     folder = parts(request).buckets.folder(repo)
-    try:
-        content = await asyncio.to_thread(folder.open, path)
-    except (FileNotFoundError, WrongPath) as error:
-        raise Refused(404, "Entry not found", "EntryNotFound") from error
-    file = parts(request).buckets.describe(repo, [facts_of(path, content)])[0]
+    found = await asyncio.to_thread(folder.find, path)
+    if found is None:
+        raise Refused(404, "Entry not found", "EntryNotFound")
+    file = parts(request).buckets.describe(repo, [found])[0]
     headers = {
         "ETag": f'"{file.xet_hash}"',
         "X-Xet-Hash": file.xet_hash,
@@ -164,49 +176,9 @@ async def resolve(request: Request) -> Response:
         "Last-Modified": format_datetime(datetime.fromisoformat(file.mtime), usegmt=True),
         "Content-Security-Policy": "sandbox",
     }
-    return _streamed(request, content, file.size, headers)
-
-
-def _streamed(request: Request, content: BinaryIO, size: int, headers: dict[str, str]) -> Response:
-    """The content, or the one range of it that was asked for; it is closed in the end."""
-    try:
-        asked = _range(request, size, headers["ETag"])
-    except Refused:
-        content.close()
-        raise
-    start, end = asked or (0, size)
-    headers |= {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
-    if asked:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    status = 206 if asked else 200
-    if request.method == "HEAD":
-        content.close()
-        return Response(None, status, headers, "application/octet-stream")
-    return StreamingResponse(_pieces(content, start, end), status, headers, "application/octet-stream")
-
-
-def _range(request: Request, size: int, etag: str) -> tuple[int, int] | None:
-    """From where to where; None for everything, also if several ranges were asked for, or one of what it was before."""
-    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.headers.get("range", ""))
-    if not match or match[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
-        return None
-    start = int(match[1]) if match[1] else max(0, size - int(match[2]))
-    end = min(int(match[2]) + 1, size) if match[1] and match[2] else size
-    if start >= end:
-        raise Refused(416, "The file has no such range", Content_Range=f"bytes */{size}")
-    return start, end
-
-
-async def _pieces(content: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
-    """What lies between two places of a file. An app may shorten the file meanwhile: the answer is cut off then."""
-    with content:
-        content.seek(start)
-        while start < end:
-            piece = await asyncio.to_thread(content.read, min(PIECE, end - start))
-            if not piece:
-                return
-            start += len(piece)
-            yield piece
+    headers |= disposition(path, attached=flag(request, "download"))
+    stored = Stored(file.size, partial(open_file, folder, file))
+    return deliver(request, stored, headers, "application/octet-stream")
 
 
 async def change_files(request: Request) -> Response:
