@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from spaceops.localhub.clock import wire_time
 from spaceops.localhub.git import NOTHING, SHA, GitError, Node, contents, environment, git, is_ref_name, nodes
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from spaceops.localhub.store import Repo
 
 REFS = ("refs/heads", "refs/tags", "refs/pr")
-PIECE = 1 << 16  # bytes
 PIECE = 1 << 16  # bytes
 NODES_KEPT = 50_000  # files and folders of the commits that were read last; some 15 MB
 
@@ -95,17 +94,6 @@ class Repos:
             git(fresh, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
             self.path(repo).parent.mkdir(parents=True, exist_ok=True)
             fresh.rename(self.path(repo))
-
-    def copy(self, source: Repo, target: Repo) -> None:
-        """Make a repository with the branches, tags and large files that another one has."""
-        with tempfile.TemporaryDirectory(dir=self.temporary) as scratch, self.lock(source):
-            fresh, path = Path(scratch) / "git", str(self.path(source))
-            git(fresh, "clone", "--quiet", "--bare", "--template=", path, str(fresh))
-            git(fresh, "config", "--remove-section", "remote.origin")
-            if self.large_files.folder(source).exists():  # they never change, so that a second name is a copy
-                self.large_files.folder(target).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copytree(self.large_files.folder(source), self.large_files.folder(target), copy_function=os.link)
-            fresh.rename(self.path(target))
 
     def copy(self, source: Repo, target: Repo) -> None:
         """Make a repository with the branches, tags and large files that another one has."""
@@ -185,20 +173,6 @@ class Repos:
             found[path] = next((commit.oid for commit in self.history(repo, sha, limit=1, path=path)), sha)
         return {path: self._commit(self.path(repo), commit) for path, commit in found.items()}
 
-    def last_touched(self, repo: Repo, sha: str, paths: Iterable[str]) -> dict[str, Commit]:
-        """For each of these files and folders of a commit the newest commit that touched it."""
-        wanted, found = set(paths), dict[str, str]()
-        for commit, path in _touches(self.path(repo), sha) if wanted else ():
-            parts = path.split("/")
-            here = {"/".join(parts[:end]) for end in range(1, len(parts) + 1)} & wanted
-            found |= dict.fromkeys(here, commit)
-            wanted -= here
-            if not wanted:
-                break
-        for path in wanted:  # only a merge touched it
-            found[path] = self.history(repo, sha, limit=1, path=path)[0].oid
-        return {path: self._commit(self.path(repo), commit) for path, commit in found.items()}
-
     def count(self, repo: Repo, sha: str) -> int:
         """How many commits lead to `sha`, itself included."""
         return int(git(self.path(repo), "rev-list", "--count", sha))
@@ -237,47 +211,12 @@ class Repos:
         return True
 
     def annotate(self, repo: Repo, name: str, sha: str, message: str, author: User) -> bool:
-        """Create a tag that says something; False if there is one of that name already."""
-        if f"refs/tags/{name}" in self.refs(repo):
-            return False
+        """Create a tag that says something; False if there is one already, or another stands in its way."""
         words = ("tag", "--annotate", "--no-sign", "--cleanup=verbatim", "--file=-", name, sha)
-        git(self.path(repo), *words, stdin=message.encode(), env=self._signed(author))
-        return True
-
-    def squash(self, repo: Repo, ref: str, message: str, author: User) -> str:
-        """Replace all that led to a branch or pull request by one commit with its files, and return that.
-
-        `ref` is the full name. Raises `Refused` if there is none, or if it moved meanwhile.
-        """
-        with self.lock(repo):
-            head = self._parse(repo, ref)
-            if head is None:
-                raise no_revision(ref)
-            try:
-                words = ("commit-tree", f"{head}^{{tree}}", "-F", "-")
-                made = git(self.path(repo), *words, stdin=message.encode(), env=self._signed(author)).decode().strip()
-            except GitError as error:
-                raise bad_request(str(error)) from error
-            try:
-                git(self.path(repo), "update-ref", ref, made, head)
-            except GitError as error:  # by a git push
-                raise stale_parent() from error
-        return made
-
-    def _signed(self, author: User) -> dict[str, str]:
-        """The environment in which git writes down who did something, and when."""
-        name = re.sub(r"[<>\n\0]", "", author.fullname).strip() or author.name
-        facts = {"NAME": name, "EMAIL": f"{author.name}@users.noreply.localhost"}
-        facts["DATE"] = f"{int(self.clock.now().timestamp())} +0000"
-        who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in facts.items()}
-        return {**environment(), **who}
-
-    def annotate(self, repo: Repo, name: str, sha: str, message: str, author: User) -> bool:
-        """Create a tag that says something; False if there is one of that name already."""
-        if f"refs/tags/{name}" in self.refs(repo):
+        try:
+            git(self.path(repo), *words, stdin=message.encode(), env=self._signed(author))
+        except GitError:
             return False
-        words = ("tag", "--annotate", "--no-sign", "--cleanup=verbatim", "--file=-", name, sha)
-        git(self.path(repo), *words, stdin=message.encode(), env=self._signed(author))
         return True
 
     def squash(self, repo: Repo, ref: str, message: str, author: User) -> str:
@@ -360,27 +299,6 @@ class _Snapshots:
         return read
 
 
-class _Snapshots:
-    """The commits that were read last, as many as are small enough together."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[Path, str], Snapshot] = OrderedDict()
-        self._lock = Lock()
-
-    def of(self, folder: Path, sha: str) -> Snapshot:
-        """The snapshot of a commit, read when it is not known."""
-        with self._lock:
-            if found := self._known.get((folder, sha)):
-                self._known.move_to_end((folder, sha))
-                return found
-        read = _read_snapshot(folder, sha)
-        with self._lock:
-            self._known[folder, sha] = read
-            while len(self._known) > 1 and sum(len(kept.nodes) for kept in self._known.values()) > NODES_KEPT:
-                self._known.popitem(last=False)
-        return read
-
-
 def _read_snapshot(folder: Path, sha: str) -> Snapshot:
     found = {node.path: node for node in nodes(folder, sha)}
     small = [node for node in found.values() if node.size in POINTER_SIZES and node.mode.startswith("100")]
@@ -413,30 +331,6 @@ def _words(pipe: int) -> Iterator[str]:
     """What stands between NULs, as it comes."""
     rest = b""
     while piece := os.read(pipe, PIECE):
-        *whole, rest = (rest + piece).split(b"\0")
-        yield from (word.decode(errors="replace") for word in whole)
-
-
-def _touches(folder: Path, sha: str) -> Iterator[tuple[str, str]]:
-    """From a commit back: commits, and the files that each changed."""
-    command = ["git", f"--git-dir={folder}", "log", "-z", "--format=%x01%H", "--name-only", "--no-renames", sha, "--"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as process:
-        assert process.stdout  # noqa: S101  for the type checker: it is a pipe
-        try:
-            commit = ""
-            for word in _words(process.stdout):
-                if word.startswith("\x01") and SHA.fullmatch(word[1:]):
-                    commit = word[1:]
-                elif word:
-                    yield commit, word.removeprefix("\n")
-        finally:
-            process.kill()
-
-
-def _words(stream: IO[bytes]) -> Iterator[str]:
-    """What stands between NULs."""
-    rest = b""
-    while piece := stream.read(PIECE):
         *whole, rest = (rest + piece).split(b"\0")
         yield from (word.decode(errors="replace") for word in whole)
 
