@@ -22,6 +22,7 @@ from spaceops.localhub.routes import (
     bucket_files,
     buckets,
     commits,
+    control,
     discussions,
     files,
     git,
@@ -224,6 +225,18 @@ CALLS: list[Call] = [
     Call("POST", "/lfs/verify/{id}/{oid}", lfs.lfs_verify),
     Call("GET", "/lfs/download/{id}/{oid}", lfs.lfs_get),
 ]
+# What the real Hub does not have: control of this server, with a token from its data folder.
+CONTROL: list[Call] = [
+    Call("GET", "/_hub/faults", control.list_faults),
+    Call("POST", "/_hub/faults", control.add_fault),
+    Call("DELETE", "/_hub/faults", control.clear_faults),
+    Call("DELETE", "/_hub/faults/{number:int}", control.clear_faults),
+    Call("POST", "/_hub/clock", control.advance_clock),
+    Call("GET", "/_hub/counters/{namespace}/{name}", control.counters),
+    Call("POST", "/_hub/snapshot", control.snapshot),
+    Call("POST", "/_hub/restore", control.restore),
+    Call("POST", "/_hub/reset", control.reset),
+]
 # The same below `/`, `/datasets/` and `/spaces/`; of git with and without `.git` after the name.
 PAGES: list[Call] = [
     Call("GET", "/resolve/{revision}/{path:path}", files.resolve),
@@ -245,7 +258,7 @@ def routes() -> list[Route]:
         for start in ("/{kinds:kinds}", "")
         for page in PAGES
     ]
-    return [Route(call.path, call.answer, methods=[call.method]) for call in [*CALLS, *pages] if call.answer]
+    return [Route(call.path, call.answer, methods=[call.method]) for call in [*CONTROL, *CALLS, *pages] if call.answer]
 
 
 def make_app() -> Starlette:

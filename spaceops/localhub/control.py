@@ -23,6 +23,11 @@ class Control:
         """Whether this is the token that only who may read the data folder knows."""
         return hmac.compare_digest((token or "").encode(), self._token.encode())
 
+    async def reset(self) -> None:
+        """Have nothing: no repository, no fault, no request counted."""
+        await self.life.reset()
+        self.front.requests.clear()
+
     async def counters(self, repo_id: str) -> dict[str, int]:
         """How often a Space was restarted, rebuilt and asked for. Raises `NotFound`."""
         repo = self.life.parts.store.find("space", repo_id)

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ADDRESS, LOCK = "address.json", "lock"
+START_SECONDS = 30.0
 
 
 @contextlib.contextmanager
@@ -77,6 +79,17 @@ def address_file(folder: Path, address: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         file.unlink(missing_ok=True)
+
+
+def running(folder: Path) -> dict[str, Any]:
+    """The address of the server that holds a folder; it may just be starting. Raises `InUse` if it never says so."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        with contextlib.suppress(FileNotFoundError):
+            found: dict[str, Any] = json.loads((folder / ADDRESS).read_text("utf-8"))
+            return found
+        time.sleep(0.02)
+    raise InUse(f"The local Hub that works in {folder} does not come up", hint="Stop it, or set SPACEOPS_DATA.")
 
 
 def default_folder() -> Path:

@@ -29,10 +29,7 @@ OF_REQUESTS: tuple[Kind, ...] = ("status", "slow", "reset")
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong: for requests to `path` (a pattern with `*`), or for the Space `repo_id`.
-
-    As a context manager it is cleared at the end of the block.
-    """
+    """One thing that goes wrong: for requests to `path` (a pattern with `*`), or for the Space `repo_id`."""
 
     kind: Kind
     method: str | None = None
@@ -46,7 +43,6 @@ class Fault:
     retry_after: int | None = None  # seconds, told in Retry-After
     lose_answer: bool = False  # the request takes effect first, and the fault befalls its answer
     id: int = 0
-    clear: Callable[[], object] = field(default=lambda: 0, repr=False, compare=False)  # once it was added
 
     def __post_init__(self) -> None:
         wrong = {
@@ -59,37 +55,45 @@ class Fault:
         if message := next((message for message, holds in wrong.items() if holds), None):
             raise BadInput(message, hint=f"The kinds are {', '.join(KINDS)}.")
 
+    def as_dict(self) -> dict[str, Any]:
+        """The fault as data."""
+        return {one.name: getattr(self, one.name) for one in fields(Fault)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added(Fault):
+    """A fault that is to happen; as a context manager it is cleared at the end of the block."""
+
+    clear: Callable[[], object] = field(repr=False, compare=False)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.clear()
 
-    def as_dict(self) -> dict[str, Any]:
-        """The fault as data."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "clear"}
-
 
 class Faults:
     """The faults of one server. Any thread may ask."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._faults: list[Fault] = []
+        self._faults: list[Added] = []
         self._last = 0
         self._random = random.Random(seed)  # noqa: S311  no secret depends on it
         self._lock = Lock()
 
-    def add(self, kind: Kind, **facts: Any) -> Fault:
+    def add(self, kind: Kind, **facts: Any) -> Added:
         """From now on this goes wrong: `faults.add("status", status=429, path="/api/spaces/*", times=2)`.
 
-        The facts are the fields of `Fault`. Returns it with its number; raises `BadInput`.
+        The facts are the fields of `Fault`, but for its number. Raises `BadInput`.
         """
-        if unknown := sorted(facts.keys() - {one.name for one in fields(Fault)} | {"id", "clear"} & facts.keys()):
-            raise BadInput(f"A fault has no {unknown[0]!r}", hint=f"It has {', '.join(Fault(kind=kind).as_dict())}.")
+        known = {one.name for one in fields(Fault)} - {"kind", "id"}
+        if unknown := sorted(facts.keys() - known):
+            raise BadInput(f"A fault has no {unknown[0]!r}", hint=f"It has {', '.join(sorted(known))}.")
         with self._lock:
             self._last += 1
             number = self._last
-            fault = Fault(kind=kind, id=number, clear=lambda: self.clear(number), **facts)
+            fault = Added(kind=kind, id=number, clear=lambda: self.clear(number), **facts)
             self._faults = [*self._faults, fault]
         return fault
 
@@ -116,7 +120,7 @@ class Faults:
                     return fault
         return None
 
-    def _count(self, fault: Fault) -> None:
+    def _count(self, fault: Added) -> None:
         left = fault.times and fault.times - 1
         counted = [] if left == 0 else [replace(fault, times=left)]
         at = self._faults.index(fault)

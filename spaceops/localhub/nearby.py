@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from spaceops.errors import InUse
-from spaceops.localhub.datafolder import ADDRESS
+from spaceops.localhub.datafolder import running
 from spaceops.localhub.exposure import own_token
 from spaceops.localhub.server import LocalHub
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-START_SECONDS = 30.0
 _embedded: dict[Path, LocalHub] = {}
 
 
@@ -38,14 +34,3 @@ def embedded(folder: Path) -> Found:
         address = running(folder)
         token = own_token(folder) if address.get("own_token") else address.get("token")
         return Found(address["url"], token, here=False)
-
-
-def running(folder: Path) -> dict[str, Any]:
-    """The address of the server that holds a folder; it may just be starting."""
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        with contextlib.suppress(FileNotFoundError):
-            found: dict[str, Any] = json.loads((folder / ADDRESS).read_text("utf-8"))
-            return found
-        time.sleep(0.02)
-    raise InUse(f"The local Hub that works in {folder} does not come up", hint="Stop it, or set SPACEOPS_DATA.")

@@ -147,8 +147,7 @@ class LocalHub:
 
     def reset(self) -> None:
         """Have nothing: no repository, no fault, no request counted. Environments of builds are kept."""
-        self._ask(self._life.reset())
-        self.requests.clear()
+        self._ask(self._control.reset())
 
     def _ask(self, question: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(question, self._loop).result()

@@ -35,7 +35,6 @@ BUILDS = "builds"  # of a Space
 DEEPEST = 600  # folders in folders
 PLAIN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # opening a pipe would wait for its writer
 DECIDED, ARRIVED = "restoring", "restored"
-MTIME = "SPACEOPS.mtime_ns"  # tar's own is a float
 
 
 def pack(folder: Path, database: Path, file: Path, *, with_secrets: bool) -> None:
@@ -51,7 +50,7 @@ def pack(folder: Path, database: Path, file: Path, *, with_secrets: bool) -> Non
             if with_secrets:
                 _add_file(tar, folder / KEY_FILE, KEY_FILE)
             for name in FOLDERS:
-                _add_folder(tar, folder / name, name)
+                _add_folder(tar, folder, name)
     except OSError as error:
         raise BadInput(f"{file} cannot be written: {error.strerror}", hint="Give another place.") from error
 
@@ -148,7 +147,7 @@ def _add_folder(tar: tarfile.TarFile, folder: Path, top: str) -> None:
         left_out = {BUILDS} if top == "spaces" else set()
         folders[:] = [one for one in folders if one not in left_out and name.count("/") < DEEPEST]
         info = tarfile.TarInfo(name)
-        info.type = tarfile.DIRTYPE
+        info.type, info.mode = tarfile.DIRTYPE, 0o755
         tar.addfile(info)
         for file in files:
             _add_file(tar, file, f"{name}/{file}", place)
@@ -165,7 +164,7 @@ def _add_file(tar: tarfile.TarFile, path: Path | str, name: str, place: int | No
         info = tar.gettarinfo(arcname=name, fileobj=stream)
         info.uid = info.gid = 0
         info.uname = info.gname = ""
-        info.pax_headers = {MTIME: str(os.fstat(stream.fileno()).st_mtime_ns)}
+        info.pax_headers = {"mtime": _decimal(os.fstat(stream.fileno()).st_mtime_ns)}
         if info.isreg() or info.islnk():  # a second name of a file that is in it already
             tar.addfile(info, cast("IO[bytes]", _Exactly(stream, info.size)))
 
@@ -216,8 +215,14 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, scratch: Path) -> No
     with source, target.open("xb") as stream:
         shutil.copyfileobj(source, stream, 1 << 20)
         os.fchmod(stream.fileno(), stat.S_IMODE(member.mode) & 0o755)
-    moment = int(member.pax_headers.get(MTIME, 0))
+    whole, _, rest = member.pax_headers.get("mtime", "0").partition(".")
+    moment = int(whole) * 10**9 + int(rest or 0)
     os.utime(target, ns=(moment, moment))
+
+
+def _decimal(nanoseconds: int) -> str:
+    """Seconds, all digits of them: a bucket knows its files by that time, and tarfile would round it."""
+    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
 
 
 def _inside(name: str) -> str:
