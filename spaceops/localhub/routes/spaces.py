@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
     from spaceops.localhub.logbook import Line
     from spaceops.localhub.spaces import Spaces
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ENCODER = msgspec.json.Encoder()
 KEEP_ALIVE = b"data:\n\n"
+EVENTS, NO_CACHE = "text/event-stream", {"Cache-Control": "no-cache"}
 LONGEST_TAIL = 1_000_000  # lines
 LINE_BREAKS = {sign.encode(): b"\\u%04x" % ord(sign) for sign in "\x85\u2028\u2029"}
 
@@ -73,8 +75,10 @@ async def logs(request: Request) -> Response:
     if which not in ("build", "run"):
         raise bad_request("There are two logs: build and run")
     tail = number(request, "tail", 0, most=LONGEST_TAIL) if "tail" in request.query_params else None
-    cut = parts(request).faults.strike("log-cut", repo_id=repo.repo_id)
-    return _stream(_log_events(parts(request).spaces.log(repo, which, tail), cut.events if cut else None))
+    log = parts(request).spaces.log(repo, which, tail)
+    if cut := parts(request).faults.strike("log-cut", repo_id=repo.repo_id):
+        return _BrokenOff(_log_events(_first(log, cut.events)), 200, NO_CACHE, EVENTS)
+    return _stream(_log_events(log))
 
 
 async def events(request: Request) -> Response:
@@ -100,7 +104,20 @@ def _read_by_owner(request: Request) -> Repo:
 
 
 def _stream(events: AsyncIterator[bytes]) -> Response:
-    return StreamingResponse(events, 200, {"Cache-Control": "no-cache"}, "text/event-stream")
+    return StreamingResponse(events, 200, NO_CACHE, EVENTS)
+
+
+class _BrokenOff(StreamingResponse):
+    """A stream that does not come to its end: after the last event the connection is closed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what there is, and hang up."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for event in self.body_iterator:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        scope["transport"].close()  # after what is still to be written
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
 
 async def _runtime_events(runtimes: AsyncIterator[dict[str, Any] | None]) -> AsyncIterator[bytes]:
@@ -113,12 +130,19 @@ async def _metric_events(metrics: AsyncIterator[dict[str, Any]]) -> AsyncIterato
         yield b"event: metric\ndata: " + ENCODER.encode(metric) + b"\n\n"
 
 
-async def _log_events(log: AsyncIterator[list[Line]], cut_after: int | None) -> AsyncIterator[bytes]:
+async def _log_events(log: AsyncIterator[list[Line]]) -> AsyncIterator[bytes]:
     """Many lines in one write where there are many; an event without data where there is none, so that readers know."""
-    left = cut_after
     async for lines in log:
-        yield _one_row_each(b"".join(map(_event, lines[:left]))) or KEEP_ALIVE
-        if left is not None and (left := left - len(lines)) <= 0:
+        yield _one_row_each(b"".join(map(_event, lines))) or KEEP_ALIVE
+
+
+async def _first(log: AsyncIterator[list[Line]], count: int) -> AsyncIterator[list[Line]]:
+    """The first lines of a log."""
+    left = count
+    async for lines in log:
+        yield lines[:left]
+        left -= len(lines)
+        if left <= 0:
             return
 
 
