@@ -18,6 +18,7 @@ import msgspec
 
 from spaceops.localhub.clock import wire_time
 from spaceops.localhub.folders import Folder, Found, facts_of
+from spaceops.localhub.runners.paths import remove
 
 if TYPE_CHECKING:
     import sqlite3
@@ -65,9 +66,11 @@ class Buckets:
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._db.executescript(SCHEMA)
 
-    def tidy(self, known: Container[str]) -> list[Path]:
-        """After a crash: the folders of buckets that are no longer known, taken away."""
-        return [self._buried(folder) for folder in self._folder.glob("*") if folder.name not in known]
+    def tidy(self, known: Container[str]) -> None:
+        """After a crash: remove the folders of buckets that are no longer known. Blocks."""
+        for folder in self._folder.glob("*"):
+            if folder.name not in known:
+                remove(folder)
 
     def folder(self, repo: Repo) -> Folder:
         """The files of a bucket."""
@@ -85,11 +88,7 @@ class Buckets:
         self._mounted.pop(repo.id, None)
         self._changing.pop(repo.id, None)
         remains = self._folder / repo.id
-        return self._buried(remains) if remains.exists() else None
-
-    def _buried(self, remains: Path) -> Path:
-        grave = Path(tempfile.mkdtemp(dir=self.temporary))
-        return remains.rename(grave / remains.name)
+        return remains.rename(Path(tempfile.mkdtemp(dir=self.temporary)) / repo.id) if remains.exists() else None
 
     def mount(self, repo: Repo, path: str) -> Path:
         """Where a folder of a bucket is, for an app; it stays when it is empty. Blocks; raises `WrongPath`."""

@@ -34,6 +34,7 @@ from spaceops.localhub.spaces import Spaces
 from spaceops.localhub.store import Store
 from spaceops.localhub.tickets import Tickets
 from spaceops.localhub.vault import Vault
+from spaceops.localhub.volumes import Volumes
 from spaceops.localhub.wire import Parts
 from spaceops.localhub.xet import Xet
 
@@ -204,6 +205,10 @@ class LocalHub:
         store = Store(db, vault)
         repos = Repos(self.folder, clock)
         repos.tidy(store.ids())
+        buckets = Buckets(db, self.folder)
+        buckets.tidy(store.ids())
+        volumes = Volumes(store, repos, buckets, self.folder)
+        volumes.tidy()
         discussions = Discussions(db)
         discussions.tidy(self.folder)
         spaces = Spaces(
@@ -215,6 +220,7 @@ class LocalHub:
             runner=self._runner,
             creator_id=lambda repo: identity(repo.creator),
             may_read=lambda repo, token: self.accounts.may_visit(repo, token),
+            mounts=volumes.mounts,
         )
         return Parts(
             accounts=self.accounts,
@@ -226,7 +232,7 @@ class LocalHub:
             spaces=spaces,
             tickets=Tickets(vault.derive("tickets"), clock),
             xet=Xet(db, repos.large_files),
-            buckets=Buckets(db, self.folder),
+            buckets=buckets,
         )
 
 

@@ -15,13 +15,14 @@ from spaceops.localhub.threads import in_thread
 from spaceops.localhub.versions import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from spaceops.localhub.clock import Clock
     from spaceops.localhub.faults import Faults
     from spaceops.localhub.logbook import Line
     from spaceops.localhub.repos import Repos
+    from spaceops.localhub.runners import Mount
     from spaceops.localhub.store import Repo, Store
     from spaceops.localhub.visits import Traffic
 
@@ -32,6 +33,10 @@ RESTARTS_NOTHING = {"sleep_time", "replicas"}
 
 def _everybody(_repo: Repo, _token: str | None) -> bool:
     return True
+
+
+async def _nothing(_repo: Repo) -> Sequence[Mount]:
+    return ()
 
 
 class Spaces:
@@ -48,6 +53,7 @@ class Spaces:
         runner: str = "process",
         creator_id: Callable[[Repo], str],
         may_read: Callable[[Repo, str | None], bool] = _everybody,
+        mounts: Callable[[Repo], Awaitable[Sequence[Mount]]] = _nothing,
         patience: Patience | None = None,
     ) -> None:
         if runner != "process":
@@ -62,6 +68,7 @@ class Spaces:
             folder=folder / "spaces",
             creator_id=creator_id,
             may_read=may_read,
+            mounts=mounts,
             patience=patience or Patience(),
         )
         self._spaces: dict[str, Space] = {}

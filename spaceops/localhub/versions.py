@@ -16,20 +16,23 @@ from spaceops.localhub.runners.paths import remove
 from spaceops.localhub.runners.ports import free_port
 from spaceops.localhub.startup import Startup
 from spaceops.localhub.threads import in_thread
+from spaceops.localhub.volumes import NotMounted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from spaceops.localhub.clock import Clock
     from spaceops.localhub.faults import Faults
     from spaceops.localhub.logbook import Writer
     from spaceops.localhub.repos import Repos
+    from spaceops.localhub.runners import Mount
     from spaceops.localhub.runners.process import App, ProcessRunner
     from spaceops.localhub.startup import Patience
     from spaceops.localhub.store import Repo, Settings, Store
 
 NO_CAPACITY = "Scheduling failure: not enough hardware capacity"
+NO_MOUNT = "Initialization step 'hf-mount' failed with exit code: 1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ class Surroundings:
     folder: Path
     creator_id: Callable[[Repo], str]
     may_read: Callable[[Repo, str | None], bool]
+    mounts: Callable[[Repo], Awaitable[Sequence[Mount]]]
     patience: Patience
 
 
@@ -180,9 +184,12 @@ class Versions:
         if self._around.faults.strike("no-capacity", repo_id=self.repo.repo_id):
             raise Failed("RUNTIME_ERROR", NO_CAPACITY)
         log = self._open_run_log()
+        mounts = await self._mounts(log)
         port = free_port()
         environment = self._environment(built.card, host)
-        app = await self._around.runner.start(built.image, built.folder, port=port, settings=environment, feed=log.feed)
+        app = await self._around.runner.start(
+            built.image, built.folder, port=port, settings=environment, feed=log.feed, mounts=mounts
+        )
         patience = self._around.patience
         startup = Startup(app, port, built.image.app_port, self.run_log, log.write, patience)
         try:
@@ -196,9 +203,16 @@ class Versions:
     def _open_run_log(self) -> Writer:
         log = self.run_log.open()
         log.write(f"===== Application Startup at {self.time()} =====")
-        for volume in self.settings.volumes:
-            log.write(f"note: this runner does not mount {volume.get('source')} at {volume.get('mountPath')}")
         return log
+
+    async def _mounts(self, log: Writer) -> Sequence[Mount]:
+        """The folders of the Space's volumes. Raises `Failed` when one cannot be had any more."""
+        try:
+            return await self._around.mounts(self.repo)
+        except NotMounted as error:
+            log.write(f"error: {error}")
+            log.close()
+            raise Failed("RUNTIME_ERROR", f"{NO_MOUNT}. Reason: {error}") from error
 
     def _environment(self, card: Card, host: str) -> dict[str, str]:
         """The variables that the Hub injects, with the Space's own variables and secrets."""

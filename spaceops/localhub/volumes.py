@@ -78,19 +78,15 @@ class Volumes:
             target.parent.mkdir(exist_ok=True)
             fresh.rename(target)
 
-    async def tidy(self) -> None:
-        """Remove what was written for volumes that no Space has any more."""
+    def tidy(self) -> None:
+        """Remove what was written for volumes that no Space has any more; when no app runs. Blocks on git."""
         volumes = [volume for space in self._store.spaces() for volume in self._store.settings(space).volumes]
         sources = [
             (self._store.by_id(volume.get("sourceId", "")), volume.get("revision") or "main") for volume in volumes
         ]
-
-        def work() -> None:
-            shas = [(source, self._repos.resolve(source, revision)) for source, revision in sources if source]
-            wanted = {_name(source, sha) for source, sha in shas if sha and source.kind != "bucket"}
-            remove(*(folder for folder in self._folder.glob("*") if folder.name not in wanted))
-
-        await in_thread(work)
+        repos = [(source, revision) for source, revision in sources if source and source.kind != "bucket"]
+        wanted = {_name(source, self._repos.resolve(source, revision) or "") for source, revision in repos}
+        remove(*(folder for folder in self._folder.glob("*") if folder.name not in wanted))
 
 
 def _name(source: Repo, sha: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +10,7 @@ import msgspec
 
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.routes.repos import NAME
+from spaceops.localhub.runners.paths import remove
 from spaceops.localhub.store import Repo, new_id
 from spaceops.localhub.wire import (
     Json,
@@ -149,7 +149,7 @@ async def delete_bucket(request: Request) -> Response:
     parts(request).store.remove(repo)
     for remains in (parts(request).repos.bury(repo), parts(request).buckets.bury(repo)):
         if remains:
-            await asyncio.to_thread(shutil.rmtree, remains, ignore_errors=True)
+            await asyncio.to_thread(remove, remains)
     return Json({})
 
 

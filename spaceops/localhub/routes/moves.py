@@ -20,7 +20,8 @@ from spaceops.localhub.routes.repos import (
     visibility_of,
 )
 from spaceops.localhub.routes.settings import FirstSettings, first_settings
-from spaceops.localhub.store import Repo, Settings, new_id
+from spaceops.localhub.routes.volumes import checked_volumes
+from spaceops.localhub.store import Repo, new_id
 from spaceops.localhub.wire import Json, body_of, check_write, member, now, parts, repo_of, url_of
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ async def duplicate_repo(request: Request) -> Response:
     source, user = repo_of(request), member(request)
     namespace, name = _target(request, body.repository)
     check_write(user, namespace, f'create a {source.kind} under the namespace "{namespace}"')
+    volumes = await checked_volumes(request, body.volumes)
     if there := parts(request).store.find(source.kind, f"{namespace}/{name}"):
         return exists(request, there)
     asked = visibility_of(source.kind, body.visibility, body.private)
@@ -89,19 +91,15 @@ async def duplicate_repo(request: Request) -> Response:
         created_at=now(request),
         creator=user.name,
     )
-    settings = _settings(request, source, body)
+    given = first_settings(body, now(request), volumes)
+    variables = {**parts(request).store.settings(source).variables, **given.variables}
+    settings = replace(given, variables=variables)
     check_plan(request, user, repo, settings.hardware)
     with alone(request, repo.kind, repo.repo_id):
         await asyncio.to_thread(_copy, parts(request), source, repo)
         parts(request).store.add(repo, settings)
     _begin(parts(request), repo)
     return Json({"url": url_of(request, repo), "filesCopyPending": False})
-
-
-def _settings(request: Request, source: Repo, body: Duplicate) -> Settings:
-    """What the copy is created with: the variables of the original, unless they are given, and all else as given."""
-    settings = first_settings(body, now(request))
-    return replace(settings, variables={**parts(request).store.settings(source).variables, **settings.variables})
 
 
 def _copy(parts: Parts, source: Repo, target: Repo) -> None:

@@ -17,6 +17,7 @@ from spaceops.localhub.commits import first_commit
 from spaceops.localhub.describe import FIELDS, Facts, describe, fields_of
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.routes.settings import FirstSettings, first_settings
+from spaceops.localhub.routes.volumes import checked_volumes
 from spaceops.localhub.store import Repo, new_id
 from spaceops.localhub.wire import (
     Json,
@@ -86,10 +87,11 @@ async def create_repo(request: Request) -> Response:
     namespace = _namespace(request, user, body.organization)
     kind = body.type or "model"
     check_write(user, namespace, f'create a {kind} under the namespace "{namespace}"')
+    volumes = await checked_volumes(request, body.volumes)
     if there := parts(request).store.find(kind, f"{namespace}/{body.name}"):
         return exists(request, there)
     repo = _new_repo(request, body, namespace, user)
-    settings = first_settings(body, now(request))
+    settings = first_settings(body, now(request), volumes)
     check_plan(request, user, repo, settings.hardware)
     with alone(request, kind, repo.repo_id):
         await asyncio.to_thread(_start_content, parts(request), repo, user)

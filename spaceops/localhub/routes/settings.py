@@ -12,6 +12,7 @@ from spaceops.localhub import hardware
 from spaceops.localhub.hardware import FREE, ZERO_GPU
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.routes.spaces import owned, refuse_static, shown_runtime
+from spaceops.localhub.routes.volumes import checked_volumes
 from spaceops.localhub.store import TWO_DAYS, Entry, Settings
 from spaceops.localhub.wire import Json, body_of, member, now, parts, repo_of
 
@@ -105,12 +106,12 @@ class FirstSettings(msgspec.Struct, rename="camel"):
     storage: Tier | None = None
 
 
-def first_settings(asked: FirstSettings, at: str) -> Settings:
+def first_settings(asked: FirstSettings, at: str, volumes: tuple[Mapping[str, Any], ...]) -> Settings:
     """The settings that a Space is created with."""
     settings = Settings(
         variables={pair.key: _entry(pair, at) for pair in asked.variables},
         secrets={pair.key: _entry(pair, at) for pair in asked.secrets},
-        volumes=_checked_volumes(asked.volumes),
+        volumes=volumes,
         storage=asked.storage,
     )
     _check_size(settings)
@@ -144,17 +145,6 @@ def _check_size(settings: Settings) -> None:
     everything = [*settings.variables.items(), *settings.secrets.items()]
     if sum(len(key) + len(entry.value.encode()) for key, entry in everything) > LARGEST_ENVIRONMENT:
         raise bad_request(f"All variables and secrets together have at most {LARGEST_ENVIRONMENT} bytes")
-
-
-def _checked_volumes(volumes: list[Volume]) -> tuple[dict[str, Any], ...]:
-    for volume in volumes:
-        if not volume.mount_path.startswith("/") or ".." in volume.mount_path.split("/"):
-            raise bad_request(f"mountPath must be an absolute path, got {volume.mount_path!r}")
-        if volume.source.count("/") != 1:
-            raise bad_request(f"source must be namespace/name, got {volume.source!r}")
-    if len({volume.mount_path for volume in volumes}) < len(volumes):
-        raise bad_request("Two volumes have the same mountPath")
-    return tuple(msgspec.to_builtins(volume) for volume in volumes)
 
 
 async def list_hardware(request: Request) -> Json:  # noqa: ARG001
@@ -307,9 +297,10 @@ async def zero_gpu_quota(request: Request) -> Json:
 async def set_volumes(request: Request) -> Json:
     """`PUT …/volumes`: replaces all."""
     body = await body_of(request, Volumes)
-    repo, settings, _ = owned(request)
-    refuse_static(repo, "no volumes")
-    _save(request, repo, replace(settings, volumes=_checked_volumes(body.volumes)), "volumes")
+    refuse_static(owned(request)[0], "no volumes")
+    volumes = await checked_volumes(request, body.volumes)
+    repo, settings, _ = owned(request)  # others may have changed it meanwhile
+    _save(request, repo, replace(settings, volumes=volumes), "volumes")
     return shown_runtime(request, repo)
 
 
