@@ -112,6 +112,8 @@ CALLS: list[Call] = [
     ),
     Call("GET", "/api/settings/repositories", lists.list_own_repos, NO_BUCKETS),
     Call("GET", "/api/organizations/{name}/settings/repositories", lists.list_org_repos, NO_BUCKETS),
+    Call("GET", "/api/spaces/templates", lists.list_templates, "there are none here"),
+    Call("GET", "/api/spaces/semantic-search", None),
     Call("GET", "/api/{kinds:kinds}", lists.list_repos, "searched by name only"),
     Call("GET", "/api/{kinds:kinds}/{name}", repos.no_namespace),
     Call("GET", REPO, repos.repo_info, FOUND_OUT),
@@ -258,7 +260,8 @@ def routes() -> list[Route]:
         for start in ("/{kinds:kinds}", "")
         for page in PAGES
     ]
-    return [Route(call.path, call.answer, methods=[call.method]) for call in [*CONTROL, *CALLS, *pages] if call.answer]
+    every = [*CONTROL, *CALLS, *pages]  # also what is not there, so that no other row takes it for a name
+    return [Route(call.path, call.answer or _absent, methods=[call.method]) for call in every]
 
 
 def make_app() -> Starlette:
@@ -304,6 +307,10 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000, "reason": ""})
         return
     await _not_here(scope)(scope, receive, send)
+
+
+async def _absent(request: Request) -> Response:
+    return _not_here(request.scope)
 
 
 def _not_here(scope: Scope) -> Response:

@@ -120,6 +120,11 @@ def _sorted(parts: Parts, found: list[tuple[Repo, dict[str, Any]]], wanted: Want
     return facts
 
 
+async def list_templates(request: Request) -> Response:  # noqa: ARG001
+    """`GET /api/spaces/templates`: Spaces to begin with; none."""
+    return Json({"templates": []})
+
+
 async def list_own_repos(request: Request) -> Response:
     """`GET /api/settings/repositories`: all that the caller owns, of every kind."""
     return await _list_owned(request, member(request).name)
