@@ -289,7 +289,10 @@ def _check_crowds(ref: str, snapshot: Snapshot, proposal: Proposal) -> None:
 def _check_large(repos: Repos, repo: Repo, change: LargeFile) -> None:
     size = repos.large_files.size(repo, change.oid) if OID.fullmatch(change.oid) else None
     if size is None or change.size not in (None, size):
-        raise bad_request(f"{change.path}: there is no large file {change.oid} of that size; upload it first")
+        raise bad_request(
+            "Your push was rejected because an LFS pointer pointed to a file that does not exist. For instance, this can "
+            f"happen if you used git push --no-verify to push your changes. Offending file: - {change.path}"
+        )
     change.size = size
 
 

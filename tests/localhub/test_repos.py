@@ -134,8 +134,8 @@ def test_a_path_may_hold_whatever_git_takes(repos: Repos, repo: Repo, path: str)
         (ndjson(add("x", "1")), "first line"),
         (ndjson(HEADER, ("copyFile", {"path": "x"})), "copyFile"),
         (ndjson(HEADER, ("file", {"path": "x", "content": "!!", "encoding": "base64"})), "base64"),
-        (ndjson(HEADER, ("lfsFile", {"path": "x", "algo": "sha256", "oid": "0" * 64, "size": 1})), "upload it first"),
-        (ndjson(HEADER, ("lfsFile", {"path": "x", "algo": "sha256", "oid": "../../x"})), "upload it first"),
+        (ndjson(HEADER, ("lfsFile", {"path": "x", "algo": "sha256", "oid": "0" * 64, "size": 1})), "a file that does not exist"),
+        (ndjson(HEADER, ("lfsFile", {"path": "x", "algo": "sha256", "oid": "../../x"})), "a file that does not exist"),
         (ndjson(("header", {"summary": "x", "parentCommit": "main"})), "must be a commit sha"),
         (ndjson(HEADER, add("README.md", "---\na: b: c\n---\n")), "Invalid metadata"),
     ],
@@ -204,7 +204,7 @@ def test_one_repository_cannot_take_the_large_file_of_another(repos: Repos, repo
     first_commit(repos, other, {"README.md": b""}, DEMO)
     pointer = large(repos, other, b"theirs")
 
-    with pytest.raises(Refused, match="upload it first"):
+    with pytest.raises(Refused, match="a file that does not exist"):
         commit(repos, repo, ("lfsFile", {"path": "mine", "algo": "sha256", "oid": pointer.oid}))
 
 
