@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spaceops import __version__
+from spaceops.cli_hub import hub_group
 from spaceops.cli_settings import hardware_group, secrets_group, variables_group, volumes_group
 from spaceops.console import (
     Group,
@@ -279,23 +280,7 @@ def run_command(
     show(done.as_dict(), as_json, done)
 
 
-@cli.group("hub", cls=Group)
-def hub_group() -> None:
-    """The local Hub: the Hub's protocol on this machine, without an account."""
-
-
-@hub_group.command("serve")
-@click.option("--port", default=7777, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--data", type=click.Path(path_type=Path), help="The data folder. Default: the one that `local` means.")
-@click.option("--accounts", type=click.Path(path_type=Path), help="Users and tokens (TOML). Default: user demo.")
-@click.option("--runner", default="process", show_default=True, help="What builds and runs the Spaces.")
-@json_option
-def serve_command(port: int, host: str, data: Path | None, accounts: Path | None, runner: str, as_json: bool) -> None:
-    """Serve until interrupted; prints `ready URL` once it answers."""
-    from spaceops.localhub import default_folder, serve
-
-    serve(data or default_folder(), port=port, host=host, accounts=accounts, runner=runner, as_json=as_json)
+cli.add_command(hub_group, "hub")
 
 
 @cli.command("demo")
@@ -320,10 +305,10 @@ def explain_command(code: str | None, as_json: bool) -> None:
 
 
 @cli.command("docs")
-@click.argument("section", type=click.Choice(["space", "errors", "commands"]))
+@click.argument("section", type=click.Choice(["space", "errors", "commands", "coverage"]))
 @json_option
 def docs_command(section: str, as_json: bool) -> None:
-    """Print a part of the reference: every key of space.toml, every error, every command.
+    """Print a part of the reference: space.toml, errors, commands, or the calls that the local Hub answers.
 
     As JSON, `space` is the JSON Schema of space.toml.
     """

@@ -1,4 +1,4 @@
-"""The reference, rendered from the code that it describes: space.toml, the errors, the commands."""
+"""The reference, rendered from the code that it describes: space.toml, errors, commands, the local Hub's calls."""
 
 from __future__ import annotations
 
@@ -15,18 +15,26 @@ HELP = ["-h", "--help"]
 
 
 def render(section: str, cli: click.Group) -> str:
-    """One section as Markdown: `space`, `errors`, or the `commands` of `cli`."""
+    """One section as Markdown: `space`, `errors`, `coverage` of the local Hub, or the `commands` of `cli`."""
+    if section == "coverage":
+        from spaceops.localhub import calls_as_text
+
+        return calls_as_text()
     return _commands(cli) if section == "commands" else {"space": _space, "errors": _errors}[section]()
 
 
 def data(section: str, cli: click.Group) -> Any:
-    """The same section as data: the JSON Schema of space.toml, each error, the tree of commands."""
+    """The same section as data: the JSON Schema of space.toml, each error, each call, the tree of commands."""
     if section == "space":
         from spaceops.spec import schema
 
         return schema()
     if section == "errors":
         return [explain(code) for code in error_codes()]
+    if section == "coverage":
+        from spaceops.localhub import calls
+
+        return [call.as_dict() for call in calls()]
     return cli.to_info_dict(click.Context(cli, info_name="spaceops", help_option_names=HELP))
 
 

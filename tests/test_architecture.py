@@ -30,6 +30,7 @@ LEVELS = {
     "panels": 8,
     "demo": 8,
     "testing": 8,
+    "cli_hub": 9,
     "cli_settings": 9,
     "reference": 9,
     "cli": 10,

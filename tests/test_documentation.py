@@ -18,7 +18,7 @@ from spaceops.spec import Space
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("section", ["space", "errors", "commands"])
+@pytest.mark.parametrize("section", ["space", "errors", "commands", "coverage"])
 def test_the_rendered_reference_is_current(section):
     written = (ROOT / "docs" / f"{section}.md").read_text(encoding="utf-8")
 

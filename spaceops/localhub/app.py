@@ -227,6 +227,73 @@ CALLS: list[Call] = [
     Call("POST", "/lfs/verify/{id}/{oid}", lfs.lfs_verify),
     Call("GET", "/lfs/download/{id}/{oid}", lfs.lfs_get),
 ]
+# What the clients may ask the real Hub for, and is not here.
+NOT_HERE = """
+GET /api/users/{name}/followers
+GET /api/users/{name}/following
+GET /api/users/{name}/likes
+GET /api/organizations/{name}/followers
+GET /api/notifications
+DELETE /api/notifications
+POST /oauth/device
+POST /oauth/token
+GET /api/models-tags-by-type
+GET /api/datasets-tags-by-type
+GET /api/kernels/{namespace}/{name}
+GET /api/kernels/{namespace}/{name}/revision/{revision}
+GET /api/models/{namespace}/{name}/safetensors-metadata/{path:path}
+GET /api/datasets/{namespace}/{name}/leaderboard
+POST /api/{kinds:kinds}/{namespace}/{name}/like
+DELETE /api/{kinds:kinds}/{namespace}/{name}/like
+GET /api/{kinds:kinds}/{namespace}/{name}/likers
+GET /api/{kinds:kinds}/{namespace}/{name}/user-access-request/{status}
+POST /api/{kinds:kinds}/{namespace}/{name}/user-access-request/handle
+POST /api/{kinds:kinds}/{namespace}/{name}/user-access-request/grant
+GET /api/{kinds:kinds}/{namespace}/{name}/lfs-files
+POST /api/{kinds:kinds}/{namespace}/{name}/lfs-files/batch
+POST /uploads
+GET /api/jobs/hardware
+POST /api/jobs/{namespace}
+GET /api/jobs/{namespace}
+GET /api/jobs/{namespace}/{id}
+POST /api/jobs/{namespace}/{id}/cancel
+POST /api/jobs/{namespace}/{id}/duplicate
+PUT /api/jobs/{namespace}/{id}/expose
+PUT /api/jobs/{namespace}/{id}/labels
+GET /api/jobs/{namespace}/{id}/logs
+GET /api/jobs/{namespace}/{id}/metrics
+GET /api/jobs/{namespace}/{id}/events
+POST /api/scheduled-jobs/{namespace}
+GET /api/scheduled-jobs/{namespace}
+GET /api/scheduled-jobs/{namespace}/{id}
+DELETE /api/scheduled-jobs/{namespace}/{id}
+POST /api/scheduled-jobs/{namespace}/{id}/suspend
+POST /api/scheduled-jobs/{namespace}/{id}/resume
+POST /api/scheduled-jobs/{namespace}/{id}/run
+PUT /api/scheduled-jobs/{namespace}/{id}/labels
+POST /api/scheduled-jobs/{namespace}/{id}/schedule
+GET /api/settings/webhooks
+POST /api/settings/webhooks
+GET /api/settings/webhooks/{id}
+POST /api/settings/webhooks/{id}
+DELETE /api/settings/webhooks/{id}
+POST /api/settings/webhooks/{id}/enable
+POST /api/settings/webhooks/{id}/disable
+GET /api/collections
+POST /api/collections
+GET /api/collections/{slug:path}
+PATCH /api/collections/{slug:path}
+DELETE /api/collections/{slug:path}
+POST /api/collections/{slug:path}/items
+PATCH /api/collections/{slug:path}/items/{id}
+DELETE /api/collections/{slug:path}/items/{id}
+POST /api/collections/{slug:path}/resource-group
+GET /api/daily_papers
+GET /api/papers/search
+GET /api/papers/{id}
+GET /papers/{id}
+"""
+ABSENT: list[Call] = [Call(*row.split(" "), None) for row in NOT_HERE.split("\n") if row]
 # What the real Hub does not have: control of this server, with a token from its data folder.
 CONTROL: list[Call] = [
     Call("GET", "/_hub/faults", control.list_faults),
@@ -260,7 +327,7 @@ def routes() -> list[Route]:
         for start in ("/{kinds:kinds}", "")
         for page in PAGES
     ]
-    every = [*CONTROL, *CALLS, *pages]  # also what is not there, so that no other row takes it for a name
+    every = [*CONTROL, *ABSENT, *CALLS, *pages]  # also what is not there, so that no other row takes it for a name
     return [Route(call.path, call.answer or _absent, methods=[call.method]) for call in every]
 
 
@@ -302,16 +369,13 @@ def _unknown(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return _not_here(request.scope)
 
 
-async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1000, "reason": ""})
-        return
-    await _not_here(scope)(scope, receive, send)
-
-
 async def _absent(request: Request) -> Response:
     return _not_here(request.scope)
 
 
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    await _not_here(scope)(scope, receive, send)
+
+
 def _not_here(scope: Scope) -> Response:
-    return refusal(Refused(501, f"The local Hub has no {scope['method']} {scope['path']}"))
+    return refusal(Refused(501, f"The local Hub has no {scope['method']} {scope['path']}", "NotImplemented"))
