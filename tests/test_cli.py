@@ -91,8 +91,8 @@ def test_settings_with_hfs_words(run, space, monkeypatch):
     assert "t4-small" in run("hardware", "ls")[1]
     assert 0 == run("hardware", "set", space.repo_id, "t4-small", "--sleep-time", "1h", "--yes")[0]
     assert 0 == run("hardware", "delete", space.repo_id)[0]
-    assert 0 == run("volumes", "set", space.repo_id, "hf://datasets/acme/data:/data:ro")[0]
-    assert "dataset  acme/data  /data  ro" in run("volumes", "ls", space.repo_id)[1]
+    assert 0 == run("volumes", "set", space.repo_id, f"hf://spaces/{space.repo_id}:/data:ro")[0]
+    assert f"space  {space.repo_id}  /data  ro" in run("volumes", "ls", space.repo_id)[1]
     assert 0 == run("volumes", "delete", space.repo_id, "--yes")[0]
 
 

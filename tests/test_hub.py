@@ -225,11 +225,11 @@ def test_hardware_has_prices_and_can_be_asked_for_and_given_back(hub, repo_id):
 
 
 def test_volumes_are_replaced_and_taken_away(hub, repo_id):
-    hub.volumes.set(repo_id, volumes_wanted((volume_of("hf://datasets/acme/data:/data"),)))
+    hub.volumes.set(repo_id, volumes_wanted((volume_of(f"hf://spaces/{repo_id}:/data"),)))
     attached = hub.volumes.ls(repo_id)
     hub.volumes.delete(repo_id)
 
-    assert [("dataset", "acme/data", "/data")] == [(v["type"], v["source"], v["mountPath"]) for v in attached]
+    assert [("space", repo_id, "/data")] == [(v["type"], v["source"], v["mountPath"]) for v in attached]
     assert [] == hub.volumes.ls(repo_id)
 
 

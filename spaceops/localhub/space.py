@@ -17,6 +17,7 @@ from spaceops.localhub.startup import LaunchFailed, exit_message
 from spaceops.localhub.threads import in_thread
 from spaceops.localhub.versions import Failed, Versions
 from spaceops.localhub.visits import HOST
+from spaceops.localhub.volumes import shown_volumes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -161,7 +162,7 @@ class Space:
             "devMode": settings.dev_mode,
             "domains": [{"domain": self.host, "stage": "READY"}],
         }
-        optional = {"volumes": [*settings.volumes], "errorMessage": state.error_message, "sha": state.sha}
+        optional = {"volumes": shown_volumes(settings.volumes), "errorMessage": state.error_message, "sha": state.sha}
         return runtime | {name: value for name, value in optional.items() if value}
 
     def runtimes(self) -> AsyncIterator[dict[str, Any] | None]:

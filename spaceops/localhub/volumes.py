@@ -14,11 +14,14 @@ from spaceops.localhub.runners.paths import remove
 from spaceops.localhub.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from spaceops.localhub.buckets import Buckets
     from spaceops.localhub.repos import Repos
     from spaceops.localhub.store import Repo, Store
+
+
+SOURCE_ID = "sourceId"  # what is kept with a volume and not shown: its source may be renamed
 
 
 class NotMounted(Exception):
@@ -38,7 +41,7 @@ class Volumes:
         return [await self._mount(volume) for volume in self._store.settings(space).volumes]
 
     async def _mount(self, volume: Mapping[str, Any]) -> Mount:
-        source = self._store.by_id(volume.get("sourceId", ""))
+        source = self._store.by_id(volume.get(SOURCE_ID, ""))
         if source is None:
             raise NotMounted(f"{volume['type']} {volume['source']} does not exist any more")
         target, path = volume["mountPath"], (volume.get("path") or "").strip("/")
@@ -82,11 +85,16 @@ class Volumes:
         """Remove what was written for volumes that no Space has any more; when no app runs. Blocks on git."""
         volumes = [volume for space in self._store.spaces() for volume in self._store.settings(space).volumes]
         sources = [
-            (self._store.by_id(volume.get("sourceId", "")), volume.get("revision") or "main") for volume in volumes
+            (self._store.by_id(volume.get(SOURCE_ID, "")), volume.get("revision") or "main") for volume in volumes
         ]
         repos = [(source, revision) for source, revision in sources if source and source.kind != "bucket"]
         wanted = {_name(source, self._repos.resolve(source, revision) or "") for source, revision in repos}
         remove(*(folder for folder in self._folder.glob("*") if folder.name not in wanted))
+
+
+def shown_volumes(volumes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Volumes as the wire has them."""
+    return [{key: value for key, value in volume.items() if key != SOURCE_ID} for volume in volumes]
 
 
 def _name(source: Repo, sha: str) -> str:

@@ -48,6 +48,7 @@ def ask_app(api: HfApi, space: str, **headers: str) -> tuple[int, str]:
 
 def test_all_settings_come_with_the_creation(api: HfApi, localhub: LocalHub) -> None:
     name = next(NAMES)
+    api.create_bucket("ada/state", exist_ok=True)
     localhub.requests.clear()
     api.create_repo(
         name,
@@ -183,6 +184,8 @@ def test_without_a_plan_there_is_no_way_back_to_free_hardware(localhub: LocalHub
 
 
 def test_volumes_are_replaced_as_a_whole(api: HfApi, space: str) -> None:
+    api.create_repo("ada/texts", repo_type="dataset", exist_ok=True)
+    api.create_bucket("ada/state", exist_ok=True)
     api.set_space_volumes(space, [Volume(type="dataset", source="ada/texts", mount_path="/texts")])
     api.set_space_volumes(space, [Volume(type="bucket", source="ada/state", mount_path="/data")])
     assert ["/data"] == [volume.mount_path for volume in api.get_space_runtime(space).volumes or []]

@@ -328,20 +328,6 @@ def test_a_space_without_a_commit_may_be_paused_and_restarted(tmp_path: Path) ->
     asyncio.run(scenario())
 
 
-def test_a_volume_is_named_in_the_runtime_and_said_not_to_be_mounted(tmp_path: Path) -> None:
-    volume = {"type": "bucket", "source": "demo/state", "mountPath": "/data"}
-
-    async def scenario() -> None:
-        async with workshop(tmp_path) as shop:
-            repo = shop.new_space()
-            shop.store.save_settings(repo, replace(shop.store.settings(repo), volumes=(volume,)))
-            runtime = await shop.deploy(repo, small_app())
-            assert runtime["volumes"] == [volume]
-            assert "note: this runner does not mount demo/state at /data\n" in await shop.log(repo, "run")
-
-    asyncio.run(scenario())
-
-
 def test_a_fixed_secret_brings_a_crashed_app_back(tmp_path: Path) -> None:
     app = small_app()["app.py"]
 

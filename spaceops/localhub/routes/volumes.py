@@ -9,6 +9,7 @@ import msgspec
 
 from spaceops.localhub.folders import WrongPath, names_of
 from spaceops.localhub.refusals import Refused, bad_request
+from spaceops.localhub.volumes import SOURCE_ID
 from spaceops.localhub.wire import caller, check_write, no_repo, parts, sha_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def _checked(request: Request, volume: Volume) -> dict[str, Any]:
     elif not volume.read_only:
         user = caller(request)
         check_write(user, source.namespace, f"let an app write to the bucket {source.repo_id}", source)
-    return {**msgspec.to_builtins(volume), "sourceId": source.id}
+    return {**msgspec.to_builtins(volume), SOURCE_ID: source.id}
 
 
 def _source(request: Request, volume: Volume) -> Repo:
