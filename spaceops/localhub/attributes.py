@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from spaceops.localhub.patterns import Pattern, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 EXTENSIONS = (
     "7z arrow bin bz2 ckpt ftz gz h5 joblib mlmodel model msgpack npy npz onnx ot parquet pb pickle pkl pt pth rar "
@@ -19,19 +26,38 @@ INITIAL = "".join(
         "*tfevents*",
     ]
 )
-TOKEN = re.compile(r"(?P<literal>\\.)|(?P<star>\*+)|(?P<any>\?)|(?P<set>\[[!^]?\]?[^]]*\])|(?P<char>.)", re.DOTALL)
+
+
+class Rule(NamedTuple):
+    """A line: what it names, and whether that is a large file."""
+
+    pattern: Pattern
+    is_lfs: bool
 
 
 class Attributes:
-    """Which paths the `.gitattributes` at the root of a repository gives to LFS; the last line that matches decides."""
+    """Which paths the `.gitattributes` files of a repository give to LFS.
 
-    def __init__(self, text: str) -> None:
-        self._rules = [rule for line in text.splitlines() if (rule := _rule(line))]
+    The nearest file that says something decides, and in it the last line that matches: `text` is the one at the root,
+    `below` are those of other folders.
+    """
+
+    def __init__(self, text: str, below: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._rules = {
+            folder: [rule for line in lines(content) if (rule := _rule(line))][::-1]
+            for folder, content in {**below, "": text}.items()
+        }
 
     def is_lfs(self, path: str) -> bool:
         """Whether a file of that path is a large file."""
-        matching = (lfs for pattern, lfs in reversed(self._rules) if pattern.fullmatch(path))
-        return next(matching, False)
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            below = path.removeprefix(f"{folder}/") if folder else path
+            for rule in self._rules.get(folder, ()):
+                if rule.pattern.matches(below):
+                    return rule.is_lfs
+        return False
 
 
 def track(path: str) -> str:
@@ -40,35 +66,9 @@ def track(path: str) -> str:
     return re.sub(r"\s", "[[:space:]]", literal) + f" {TRACKED}\n"
 
 
-def _rule(line: str) -> tuple[re.Pattern[str], bool] | None:
+def _rule(line: str) -> Rule | None:
     pattern, *attributes = line.split() or ["#"]
     filters = [word for word in attributes if re.fullmatch(r"[-!]?filter(=.*)?", word)]
-    if pattern.startswith(("#", "[attr]")) or not filters:
+    if pattern.startswith(("#", "[attr]", "!")) or pattern.endswith("/") or not filters:
         return None
-    try:
-        return re.compile(_regex(pattern.replace("[[:space:]]", " ")), re.DOTALL), filters[-1] == "filter=lfs"
-    except re.error:  # a range like [z-a]: git matches nothing with it
-        return None
-
-
-def _regex(pattern: str) -> str:
-    """gitignore's patterns, without its rule about folders: one without a slash looks at the file's name alone."""
-    if "/" not in pattern:
-        return rf"(?:.*/)?{_segment(pattern)}"
-    *folders, name = pattern.removeprefix("/").split("/")
-    start = "".join("(?:[^/]+/)*" if folder == "**" else f"{_segment(folder)}/" for folder in folders)
-    return start + (".+" if name == "**" else _segment(name))
-
-
-def _segment(part: str) -> str:
-    """One part of a path as a regular expression; nothing in it goes past a slash."""
-    return "".join(_token(match) for match in TOKEN.finditer(part))
-
-
-def _token(match: re.Match[str]) -> str:
-    text = match[0]
-    if match.lastgroup == "set":
-        inner = re.sub(r"([\\\[&~|]|--)", r"\\\1", text[1:-1])  # Python warns of what it may read as set operations
-        return f"(?!/)[^{inner[1:]}]" if inner[:1] in ("!", "^") else f"(?!/)[{inner}]"
-    wild = {"star": "[^/]*", "any": "[^/]", "literal": re.escape(text[1:])}
-    return wild.get(match.lastgroup or "", re.escape(text))
+    return Rule(Pattern(pattern.replace("[[:space:]]", " ")), filters[-1] == "filter=lfs")

@@ -61,9 +61,11 @@ PATHS = [
 ]
 
 
-def git_says(folder: Path, text: str, paths: list[str]) -> set[str]:
+def git_says(folder: Path, text: str, paths: list[str], **below: str) -> set[str]:
     subprocess.run(["git", "init", "--quiet", folder], check=True)
-    (folder / ".gitattributes").write_text(text)
+    for place, content in {"": text, **below}.items():
+        (folder / place).mkdir(exist_ok=True)
+        (folder / place / ".gitattributes").write_text(content)
     asked = "\0".join(paths) + "\0"
     command = ["git", "-C", folder, "check-attr", "-z", "--stdin", "filter"]
     words = subprocess.run(command, input=asked, capture_output=True, text=True, check=True).stdout.split("\0")
@@ -74,6 +76,24 @@ def test_every_pattern_means_what_it_means_to_git(tmp_path: Path) -> None:
     attributes = Attributes(TEXT)
 
     assert git_says(tmp_path, TEXT, PATHS) == {path for path in PATHS if attributes.is_lfs(path)}
+
+
+def test_the_file_nearest_to_a_path_decides(tmp_path: Path) -> None:
+    text, below = "*.bin filter=lfs\n/top/x filter=lfs\n", {"sub": "*.bin -filter\n/here filter=lfs\na/b filter=lfs\n"}
+    paths = [
+        "x.bin",
+        "sub/x.bin",
+        "sub/1/x.bin",
+        "other/x.bin",
+        "top/x",
+        "sub/top/x",
+        "sub/here",
+        "sub/1/here",
+        "sub/a/b",
+    ]
+    attributes = Attributes(text, below)
+
+    assert git_says(tmp_path, text, paths, **below) == {path for path in paths if attributes.is_lfs(path)}
 
 
 @pytest.mark.parametrize("path", ["model.safetensors", "a/b.parquet", "saved_model/1/x", "run/x.tfevents.1", "w.tar.7"])
@@ -98,3 +118,8 @@ def test_the_line_for_one_path_covers_it_for_us_and_for_git(tmp_path: Path, path
 @given(st.text(max_size=60), st.text(max_size=30))
 def test_no_text_is_too_strange_to_be_read(text: str, path: str) -> None:
     Attributes(f"{text} filter=lfs").is_lfs(path)
+
+
+@pytest.mark.parametrize("pattern", ["a*" * 60 + "b", "**/a/" * 40 + "b", "?*" * 60 + "b", "**/*a*/" * 30 + "b"])
+def test_no_pattern_takes_long(pattern: str) -> None:
+    assert not Attributes(f"{pattern} filter=lfs").is_lfs("a" * 200 + "/a" * 900)

@@ -80,6 +80,19 @@ def test_what_gitignore_names_is_ignored(api: HfApi, ask: Asker, model: str) -> 
     assert [False, False, True] == [mode["shouldIgnore"] for mode in sent.values()]
 
 
+def test_the_rules_of_folders_count(api: HfApi, ask: Asker, model: str) -> None:
+    api.upload_file(path_or_fileobj=b"*.csv filter=lfs\n", path_in_repo="data/.gitattributes", repo_id=model)
+    api.upload_file(path_or_fileobj=b"*.tmp\n", path_in_repo="data/.gitignore", repo_id=model)
+    files = [sample(path, b"1,2") for path in ("x.csv", "data/x.csv", "data/1/x.csv", "x.tmp", "data/1/x.tmp")]
+
+    modes = preupload(ask, model, *files, gitIgnore="x.csv\n")
+
+    assert {"data/x.csv", "data/1/x.csv"} == {path for path, mode in modes.items() if mode["uploadMode"] == "lfs"}
+    assert {"x.csv", "data/x.csv", "data/1/x.csv", "data/1/x.tmp"} == {
+        path for path, mode in modes.items() if mode["shouldIgnore"]
+    }
+
+
 def test_a_file_that_is_there_already_makes_no_commit(api: HfApi, localhub: LocalHub, model: str) -> None:
     upload = {"path_or_fileobj": b"\0same", "path_in_repo": "x.bin", "repo_id": model}
     first = api.upload_file(**upload)
@@ -192,7 +205,7 @@ def test_a_commit_needs_its_large_files_first(ask: Asker, model: str) -> None:
     answer = ask("POST", f"/api/models/{model}/commit/main", content=ndjson(HEADER, line))
 
     assert 400 == answer.status_code
-    assert "upload it first" in answer.json()["error"]
+    assert "a file that does not exist" in answer.json()["error"]
 
 
 def test_a_large_body_arrives_whole(api: HfApi, ask: Asker, model: str) -> None:
