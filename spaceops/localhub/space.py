@@ -394,6 +394,7 @@ class Space:
             self._idleness.look_in(left)
         else:
             self._save(stage="SLEEPING")
+            self._stop_serving()
             self._begin(self._halt)
 
     # what is kept

@@ -76,7 +76,7 @@ async def logs(request: Request) -> Response:
         raise bad_request("There are two logs: build and run")
     tail = number(request, "tail", 0, most=LONGEST_TAIL) if "tail" in request.query_params else None
     log = parts(request).spaces.log(repo, which, tail)
-    if cut := parts(request).faults.strike("log-cut", repo_id=repo.repo_id):
+    if cut := parts(request).faults.strike("log-cut", repo_id=repo.repo_id, path=request.url.path):
         return _BrokenOff(_log_events(_first(log, cut.events)), 200, NO_CACHE, EVENTS)
     return _stream(_log_events(log))
 
