@@ -72,6 +72,10 @@ SET_AGAIN = "set again without a description it has none; a value has at most 64
 BUCKET = "/api/buckets/{namespace}/{name}"
 CAS = "/cas/{instance}/{id}"
 
+LARGE = "a large file is what has a NUL in its sample, more than 10 MB, or an LFS line in the nearest .gitattributes"
+OWN_BLOCKS = "every repository has an address of its own: of blocks sent to one no file of another is made"
+UNPROVED = "names of blocks and files are taken as they come; the sha256 of a repository's file is checked"
+MADE_BLOCKS = "blocks are made for the download; what did not come by Xet has its sha256 for a name"
 MADE_UP = "of a file that an app wrote, xetHash is made up from its name, size and time"
 BATCH = "what is wrong with a path fails that change alone; one path cannot be a file and a folder"
 COMMIT = "what changes nothing is no commit; a pull request that is over takes none (403)"
@@ -133,7 +137,7 @@ CALLS: list[Call] = [
     Call("GET", f"{REPO}/tree/{{revision}}", files.tree),
     Call("GET", f"{REPO}/tree/{{revision}}/{{path:path}}", files.tree),
     Call("POST", f"{REPO}/paths-info/{{revision}}", files.paths_info),
-    Call("POST", f"{REPO}/preupload/{{revision}}", uploads.preupload),
+    Call("POST", f"{REPO}/preupload/{{revision}}", uploads.preupload, guess=LARGE),
     Call("POST", f"{REPO}/commit/{{revision}}", commits.commit, guess=COMMIT),
     # pull requests; threads of discussion come later
     Call("GET", f"{REPO}/discussions", discussions.list_discussions, "pull requests only"),
@@ -212,15 +216,15 @@ CALLS: list[Call] = [
     Call("GET", f"{BUCKET}/events", None),
     Call("GET", "/buckets/{namespace}/{name}/resolve/{path:path}", bucket_files.resolve),
     # large files
-    Call("GET", f"{REPO}/xet-read-token/{{revision}}", xet.xet_read_token),
-    Call("GET", f"{REPO}/xet-write-token/{{revision}}", xet.xet_write_token),
-    Call("GET", f"{CAS}/v1/chunks/{{group}}/{{hash}}", xet.xet_unknown),
-    Call("POST", f"{CAS}/v1/xorb-grants/{{group}}/{{hash}}", xet.xet_unknown),
-    Call("POST", f"{CAS}/v1/telemetry", xet.xet_unknown),
-    Call("POST", f"{CAS}/v1/xorbs/{{group}}/{{hash}}", xet.put_xorb),
-    Call("POST", f"{CAS}/{{version}}/shards", xet.put_shard),
-    Call("GET", f"{CAS}/{{version}}/reconstructions/{{file}}", xet.reconstruction),
-    Call("GET", f"{CAS}/xorbs/{{file}}/{{number}}", xet.get_xorb),
+    Call("GET", f"{REPO}/xet-read-token/{{revision}}", xet.xet_read_token, guess=OWN_BLOCKS),
+    Call("GET", f"{REPO}/xet-write-token/{{revision}}", xet.xet_write_token, guess=OWN_BLOCKS),
+    Call("GET", f"{CAS}/v1/chunks/{{group}}/{{hash}}", xet.xet_unknown, "always 404: a client sends what it has"),
+    Call("POST", f"{CAS}/v1/xorb-grants/{{group}}/{{hash}}", xet.xet_unknown, "always 404: blocks come here"),
+    Call("POST", f"{CAS}/v1/telemetry", xet.xet_unknown, "always 404"),
+    Call("POST", f"{CAS}/v1/xorbs/{{group}}/{{hash}}", xet.put_xorb, guess=UNPROVED),
+    Call("POST", f"{CAS}/{{version}}/shards", xet.put_shard, guess=UNPROVED),
+    Call("GET", f"{CAS}/{{version}}/reconstructions/{{file}}", xet.reconstruction, guess=MADE_BLOCKS),
+    Call("GET", f"{CAS}/xorbs/{{file}}/{{number}}", xet.get_xorb, guess=MADE_BLOCKS),
     Call("POST", f"{REPO}/lfs-files/duplicate", lfs.lfs_duplicate),
     Call("PUT", "/lfs/upload/{id}/{oid}", lfs.lfs_put),
     Call("POST", "/lfs/upload/{id}/{oid}", lfs.lfs_complete),
@@ -314,9 +318,9 @@ PAGES: list[Call] = [
     Call("POST", "/git-upload-pack", git.rpc),
     Call("POST", "/git-receive-pack", git.rpc),
     Call("POST", "/info/lfs/objects/batch", lfs.lfs_batch),
-    Call("GET", "/info/lfs/locks", lfs.no_locks),
-    Call("POST", "/info/lfs/locks", lfs.no_locks),
-    Call("POST", "/info/lfs/locks/verify", lfs.no_locks),
+    Call("GET", "/info/lfs/locks", lfs.no_locks, "always 404: git-lfs goes on without locks"),
+    Call("POST", "/info/lfs/locks", lfs.no_locks, "always 404: git-lfs goes on without locks"),
+    Call("POST", "/info/lfs/locks/verify", lfs.no_locks, "always 404: git-lfs goes on without locks"),
 ]
 
 
