@@ -186,6 +186,22 @@ def test_a_data_folder_that_cannot_be_one_is_said(tmp_path: Path) -> None:
         LocalHub(tmp_path / "file").start()
 
 
+def test_a_folder_with_other_things_in_it_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+
+    with pytest.raises(BadInput, match="is not empty, and no data folder"):
+        LocalHub(tmp_path).start()
+    assert ["thesis.tex"] == os.listdir(tmp_path)
+
+
+def test_nobody_else_may_look_into_the_folder_even_if_it_was_open_before(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with LocalHub(tmp_path):
+        assert 0o700 == stat.S_IMODE(tmp_path.stat().st_mode)
+        for name in ("hub.sqlite3", "hub.sqlite3-wal", "secrets.key", "address.json"):
+            assert 0o600 == stat.S_IMODE((tmp_path / name).stat().st_mode), name
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -213,7 +229,9 @@ def test_a_refused_start_lets_go_of_everything(tmp_path: Path) -> None:
 def test_the_address_is_written_for_others_and_goes_with_the_server(tmp_path: Path) -> None:
     file = tmp_path / "data" / "address.json"
     with LocalHub(tmp_path / "data") as hub:
-        assert {"url": hub.url, "pid": os.getpid(), "token": "hf_local"} == json.loads(file.read_text())
+        address = json.loads(file.read_text())
+        assert len(address.pop("control")) > 30
+        assert {"url": hub.url, "pid": os.getpid(), "token": "hf_local"} == address
         assert 0o600 == stat.S_IMODE(file.stat().st_mode)
         assert 0o700 == stat.S_IMODE((tmp_path / "data").stat().st_mode)
     assert not file.exists()
@@ -232,7 +250,11 @@ def test_counters_are_those_of_a_space() -> None:
     with LocalHub() as hub:
         fill(api_of(hub.url))
 
-        assert {"restarts", "rebuilds"} == set(hub.counters("demo/app"))
+        hub.requests.clear()
+        api_of(hub.url).get_space_runtime("Demo/APP")
+        api_of(hub.url).whoami()
+
+        assert {"restarts": 0, "rebuilds": 0, "requests": 1} == hub.counters("demo/app")
         with pytest.raises(NotFound):
             hub.counters("demo/nope")
 
