@@ -90,15 +90,17 @@ class Front:
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, answer: _Answer) -> None:
         """Do what a fault asks for, in place of the request's effect, or of its answer if that is to be lost."""
+        request = _whole(receive)
         if fault.lose_answer and fault.kind != "slow":
-            await self._app(scope, _nobody_waits(receive), _nowhere)
+            await self._app(scope, request, _nowhere)
         if fault.kind == "reset":
+            while (await request())["type"] != "http.disconnect":
+                pass  # who is still sending may not notice that it was a reset
             await hang_up(scope, receive, reset=True)
         elif fault.kind == "status":
             raise _status(fault, answer)
         else:
-            if not fault.lose_answer:
-                await asyncio.sleep(fault.seconds)
+            await asyncio.sleep(0 if fault.lose_answer else fault.seconds)
             answer.delay = fault.seconds if fault.lose_answer else 0.0
             await self._app(scope, receive, answer)
 
@@ -158,8 +160,8 @@ def _status(fault: Fault, answer: _Answer) -> Refused:
     return Refused(fault.status, phrases.get(fault.status, "Error"), **retry)
 
 
-def _nobody_waits(receive: Receive) -> Receive:
-    """What a client sends that has gone when its answer begins."""
+def _whole(receive: Receive) -> Receive:
+    """A request, and then its client goes: nobody waits for the answer."""
     whole = False
 
     async def received() -> Message:
