@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from spaceops.errors import BadInput
-from spaceops.localhub.accounts import DEMO, Accounts, belongs, identity, may_write
+from spaceops.localhub.accounts import DEMO, Accounts, Scope, User, belongs, identity, may_write, reads
 from spaceops.localhub.store import Repo
 from tests.localhub.conftest import ACCOUNTS
+
+CI = "[[users]]\nname = 'ci'\ntoken = 'hf_x'\n"
 
 
 @pytest.fixture
@@ -112,6 +115,61 @@ def test_an_identity_stays_and_differs() -> None:
     assert 24 == len(identity("ada"))
 
 
+@pytest.mark.parametrize(
+    ("entity", "new", "space", "model"),
+    [
+        ("Acme", True, True, True),
+        ("acme/X", False, True, True),
+        ("spaces/Acme/x", False, True, False),
+        ("models/Acme/x", False, False, True),
+        ("Acme/y", False, False, False),
+        ("ada", False, False, False),
+    ],
+)
+def test_a_scope_is_for_a_namespace_or_a_repository(entity: str, new: bool, space: bool, model: bool) -> None:
+    scope = Scope(entity=entity, permissions=("repo.write",))
+    repo = a_space("acme", "private")
+
+    assert new == scope.covers("acme")
+    assert space == scope.covers("acme", repo)
+    assert model == scope.covers("acme", replace(repo, kind="model"))
+
+
+@pytest.mark.parametrize(
+    ("permissions", "read", "write"),
+    [
+        ([], False, False),
+        (["repo.content.read"], True, False),
+        (["repo.write"], True, True),
+        (["org.read"], False, False),
+    ],
+)
+def test_a_fine_grained_token_may_what_its_permissions_say(permissions: list[str], read: bool, write: bool) -> None:
+    scope = Scope(entity="acme", permissions=tuple(permissions))
+    user = User(name="ci", token="hf_ci", role="fineGrained", orgs=("acme",), scoped=(scope,))
+    repo = a_space("acme", "private")
+
+    assert (read, write) == (reads(user, repo), may_write(user, "acme", repo))
+    assert not reads(user, a_space("ci", "private"))
+    assert not may_write(user, "ci")
+
+
+def test_a_scope_gives_no_rights_that_its_owner_has_not() -> None:
+    scope = Scope(entity="acme", permissions=("repo.write",))
+    stranger = User(name="ci", token="hf_ci", role="fineGrained", scoped=(scope,))
+
+    assert not reads(stranger, a_space("acme", "private"))
+    assert not may_write(stranger, "acme")
+
+
+def test_of_a_gated_repository_all_see_the_name_and_few_the_files(accounts: Accounts) -> None:
+    gated = replace(a_space("Acme", "public"), kind="model", gated="auto")
+
+    for token, reading in ((None, False), ("hf_bob", False), ("hf_ron", True), ("hf_ada", True)):
+        assert accounts.may_see(accounts.user(token), gated)
+        assert reading == accounts.may_read(accounts.user(token), gated)
+
+
 def test_a_user_never_prints_the_token(accounts: Accounts) -> None:
     assert "hf_ada" not in repr(accounts)
 
@@ -131,6 +189,11 @@ def test_a_user_never_prints_the_token(accounts: Accounts) -> None:
         ("[[users]]\nname = 'ada'\ntoken = 'hf_x'\n[[orgs]]\nname = 'ADA'", "two accounts"),
         ("[[users]]\nname = 'a'\ntoken = 'hf_x'\n[[users]]\nname = 'b'\ntoken = 'hf_x'", "token of their own"),
         ("[[users", "accounts.toml"),
+        (f"{CI}role = 'write'\nglobal = ['x']", "ci has scopes and no role for them"),
+        (f"{CI}role = 'fineGrained'\n[[users.scoped]]\nentity = 'no/x'\npermissions = []", "which is nothing here"),
+        (f"{CI}role = 'fineGrained'\n[[users.scoped]]\nentity = 'a/b/c'\npermissions = []", "which is nothing here"),
+        (f"{CI}role = 'fineGrained'\n[[users.scoped]]\nentity = 'ci'", "missing required field `permissions`"),
+        (f"{CI}[[orgs]]\nname = 'o'\ndefault_visibility = 'secret'", "default_visibility"),
     ],
 )
 def test_a_wrong_file_is_refused_with_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:

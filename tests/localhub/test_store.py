@@ -94,6 +94,34 @@ def test_visibility_and_sdk_can_change(store: Store) -> None:
     assert ("private", "static") == (found.visibility, found.sdk)
 
 
+def test_a_former_name_leads_to_the_repository_until_it_is_taken_or_gone(store: Store) -> None:
+    made = repo()
+    store.add(made)
+    store.rename(made, "Acme", "new")
+
+    for former in ("ada/DEMO", "Ada/demo"):
+        assert store.find("space", former) is None
+        assert replace(made, namespace="Acme", name="new") == store.moved("space", former)
+    assert store.moved("model", "Ada/demo") is None
+    another = repo()
+    store.add(another)
+    store.remove(another)
+    assert store.moved("space", "Ada/demo") is None
+
+
+def test_a_name_that_a_repository_takes_back_is_no_former_one(store: Store) -> None:
+    made = repo()
+    store.add(made)
+    store.rename(made, "Acme", "new")
+    store.rename(replace(made, namespace="Acme", name="new"), "Ada", "Demo")
+
+    assert "Ada/Demo" == (store.find("space", "ada/demo") or made).repo_id
+    assert store.moved("space", "ada/demo") is None
+    assert store.moved("space", "acme/new") is not None
+    store.remove(made)
+    assert store.moved("space", "acme/new") is None
+
+
 def test_a_constant_is_made_once_for_a_data_folder(tmp_path: Path) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
 
