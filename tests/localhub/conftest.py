@@ -82,7 +82,7 @@ class Asker:
         return self.client.request(method, path, headers=headers, **more)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")  # a client loads all certificates of this machine, which takes 0.2 s
 def ask(localhub: LocalHub) -> Iterator[Asker]:
     """Plain requests, as ada unless said otherwise."""
     with httpx.Client(base_url=localhub.url, timeout=20, trust_env=False) as client:
