@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from spaceops.localhub.refusals import Refused
+from spaceops.localhub.trees import MOST_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 SHA = re.compile(r"[0-9a-f]{40}")
 NOTHING = "0" * 40  # what git writes for "no such commit"
-MOST_NODES = 200_000  # files and folders of a commit
 LONGEST_LINE = 8192  # bytes of what git says about one of them
 READ_SIZE = 256 << 10  # bytes
 
@@ -102,8 +102,8 @@ def nodes(folder: Path, sha: str, env: Mapping[str, str] | None = None) -> Itera
 
 def _bounded(lines: Iterable[bytes]) -> Iterator[bytes]:
     for number, line in enumerate(lines):
-        if number >= MOST_NODES or len(line) > LONGEST_LINE:
-            raise Refused(413, f"The commit holds more than {MOST_NODES} files, or too many folders in each other")
+        if number >= MOST_FILES or len(line) > LONGEST_LINE:
+            raise Refused(413, f"The commit holds more than {MOST_FILES} files, or too many folders in each other")
         yield line
 
 

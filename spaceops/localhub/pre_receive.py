@@ -17,7 +17,7 @@ from spaceops.localhub.discussions import REF
 from spaceops.localhub.git import LONGEST_LINE, NOTHING, GitError, contents, git, nodes
 from spaceops.localhub.lfs import POINTER_SIZES, Pointer
 from spaceops.localhub.refusals import Refused
-from spaceops.localhub.trees import MOST_FILES, crowd_complaint, crowded, path_problem
+from spaceops.localhub.trees import crowd_complaint, crowded, path_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,8 +101,6 @@ def _tree_complaints(update: Update) -> Iterator[str]:
             yield f"Your push was rejected because it contains an invalid path.\n  - {node.path!r} {problem}"
             return
         paths.append(node.path)
-    if len(paths) > MOST_FILES:
-        yield f"Your push was rejected because it contains more than {MOST_FILES} files and folders."
     if folders := crowded(paths):
         yield crowd_complaint(update.ref, folders)
 

@@ -20,6 +20,7 @@ from spaceops.localhub.git import NOTHING, SHA, GitError, Node, contents, enviro
 from spaceops.localhub.lfs import POINTER_SIZES, LargeFiles, Pointer
 from spaceops.localhub.metadata import shown_card
 from spaceops.localhub.refusals import bad_request, no_revision, stale_parent
+from spaceops.localhub.trees import LONGEST_PATH, path_problem
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -75,6 +76,8 @@ class Repos:
         for folder in (*self.folder.glob("git/*.git"), *self.folder.glob("lfs/*")):
             if folder.stem not in known:
                 shutil.rmtree(folder)
+        for left in self.folder.glob("git/*.git/objects/*incoming-*"):  # of a push
+            shutil.rmtree(left)
         for pattern in ("refs/**/*.lock", "packed-refs.lock", "objects/pack/tmp_pack_*"):
             for left in self.folder.glob(f"git/*.git/{pattern}"):
                 left.unlink(missing_ok=True)
@@ -259,7 +262,7 @@ class Repos:
         """
         snapshot = self.snapshot(repo, sha)
         files = [node for node in snapshot.nodes.values() if node.mode in ("100644", "100755", "120000")]
-        files = [node for node in files if _stays_inside(node.path)]
+        files = [node for node in files if path_problem(node.path) is None]
         links = []
         for node, content in zip(files, contents(self.path(repo), [node.oid for node in files]), strict=True):
             target = folder / node.path
@@ -347,16 +350,11 @@ def _commit(oid: str, seconds: str, author: str, title: str, body: str) -> Commi
     return Commit(oid, wire_time(datetime.fromtimestamp(int(seconds), UTC)), author, title, body.strip())
 
 
-def _stays_inside(path: str) -> bool:
-    """git itself refuses such paths; a repository made by something else may hold them."""
-    return not any(part.lower() in ("", ".", "..", ".git") for part in path.split("/"))
-
-
 def _link(folder: Path, links: list[tuple[Path, bytes]]) -> None:
     """Make symlinks once everything else is there (nothing is written through one), and drop those that lead out."""
     for link, target in links:
-        link.symlink_to(os.fsdecode(target))
-    inside = folder.resolve()
+        link.symlink_to(os.fsdecode(target[:LONGEST_PATH]))
+    inside = os.path.realpath(folder)
     for link, _ in links:
-        if not link.resolve().is_relative_to(inside):
+        if not Path(os.path.realpath(link)).is_relative_to(inside):  # Path.resolve fails for a link to itself
             link.unlink()

@@ -11,9 +11,9 @@ from spaceops.localhub.refusals import Refused
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MOST_FILES = 100_000  # in a commit; source: the Hub's documentation advises to stay below
+MOST_FILES = 100_000  # in a commit, with its folders; source: the Hub's documentation advises to stay below
 MOST_ENTRIES = 10_000  # in a folder; source: the Hub's documentation
-LONGEST_PATH, LONGEST_NAME = 4000, 255  # bytes; more than that cannot be written to a disk
+LONGEST_PATH, LONGEST_NAME = 900, 255  # bytes; more cannot be written to a disk, of Macs at least
 CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 IGNORABLE = re.compile(r"[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")  # in names on HFS+; source: git's utf8.c
 DOT_GIT = re.compile(r"(\.git|git~1)[. ]*(:.*)?", re.IGNORECASE)  # on NTFS; source: git's path.c
