@@ -87,12 +87,14 @@ class Batch:
                 self._changed.add(change.path)
             except (WrongPath, _Missing) as error:
                 outcome.failed.append((change.path, str(error)))
+        removed = [change.path for change in changes if isinstance(change, Removal)]
+        self._folder.clear(self._changed.intersection(removed), self._keep)
         return outcome
 
     def _remove(self, change: Removal | Impossible) -> None:
         if isinstance(change, Impossible):
             raise _Missing(change.why)
-        if not self._folder.remove(change.path, self._keep):
+        if not self._folder.remove(change.path):
             raise _Missing("There is no such file")
 
     def _place(self, change: Placing, *, last: bool) -> Found:

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
 LONGEST_PATH, LONGEST_NAME = 1024, 255  # bytes
@@ -42,33 +42,47 @@ class Folder:
         self._writing = Lock()  # one clears empty folders away while another makes them
         root.mkdir(parents=True, exist_ok=True)
 
-    def files(self, below: str = "") -> list[Found]:
-        """All files in a folder of it and further down, sorted by path; none if there is no such folder."""
-        found: list[Found] = []
-        folders = [below]
-        while folders:
-            folder = folders.pop()
-            with contextlib.suppress(OSError):  # it went a moment ago
-                files, inside = self._inside(folder)
-                found += files
-                folders += inside
-        return sorted(found)
+    def files(self, prefix: str = "", after: str = "") -> Iterator[Found]:
+        """All files whose paths begin so, sorted by path; only those that come after one, if wanted."""
+        waiting = [iter(self._inside(prefix.rpartition("/")[0], prefix, after))]
+        while waiting:
+            entry = next(waiting[-1], None)
+            if entry is None:
+                waiting.pop()
+            elif isinstance(entry, Found):
+                yield entry
+            else:
+                waiting.append(iter(self._inside(entry, prefix, after)))
 
-    def _inside(self, folder: str) -> tuple[list[Found], list[str]]:
-        """The files in a folder, and the folders in it."""
-        files, folders = [], []
+    def level(self, prefix: str = "", after: str = "") -> Iterator[Found | str]:
+        """The same, but of each folder that is further down only its path, which is sorted with a slash behind it."""
+        folder, _, name = prefix.rpartition("/")
+        for entry in self._inside(folder, prefix, after):
+            if isinstance(entry, str) and name and entry == prefix:
+                yield from self.level(f"{entry}/", after)
+            elif isinstance(entry, Found) or (f"{entry}/" > after and next(self.files(f"{entry}/"), None)):
+                yield entry
+
+    def _inside(self, folder: str, prefix: str, after: str) -> list[Found | str]:
+        """The files in a folder, and the paths of folders in it, as far as they may hold what is looked for."""
+        found: dict[str, Found | str] = {}
         start = f"{folder}/" if folder else ""
-        with self._opened(folder.split("/") if folder else []) as place, os.scandir(place) as entries:
+        with contextlib.suppress(OSError), self._scanned(folder) as entries:
             for entry in entries:
                 path = start + entry.name
-                if len(path) > LONGEST_PATH or not _is_text(entry.name):
-                    continue  # an app may have made what has no name on the wire
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(path)
-                elif entry.is_file(follow_symlinks=False):
+                if not _has_place(path):
+                    continue
+                if entry.is_dir(follow_symlinks=False) and _may_hold(f"{path}/", prefix, after):
+                    found[f"{path}/"] = path
+                elif entry.is_file(follow_symlinks=False) and path > after and path.startswith(prefix):
                     with contextlib.suppress(FileNotFoundError):
-                        files.append(_found(path, entry.stat(follow_symlinks=False)))
-        return files, folders
+                        found[path] = _found(path, entry.stat(follow_symlinks=False))
+        return [found[path] for path in sorted(found)]
+
+    @contextlib.contextmanager
+    def _scanned(self, folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with self._opened(folder.split("/") if folder else []) as place, os.scandir(place) as entries:
+            yield entries
 
     def find(self, path: str) -> Found | None:
         """The file of that path, None if there is none."""
@@ -108,16 +122,23 @@ class Folder:
         with self._writing, _told(), self._opened(names_of(path), create=True):
             return self.root / path
 
-    def remove(self, path: str, keep: Collection[str] = ()) -> bool:
-        """Remove a file, and the folders that are empty then but for those to keep; False if there was no such file."""
+    def remove(self, path: str) -> bool:
+        """Remove a file; False if there was no such file."""
         *folders, name = names_of(path)
-        if self.find(path) is None:
-            return False
-        with self._writing, _told():
+        try:
             with self._opened(folders) as place:
-                os.unlink(name, dir_fd=place)
-            self._clear(folders, keep)
-        return True
+                there = stat.S_ISREG(os.stat(name, dir_fd=place, follow_symlinks=False).st_mode)
+                if there:
+                    os.unlink(name, dir_fd=place)
+        except OSError:
+            return False
+        return there
+
+    def clear(self, paths: Iterable[str], keep: Collection[str] = ()) -> None:
+        """Remove the folders that are empty now that files are gone from these paths, but for those to keep."""
+        with self._writing:
+            for path in {path.rpartition("/")[0] for path in paths}:
+                self._clear(path.split("/") if path else [], keep)
 
     def _clear(self, folders: list[str], keep: Collection[str]) -> None:
         """Remove a folder, the one that it is in, and so on, as long as nothing is in them."""
@@ -172,6 +193,16 @@ def names_of(path: str) -> list[str]:
     if len(path.encode()) > LONGEST_PATH or any(len(name.encode()) > LONGEST_NAME for name in names):
         raise WrongPath(f"A path has at most {LONGEST_PATH} bytes, and each of its names {LONGEST_NAME}")
     return names
+
+
+def _may_hold(start: str, prefix: str, after: str) -> bool:
+    """Whether paths that start so can be what is looked for."""
+    return (start.startswith(prefix) or prefix.startswith(start)) and (start > after or after.startswith(start))
+
+
+def _has_place(path: str) -> bool:
+    """Whether the wire has a place for it; apps make what they like."""
+    return len(path) <= LONGEST_PATH and _is_text(path)
 
 
 def _is_text(name: str) -> bool:

@@ -236,8 +236,8 @@ def page(request: Request, items: Sequence[Any], size: int, **headers: str) -> J
     return Json(items[start : start + size], headers=headers)
 
 
-def next_page(request: Request, start: int) -> str:
-    """The `Link` header that leads to the rest of a list."""
+def next_page(request: Request, start: int | str) -> str:
+    """The `Link` header that leads to the rest of a list, which begins at a place, or after a name."""
     query = [(key, value) for key, value in request.query_params.multi_items() if key != "cursor"]
     path = quote(request.scope["path"], safe="/%")
     return f'<{base(request)}{path}?{urlencode([*query, ("cursor", start)])}>; rel="next"'

@@ -268,7 +268,18 @@ def test_a_large_list_comes_in_pages(api: HfApi, bucket: str, mounted: Mounted, 
     assert 2100 == api.bucket_info(bucket).total_files
     page = ask("GET", f"/api/buckets/{bucket}/tree?limit=10&recursive=true")
     assert 10 == len(page.json())
-    assert "cursor=10" in page.headers["link"]
+    assert "cursor=0%2F0063" in page.headers["link"]
+
+
+def test_a_level_comes_in_pages_too(api: HfApi, bucket: str, ask: Asker) -> None:
+    names = [f"{letter}/{number}" for letter in "abc" for number in range(3)] + ["a.txt", "bb", "d"]
+    api.batch_bucket_files(bucket, add=[(b"x", name) for name in names])
+    path, found = f"/api/buckets/{bucket}/tree?recursive=false&limit=2", []
+    while path:
+        page = ask("GET", path)
+        found += [entry["path"] for entry in page.json()]
+        path = page.links.get("next", {}).get("url", "")
+    assert ["a.txt", "a", "b", "bb", "c", "d"] == found
 
 
 def test_facts_about_paths_leave_out_what_is_not_there(api: HfApi, bucket: str, ask: Asker) -> None:

@@ -30,7 +30,7 @@ def read(folder: Folder, path: str) -> bytes:
 
 def test_a_file_that_was_put_is_found_with_the_time_it_was_given(folder: Folder) -> None:
     put(folder, "a/b.txt")
-    assert [Found("a/b.txt", 7, SECOND)] == folder.files()
+    assert [Found("a/b.txt", 7, SECOND)] == list(folder.files())
     assert Found("a/b.txt", 7, SECOND) == folder.find("a/b.txt")
     assert b"content" == read(folder, "a/b.txt")
     assert 0o644 == (folder.root / "a/b.txt").stat().st_mode & 0o777
@@ -40,8 +40,9 @@ def test_files_are_sorted_by_their_paths_not_folder_by_folder(folder: Folder) ->
     for path in ("b", "a/z", "a.txt", "a-1/x", "é", "a/b/c"):
         put(folder, path)
     assert ["a-1/x", "a.txt", "a/b/c", "a/z", "b", "é"] == [file.path for file in folder.files()]
-    assert ["a/b/c", "a/z"] == [file.path for file in folder.files("a")]
-    assert [] == folder.files("nowhere")
+    assert ["a/b/c", "a/z"] == [file.path for file in folder.files("a/")]
+    assert ["a-1/x", "a.txt", "a/b/c", "a/z"] == [file.path for file in folder.files("a")]
+    assert [] == list(folder.files("nowhere"))
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x", "a/./b", "a//b", "a/", "..\\x", "a\0b"])
@@ -51,7 +52,7 @@ def test_a_path_that_leads_elsewhere_or_nowhere_is_no_path(folder: Folder, path:
     with pytest.raises(WrongPath):
         folder.remove(path)
     assert folder.find(path) is None
-    assert [] == folder.files()
+    assert [] == list(folder.files())
 
 
 @pytest.mark.parametrize("path", ["x" * 256, "é" * 128, "/".join(["x" * 100] * 11), "\ud800"])
@@ -70,7 +71,37 @@ def test_dots_and_backslashes_in_names_are_allowed(folder: Folder) -> None:
 def test_no_list_begins_outside(folder: Folder, below: str) -> None:
     put(folder, "a/b")
     (folder.root.parent / "outside").write_text("x")
-    assert [] == folder.files(below)
+    assert [] == list(folder.files(below)) + list(folder.level(below))
+
+
+def test_a_list_goes_on_after_any_path(folder: Folder) -> None:
+    names = ["a", "a-1/x", "a.d/x", "a.d/y/1", "a.d/y/2", "a.d0", "b/c/d", "b/c/e", "é"]
+    for path in names:
+        put(folder, path)
+    for number, name in enumerate(names):
+        assert names[number + 1 :] == [file.path for file in folder.files(after=name)]
+        assert [path for path in names[number + 1 :] if path.startswith("a.d")] == (
+            [file.path for file in folder.files("a.d", name)]
+        )
+    assert names[2:] == [file.path for file in folder.files(after="a.")]
+
+
+def test_a_level_shows_folders_by_their_paths_unless_nothing_is_in_them(folder: Folder) -> None:
+    for path in ("a", "d/1", "d/e/2", "d/e/f/3", "d.x", "dd/4"):
+        put(folder, path)
+    (folder.root / "empty/inside").mkdir(parents=True)
+
+    def level(prefix: str = "", after: str = "") -> list[str]:
+        return [entry if isinstance(entry, str) else entry.path for entry in folder.level(prefix, after)]
+
+    assert ["a", "d.x", "d", "dd"] == level()
+    assert ["d.x", "d/1", "d/e", "dd"] == level("d")
+    assert ["d/1", "d/e"] == level("d/")
+    assert ["d/e/2", "d/e/f"] == level("d/e")
+    assert [] == level("empty")
+    assert ["d", "dd"] == level(after="d.x")
+    assert ["dd"] == level(after="d/")
+    assert ["d/e", "dd"] == level("d", "d/1")
 
 
 def test_links_and_pipes_are_neither_seen_nor_followed(folder: Folder, tmp_path: Path) -> None:
@@ -80,7 +111,7 @@ def test_links_and_pipes_are_neither_seen_nor_followed(folder: Folder, tmp_path:
     (folder.root / "file").symlink_to(outside / "secret")
     (folder.root / "folder").symlink_to(outside)
     os.mkfifo(folder.root / "pipe")
-    assert [] == folder.files()
+    assert [] == list(folder.files())
     for path in ("file", "folder/secret", "pipe"):
         assert folder.find(path) is None
         assert not folder.remove(path)
@@ -125,10 +156,12 @@ def test_folders_go_with_their_last_file_but_for_those_to_keep(folder: Folder) -
     for path in ("a/b/c/1", "a/b/2", "kept/sub/3"):
         put(folder, path)
     assert folder.remove("a/b/c/1")
-    assert not (folder.root / "a/b/c").exists()
+    folder.clear(["a/b/c/1"])
+    assert ["2"] == [file.name for file in (folder.root / "a/b").iterdir()]
     assert folder.remove("a/b/2")
-    assert folder.remove("kept/sub/3", {"kept"})
+    assert folder.remove("kept/sub/3")
     assert not folder.remove("kept/sub/3")
+    folder.clear(["a/b/2", "kept/sub/3", "top", "no/where"], {"kept"})
     assert ["kept"] == [file.name for file in folder.root.iterdir()]
 
 

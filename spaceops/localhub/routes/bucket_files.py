@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime
 from email.utils import format_datetime
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -34,14 +35,13 @@ from spaceops.localhub.wire import (
 from spaceops.localhub.xet import HASH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from spaceops.localhub.batches import Outcome
-    from spaceops.localhub.folders import Folder
     from spaceops.localhub.store import Repo
 
 FILES_PER_PAGE, PATHS_PER_CALL, CHANGES_PER_CALL = 1000, 2000, 1000
@@ -89,26 +89,16 @@ async def tree(request: Request) -> Response:
     prefix = param(request, "prefix") if "prefix" in request.path_params else ""
     whole = request.query_params.get("recursive", "true").lower() not in ("false", "0")
     limit = number(request, "limit", FILES_PER_PAGE, most=FILES_PER_PAGE) or FILES_PER_PAGE
-    found = await asyncio.to_thread(_beginning_with, parts(request).buckets.folder(repo), prefix)
-    entries: Sequence[Found | str] = found if whole else _collapsed(found, prefix)
-    start = number(request, "cursor", 0, most=10**9)
-    link = {"Link": next_page(request, start + limit)} if start + limit < len(entries) else {}
-    return Json(_described(request, repo, entries[start : start + limit]), headers=link)
+    folder, after = parts(request).buckets.folder(repo), request.query_params.get("cursor", "")
+    found = folder.files(prefix, after) if whole else folder.level(prefix, after)
+    entries = await asyncio.to_thread(lambda: list(islice(found, limit + 1)))
+    link = {"Link": next_page(request, _end_of(entries[limit - 1]))} if len(entries) > limit else {}
+    return Json(_described(request, repo, entries[:limit]), headers=link)
 
 
-def _beginning_with(folder: Folder, prefix: str) -> list[Found]:
-    """The files whose paths begin so. It is text: `logs` finds `logs.json` and `logs/1` alike."""
-    return [file for file in folder.files(prefix.rpartition("/")[0]) if file.path.startswith(prefix)]
-
-
-def _collapsed(found: Iterable[Found], prefix: str) -> list[Found | str]:
-    """The same, each folder that is further down once instead of what is in it, by its path."""
-    first: dict[str, Found | str] = {}
-    for file in found:
-        end = file.path.find("/", len(prefix) + 1)
-        path = file.path[:end] if end > 0 else file.path
-        first.setdefault(path, path if end > 0 else file)
-    return list(first.values())
+def _end_of(entry: Found | str) -> str:
+    """What all that comes after it is greater than."""
+    return f"{entry}/" if isinstance(entry, str) else entry.path
 
 
 def _described(request: Request, repo: Repo, entries: Sequence[Found | str]) -> list[dict[str, Any]]:

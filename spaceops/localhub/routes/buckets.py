@@ -103,7 +103,7 @@ async def _infos(request: Request, repos: Iterable[Repo]) -> list[dict[str, Any]
     folders = [(repo, parts(request).buckets.folder(repo)) for repo in repos]
 
     def work() -> list[dict[str, Any]]:
-        return [_info(repo, folder.files()) for repo, folder in folders]
+        return [_info(repo, list(folder.files())) for repo, folder in folders]
 
     return await asyncio.to_thread(work)
 
