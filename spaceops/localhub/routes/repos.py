@@ -16,7 +16,7 @@ from spaceops.localhub.attributes import INITIAL
 from spaceops.localhub.commits import first_commit
 from spaceops.localhub.describe import FIELDS, Facts, describe, fields_of
 from spaceops.localhub.refusals import Refused, bad_request
-from spaceops.localhub.routes.settings import FirstSettings, first_settings
+from spaceops.localhub.routes.settings import FirstSettings, check_zero_gpu, first_settings
 from spaceops.localhub.routes.volumes import checked_volumes
 from spaceops.localhub.store import Repo, new_id
 from spaceops.localhub.wire import (
@@ -163,6 +163,7 @@ def check_plan(request: Request, user: User, repo: Repo, hardware: str) -> None:
     paid = parts(request).accounts.pays(repo.namespace, user)
     if repo.sdk in PAID_SDKS and hardware == "cpu-basic" and not paid:
         raise Refused(402, "Hosting Gradio and Docker Spaces on free cpu-basic requires a PRO subscription")
+    check_zero_gpu(repo, hardware, pays=paid)
 
 
 def _start_content(parts: Parts, repo: Repo, user: User) -> None:

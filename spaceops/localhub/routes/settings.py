@@ -96,14 +96,14 @@ class Storage(msgspec.Struct):
 
 
 class FirstSettings(msgspec.Struct, rename="camel"):
-    """What a new Space may be given at once; `storage` is what clients before 2.0 sent."""
+    """What a new Space may be given at once; `storage_tier` is what clients before 2.0 sent."""
 
     hardware: str | None = None
     sleep_time_seconds: int | None = None
     variables: list[Pair] = []
     secrets: list[Pair] = []
     volumes: list[Volume] = []
-    storage: Tier | None = None
+    storage_tier: Tier | None = None
 
 
 def first_settings(asked: FirstSettings, at: str, volumes: tuple[Mapping[str, Any], ...]) -> Settings:
@@ -112,7 +112,7 @@ def first_settings(asked: FirstSettings, at: str, volumes: tuple[Mapping[str, An
         variables={pair.key: _entry(pair, at) for pair in asked.variables},
         secrets={pair.key: _entry(pair, at) for pair in asked.secrets},
         volumes=volumes,
-        storage=asked.storage,
+        storage=asked.storage_tier,
     )
     _check_size(settings)
     return on_hardware(settings, asked.hardware or FREE, asked.sleep_time_seconds)
@@ -218,16 +218,16 @@ async def set_hardware(request: Request) -> Json:
     repo, settings, _ = owned(request)
     refuse_static(repo, "no hardware")
     wanted = on_hardware(settings, body.flavor, body.sleep_time_seconds)
-    _check_flavor(request, repo, body.flavor)
+    pays = parts(request).accounts.pays(repo.namespace, member(request))
+    if body.flavor == FREE and not pays:
+        raise Refused(402, f"Without a PRO subscription, you can't downgrade this Space to {FREE}.")
+    check_zero_gpu(repo, body.flavor, pays=pays)
     _save(request, repo, wanted, "sleep_time", *(["hardware"] if body.flavor != settings.hardware else []))
     return shown_runtime(request, repo)
 
 
-def _check_flavor(request: Request, repo: Repo, flavor: str) -> None:
-    """Refuse what the plan does not cover, and what Docker Spaces cannot have."""
-    pays = parts(request).accounts.pays(repo.namespace, member(request))
-    if flavor == FREE and not pays:
-        raise Refused(402, f"Without a PRO subscription, you can't downgrade this Space to {FREE}.")
+def check_zero_gpu(repo: Repo, flavor: str, *, pays: bool) -> None:
+    """Refuse ZeroGPU where the plan does not cover it, or the Space could not use it."""
     if flavor == ZERO_GPU and not pays:
         raise Refused(402, "You must be subscribed to PRO to host Spaces with ZeroGPU")
     if flavor == ZERO_GPU and repo.sdk != "gradio":
