@@ -8,7 +8,7 @@ from spaceops.localhub.runners import Image
 from spaceops.localhub.runners.paths import remove
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
     from pathlib import Path
 
 
@@ -18,8 +18,9 @@ SHORT = 12  # digits: the paths of sockets may not be longer than 107 bytes, and
 class Images:
     """What is in the folder of a Space's builds."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, fits: Callable[[Image], bool]) -> None:
+        """`fits` says whether an image can still be started."""
+        self._folder, self._fits = folder, fits
 
     def newest(self) -> tuple[Image, Path] | None:
         """The last build that was finished and is intact."""
@@ -42,7 +43,7 @@ class Images:
 
     def _all(self) -> list[tuple[Image, Path]]:
         folders = sorted(self._folder.glob("*-*"), key=_number)
-        return [(image, folder) for folder in folders if (image := Image.load(folder))]
+        return [(image, folder) for folder in folders if (image := Image.load(folder)) and self._fits(image)]
 
 
 def _number(folder: Path) -> int:

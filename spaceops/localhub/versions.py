@@ -92,7 +92,7 @@ class Versions:
         self.folder = around.folder / repo.id
         self.build_log = Logbook(self.folder / "logs/build.log", around.clock)
         self.run_log = Logbook(self.folder / "logs/run.log", around.clock)
-        self.images = Images(self.folder / "builds")
+        self.images = Images(self.folder / "builds", around.runner.fits)
 
     @property
     def repo(self) -> Repo:

@@ -11,7 +11,11 @@ import pytest
 
 from spaceops.localhub.runners import BuildFailed
 from spaceops.localhub.runners.environments import (
+    SHIMS,
+    Tools,
+    base_python,
     find_python,
+    find_uv,
     lent_to_builds,
     make_environment,
     search_path,
@@ -75,8 +79,12 @@ def test_the_running_python_stands_in_for_versions_that_are_not_here() -> None:
     assert version_of(find_python("2.7")) in ("2.7", RUNNING)
 
 
+def tools(folder: Path) -> Tools:
+    return Tools(base_python(), str(SHIMS), str(folder / "env"), find_uv() or "")
+
+
 def test_an_environment_has_python_and_the_shims(tmp_path: Path) -> None:
-    make_environment(tmp_path, find_python(None), with_uv=False)
+    make_environment(tmp_path, find_python(None), tools(tmp_path), with_uv=False)
     names = {path.name for path in (tmp_path / "shims").iterdir()}
     assert names == set(NAMES)
     assert {"pip", "uv", "apt-get", "useradd", "chown", "sudo"} <= names
@@ -88,7 +96,7 @@ def test_an_environment_has_python_and_the_shims(tmp_path: Path) -> None:
 
 def test_a_python_that_makes_no_environment_fails_the_build(tmp_path: Path) -> None:
     with pytest.raises(BuildFailed, match="makes no environment"):
-        make_environment(tmp_path, str(tmp_path / "no-such-python"), with_uv=False)
+        make_environment(tmp_path, str(tmp_path / "no-such-python"), tools(tmp_path), with_uv=False)
 
 
 def test_nothing_of_the_users_path_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +192,7 @@ def test_what_uv_does_for_pip(monkeypatch: pytest.MonkeyPatch, arguments: str, t
     ],
 )
 def test_commands_that_mean_something_else_here(tmp_path: Path, command: list[str], code: int, said: str) -> None:
-    make_environment(tmp_path, find_python(None), with_uv=False)
+    make_environment(tmp_path, find_python(None), tools(tmp_path), with_uv=False)
     env = {"PATH": f"{tmp_path}/shims:/usr/bin:/bin", "HOME": os.environ["HOME"]}
     words = [str(tmp_path / "shims" / command[0]), *command[1:]]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)

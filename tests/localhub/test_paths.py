@@ -99,7 +99,7 @@ def make_stage(folder: Path) -> Path:
 
 def test_a_cloned_stage_works_at_its_new_place_and_leaves_the_old_one_alone(tmp_path: Path) -> None:
     old, new = make_stage(tmp_path / "old"), tmp_path / "new"
-    clone(old, new)
+    clone(old, new, share=True)
     relocate(new, str(old), str(new))
 
     assert (new / "env/bin/tool").read_text() == f"#!{new}/env/bin/python\n"
@@ -118,10 +118,10 @@ def test_layers_are_kept_by_use_and_unfinished_ones_are_not(tmp_path: Path) -> N
     layers.tidy()
     stage = make_stage(tmp_path / "stage")
     for number in range(KEPT + 2):
-        layers.save(f"key{number}", stage)
+        layers.save(f"key{number}", stage, share=True)
         os.utime(tmp_path / f"envs/key{number}", (number, number))
-    layers.save("key1", stage)
-    layers.restore("key0", tmp_path / "restored")
+    layers.save("key1", stage, share=True)
+    layers.restore("key0", tmp_path / "restored", relocate, share=True)
     (tmp_path / "envs/.new-interrupted/env").mkdir(parents=True)
     layers.tidy()
 
@@ -152,25 +152,41 @@ def test_a_path_is_within_a_folder_only_if_its_links_are(tmp_path: Path) -> None
 def finished(folder: Path, sha: str) -> None:
     (folder / "stage-0/env/bin").mkdir(parents=True)
     (folder / "stage-0/env/bin/python").symlink_to("/bin/sh")
-    empty: dict[str, object] = {"env": {}, "entrypoint": [], "command": [], "prefixes": []}
-    Image(sha=sha, app_port=7860, stage="stage-0", workdir="/", home="/root", **empty).save(folder)  # type: ignore[arg-type]
+    image = Image(
+        sha=sha,
+        app_port=7860,
+        stage="stage-0",
+        workdir="/",
+        home="/root",
+        env={},
+        entrypoint=[],
+        command=[],
+        prefixes=[],
+        uid=1000,
+        python="/bin/sh",
+        isolation="theirs" if sha == "unfit" else "ours",
+    )
+    image.save(folder)
 
 
 def test_of_the_builds_the_newest_and_those_in_use_are_kept(tmp_path: Path) -> None:
-    images = Images(tmp_path)
+    images = Images(tmp_path, lambda image: image.isolation == "ours")
     assert images.newest() is None
     for sha in ("aaa", "bbb", "ccc", "aaa"):
         finished(images.new_folder(sha), sha)
+    finished(tmp_path / "unfit-5", "unfit")
+    assert images.of("unfit") is None, "built in another way"
     unfinished = images.new_folder("ddd")
     unfinished.mkdir()
-    (tmp_path / "ddd-5.context").mkdir()
+    (tmp_path / "ddd-6.context").mkdir()
     assert sorted(folder.name for folder in tmp_path.iterdir()) == [
         "aaa-1",
         "aaa-4",
         "bbb-2",
         "ccc-3",
-        "ddd-5",
-        "ddd-5.context",
+        "ddd-6",
+        "ddd-6.context",
+        "unfit-5",
     ]
     newest, of_bbb = images.newest(), images.of("bbb")
     assert newest

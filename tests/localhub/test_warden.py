@@ -9,10 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from spaceops.localhub.runners.child import WARDEN
+from spaceops.localhub.runners.child import WARDEN, Order
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
@@ -48,13 +49,15 @@ time.sleep(600)
 class Held:
     """A warden whose pipe this test holds."""
 
-    def __init__(self, folder: Path, command: list[str], grace: float = 5.0) -> None:
-        words = [sys.executable, "-I", "-S", str(WARDEN), str(grace), *command]
+    def __init__(self, folder: Path, order: Order, grace: float = 5.0) -> None:
+        words = [sys.executable, "-I", "-S", str(WARDEN)]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, cwd=folder)
         assert self.process.stdin
         assert self.process.stdout
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
+        self.stdin.write(order.told(grace))
+        self.stdin.flush()
 
     def end(self) -> tuple[int, bytes]:
         """Close the pipe; the exit code and what was printed."""
@@ -65,12 +68,16 @@ class Held:
 Hold = Callable[..., Held]
 
 
+def ordered(folder: Path, *command: str, **more: Any) -> Order:
+    return Order(**{"command": list(command), "env": dict(os.environ), "cwd": str(folder), **more})
+
+
 @pytest.fixture
 def hold(tmp_path: Path) -> Iterator[Hold]:
     held: list[Held] = []
 
-    def start(*command: str, grace: float = 5.0) -> Held:
-        held.append(Held(tmp_path, list(command), grace))
+    def start(*command: str, grace: float = 5.0, **more: Any) -> Held:
+        held.append(Held(tmp_path, ordered(tmp_path, *command, **more), grace))
         return held[-1]
 
     yield start
@@ -186,8 +193,14 @@ def test_the_command_does_not_survive_a_warden_that_is_killed(hold: Hold, tmp_pa
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere orphans are not adopted")
 def test_nothing_survives_a_holder_that_is_killed(tmp_path: Path) -> None:
     """The holder is a process of its own; kill -9 leaves it no time for anything."""
-    held = [sys.executable, "-I", "-S", str(WARDEN), "0.2", sys.executable, "-c", ESCAPING]
-    program = f"import subprocess; subprocess.Popen({held!r}, stdin=subprocess.PIPE).wait()"
+    warden, told = (
+        [sys.executable, "-I", "-S", str(WARDEN)],
+        ordered(tmp_path, sys.executable, "-c", ESCAPING).told(0.2),
+    )
+    program = (
+        f"import subprocess; held = subprocess.Popen({warden!r}, stdin=subprocess.PIPE); "
+        f"held.stdin.write({told!r}); held.stdin.flush(); held.wait()"
+    )
     holder = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=tmp_path)
     assert holder.stdout
     assert {holder.stdout.readline(), holder.stdout.readline()} == {b"up\n", b"all up\n"}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 IMAGE_FILE = "image.json"
 
@@ -56,6 +57,9 @@ class Image:
     entrypoint: list[str]
     command: list[str]
     prefixes: list[str]  # image paths that lie in the build's folder
+    uid: int  # the user's number
+    python: str  # the interpreter of this machine that the environment was made from
+    isolation: str  # the way it was built in, which is the one it can be started in
 
     def save(self, folder: Path) -> None:
         """Write the record; a build's folder without it is not finished."""
@@ -73,4 +77,5 @@ class Image:
             image = cls(**json.loads(file.read_text()))
         except (TypeError, ValueError):  # of another version of spaceops, or cut off by a power cut
             return None
-        return image if (folder / image.stage / "env/bin/python").exists() else None
+        is_intact = Path(image.python).exists() and os.path.lexists(folder / image.stage / "env/bin/python")
+        return image if is_intact else None

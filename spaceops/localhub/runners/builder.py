@@ -6,32 +6,35 @@ import hashlib
 import json
 import posixpath
 import re
+import shutil
 import time
+import uuid
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from spaceops.dockerfile import Dockerfile, Ignore, Stage, Step
 from spaceops.errors import BadInput, DockerfileError
-from spaceops.localhub.runners import BuildFailed, Image, Source, flags
+from spaceops.localhub.runners import BuildFailed, Image, Mount, Source, flags
 from spaceops.localhub.runners.child import Child
-from spaceops.localhub.runners.copying import Item, SourceMissing, Tree, copy, digest, set_mode
+from spaceops.localhub.runners.copying import WILDCARDS, Item, SourceMissing, Tree, copy, digest, is_archive, write
 from spaceops.localhub.runners.environments import (
     IMAGE_PATH,
     UV_IMAGE,
     find_python,
     lent_to_builds,
-    make_environment,
     search_path,
     user_packages,
     version_of,
     wanted_python,
 )
+from spaceops.localhub.runners.isolation import Isolation, Task
 from spaceops.localhub.runners.mounts import Mounted, bound, mounted
-from spaceops.localhub.runners.paths import TEMPORARY, ImagePaths, clone, is_within, relocate, remove
+from spaceops.localhub.runners.paths import PYTHON_PREFIX, TEMPORARY, ImagePaths, clone, remove
 from spaceops.localhub.runners.ports import EVERYWHERE, LOOPBACK, PortAdapter
 from spaceops.localhub.runners.scripts import scripts_with_own_paths
 from spaceops.localhub.runners.shell import Refused, Script
-from spaceops.localhub.runners.stages import Stand
+from spaceops.localhub.runners.stages import UID, Stand
 from spaceops.localhub.threads import in_thread
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from spaceops.localhub.logbook import Writer
     from spaceops.localhub.runners.layers import Layers
 
-FORMAT = 2  # of the layers: another one makes all that were kept before unknown
+FORMAT = 3  # of the layers: another one makes all that were kept before unknown
 WORTH_KEEPING = 3.0  # seconds after which a RUN becomes a layer although another RUN follows
 GRACE = 1.0  # seconds for the processes of a RUN when the build is cancelled
 EMPTY_FOLDERS = ("home", "media", "mnt", "opt", "root", "run", "srv", "tmp", "var")  # that every image has
@@ -58,8 +61,8 @@ SKIPPED = {
 class Build:
     """One build. `run` does it; what it needs on the way lies in `source.folder`."""
 
-    def __init__(self, source: Source, log: Writer, layers: Layers) -> None:
-        self.source, self.log, self.layers = source, log, layers
+    def __init__(self, source: Source, log: Writer, layers: Layers, isolation: Isolation) -> None:
+        self.source, self.log, self.layers, self.isolation = source, log, layers, isolation
         self.tree = Tree.context(source.context)
         self.done: dict[int, Stand] = {}
 
@@ -74,7 +77,9 @@ class Build:
                     self.done[stage.index] = await self._stage(stage)
         stand = self.done[self.dockerfile.stages[-1].index]
         await in_thread(remove, *(other.paths.folder for other in self.done.values() if other is not stand))
-        self._say_what_changes(stand, await in_thread(scripts_with_own_paths, stand.paths))
+        self._say_what_changes(
+            stand, [] if stand.paths.literal else await in_thread(scripts_with_own_paths, stand.paths)
+        )
         return self._image(stand)
 
     def _image(self, stand: Stand) -> Image:
@@ -88,10 +93,16 @@ class Build:
             entrypoint=list(stand.entrypoint),
             command=list(stand.command),
             prefixes=sorted(stand.paths.prefixes),
+            uid=stand.uid or UID,
+            python=stand.paths.python,
+            isolation=self.isolation.key,
         )
 
     def _parse(self) -> Dockerfile:
-        text = (self.source.context / "Dockerfile").read_text(errors="replace")
+        text = self.tree.text("Dockerfile")
+        if text is None:
+            reason = "failed to read dockerfile: open Dockerfile: no such file or directory"
+            self._fail(reason, FileNotFoundError("Dockerfile"))
         try:
             return Dockerfile.parse(text)
         except DockerfileError as error:
@@ -113,6 +124,10 @@ class Build:
             self._fail(error.message if isinstance(error, BadInput) else str(error), error)
         except BuildFailed as failed:
             self._fail(failed.reason, failed)
+        except OSError as error:  # without the path, which is of this machine
+            self._fail(f"the files of the image: {error.strerror or error}", error)
+        except RecursionError as error:
+            self._fail("the folders of the image are nested too deeply", error)
 
     def _note(self, notes: Iterable[str]) -> None:
         for note in notes:
@@ -140,37 +155,52 @@ class Build:
         steps = list(self.dockerfile.steps(stage, stand.env, self.source.variables))
         keys = await in_thread(self._keys, stand.key, steps)
         cached = max((n for n, key in enumerate(keys) if self.source.use_cache and self.layers.has(key)), default=-1)
+        last_run = max((n for n, step in enumerate(steps) if step.instruction.keyword == "RUN"), default=-1)
         if cached >= 0:
-            await in_thread(self.layers.restore, keys[cached], stand.paths.folder)
+            await in_thread(self._restore, keys[cached], stand, share=cached >= last_run)
         else:
-            await in_thread(prepare)
+            await in_thread(prepare, share=last_run < 0)
         for number, (step, key) in enumerate(zip(steps, keys, strict=True)):
             took = await self._step(stand, step, cached=number <= cached)
             following = steps[number + 1].instruction.keyword if number + 1 < len(steps) else ""
-            is_last_run = step.instruction.keyword == "RUN" and (following != "RUN" or took > WORTH_KEEPING)
-            if is_last_run and number > cached:
-                await in_thread(self.layers.save, key, stand.paths.folder)
+            ends_runs = step.instruction.keyword == "RUN" and (following != "RUN" or took > WORTH_KEEPING)
+            if ends_runs and number > cached:
+                await in_thread(self.layers.save, key, stand.paths.folder, share=number == last_run)
         stand.key = keys[-1] if keys else stand.key
         return stand
 
-    async def _base(self, stage: Stage) -> tuple[Stand, Callable[[], None]]:
-        """What a stage starts from, and the work of making that."""
+    def _restore(self, key: str, stand: Stand, *, share: bool) -> None:
+        self.layers.restore(key, stand.paths.folder, self.isolation.relocate, share=share)
+
+    async def _base(self, stage: Stage) -> tuple[Stand, Callable[..., None]]:
+        """What a stage starts from, and the work of making that; with `share`, no RUN will change it."""
         base = self.dockerfile.base(stage, self.source.variables)
         folder = self.source.folder / f"stage-{stage.index}"
         if earlier := self._earlier(base):
             self.log.write(f"--> FROM {base}")
-            return earlier.successor(folder), lambda: _clone_stage(earlier.paths.folder, folder)
+            return earlier.successor(folder), partial(self._clone_stage, earlier.paths.folder, folder)
         self.log.write(f"--> FROM {base if '/' in base else f'docker.io/library/{base}'}")
         version, with_uv = wanted_python(base)
         python = await in_thread(find_python, version)
         found = await in_thread(version_of, python)
         self._note(flags.notes(stage.flags))
-        self.log.write(f"note: no container: a Python {found} environment stands for the image; nothing is isolated")
+        self.log.write(f"note: no container: a Python {found} environment stands for the image; {self.isolation.gaps}")
         if version not in (None, found):
             self.log.write(f"note: this machine has no Python {version}; Python {found} takes its place")
-        paths, env = ImagePaths(folder, {TEMPORARY}), {"PATH": IMAGE_PATH, "LANG": "C.UTF-8"}
-        stand = Stand(paths, env, _hash(FORMAT, base, python, found))
-        return stand, lambda: _new_stage(folder, python, with_uv=with_uv)
+        paths = self.isolation.paths(folder, {TEMPORARY}, python)
+        key = _hash(FORMAT, self.isolation.key, base, python, found)
+        stand = Stand(paths, {"PATH": IMAGE_PATH, "LANG": "C.UTF-8"}, key)
+        return stand, partial(self._new_stage, paths, with_uv=with_uv)
+
+    def _new_stage(self, paths: ImagePaths, *, with_uv: bool, share: bool) -> None:
+        del share  # there is nothing to share
+        for name in EMPTY_FOLDERS:
+            (paths.folder / "root" / name).mkdir(parents=True)
+        self.isolation.make_environment(paths, with_uv=with_uv)
+
+    def _clone_stage(self, source: Path, target: Path, *, share: bool) -> None:
+        clone(source, target, share=share)
+        self.isolation.relocate(target, str(source), str(target))
 
     def _keys(self, key: str, steps: list[Step]) -> list[str]:
         """A key for each step, over all that made the stage so far; blocks, as it reads what is copied."""
@@ -217,40 +247,56 @@ class Build:
     async def _perform(self, stand: Stand, step: Step, script: Script | None) -> None:
         keyword = step.instruction.keyword
         self._note(flags.notes(step.flags))
-        if note := SKIPPED.get(keyword):
+        if (note := SKIPPED.get(keyword)) and not (keyword == "USER" and stand.paths.literal):
             self.log.write(f"note: {keyword} is skipped: {note}")
         elif keyword in ("WORKDIR", "VOLUME"):
             for path in [stand.workdir] if keyword == "WORKDIR" else step.args:
-                stand.paths.real(path).mkdir(parents=True, exist_ok=True)
+                stand.paths.inside(path).mkdir(parents=True, exist_ok=True)
         elif _brings_uv(step):
             (stand.paths.folder / "env/uv-is-provided").touch()
             self.log.write("note: uv is this machine's own")
         elif keyword in ("COPY", "ADD"):
-            await in_thread(self._copy, stand, step)
+            for archive in await in_thread(self._copy, stand, step):
+                await self._unpack(stand, archive, step.args[-1])
         elif script is not None:
             self._note(script.notes)
             await self._execute(stand, step, script)
 
-    def _copy(self, stand: Stand, step: Step) -> None:
-        """Copy files; blocks."""
-        items, heredocs = self._items(step), step.heredocs
+    def _copy(self, stand: Stand, step: Step) -> list[Path]:
+        """Copy files; returns the archives that are to be unpacked instead; blocks."""
+        items, heredocs, place = self._items(step), step.heredocs, stand.paths.inside
         destination = step.args[-1]
-        place = stand.paths.real(posixpath.join(stand.workdir, destination))
-        if not is_within(place, [stand.paths.folder]):
-            raise BuildFailed(f"{destination}: a symlink leads out of the image")
+        target = posixpath.normpath(posixpath.join(stand.workdir, destination))
         named = destination.endswith("/") or posixpath.basename(destination) in (".", "..")
-        into = named or len(items) + len(heredocs) > 1 or not all(item.is_root for item in items) or place.is_dir()
+        several = len(items) + len(heredocs) > 1 or not all(item.is_root for item in items)
+        into = named or several or place(target).is_dir()
         mode = step.flag("chmod")
-        unpack = step.instruction.keyword == "ADD" and step.flag("unpack") != "false"
-        copy(_not_excluded(step, items), place, into=into, mode=mode, unpack=unpack)
+        unpacks = step.instruction.keyword == "ADD" and step.flag("unpack") != "false"
+        archives = [item.path for item in items if unpacks and item.is_root and is_archive(item.path)]
+        copied = [item for item in _not_excluded(step, items) if item.path not in archives]
+        if copied:
+            copy(copied, target, place, into=into, mode=mode)
         for heredoc in heredocs:
-            target = place / heredoc.name if into else place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(heredoc.content)
-            set_mode(target, mode)
+            write(heredoc.content, posixpath.join(target, heredoc.name) if into else target, place, mode=mode)
         if earlier := self._earlier(step.flag("from")):
-            folder = place if place.is_dir() else place.parent
-            relocate(folder, str(earlier.paths.folder), str(stand.paths.folder))
+            folder = place(target) if place(target).is_dir() else place(target).parent
+            self.isolation.relocate(folder, str(earlier.paths.folder), str(stand.paths.folder))
+        return archives
+
+    async def _unpack(self, stand: Stand, archive: Path, destination: str) -> None:
+        """Unpack as a RUN would: whatever the archive holds, it comes no further than a command of the image does."""
+        target = posixpath.normpath(posixpath.join(stand.workdir, destination))
+        within = f"{TEMPORARY}/{uuid.uuid4().hex}"
+        place = stand.paths.inside(within)
+        try:
+            await in_thread(shutil.copyfile, archive, place)
+            await in_thread(stand.paths.inside(target).mkdir, parents=True, exist_ok=True)
+            words = ["tar", "--no-same-owner", "-xf", stand.paths.seen(within), "-C", stand.paths.seen(target)]
+            code = await self._run(stand, Task(words=words, env={"PATH": IMAGE_PATH}, workdir="/", uid=UID))
+        finally:
+            place.unlink(missing_ok=True)
+        if code:
+            raise BuildFailed(f"ADD {archive.name}: tar did not complete successfully: exit code: {code}")
 
     def _items(self, step: Step) -> list[Item]:
         """The files that a COPY or ADD means; raises `SourceMissing`."""
@@ -272,27 +318,40 @@ class Build:
         return [f"/{item.target.partition('/')[0]}" for item in self._items(step)]
 
     async def _execute(self, stand: Stand, step: Step, script: Script) -> None:
-        home, cwd = stand.paths.real(stand.home), stand.paths.real(stand.workdir)
-        for folder in (home, cwd):
-            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (stand.home, stand.workdir):
+            stand.paths.inside(folder).mkdir(parents=True, exist_ok=True)
         secrets = self.source.folder / "secrets"
         with mounted(step.instruction, stand, self.tree, self.source.secrets, secrets) as found:
-            command = _command(stand, step, script, found)
-            env = _environment(stand, step) | found.env
-            child = Child(command, cwd=cwd, env=env, feed=self.log.feed, grace=GRACE)
-            try:
-                code = await child.wait()
-            finally:
-                await child.stop()
+            task = Task(
+                words=_command(stand, step, script, found),
+                env=_environment(stand, step) | found.env,
+                workdir=stand.workdir,
+                uid=stand.uid,
+                mounts=[Mount(file, path, read_only=True) for path, file in found.files.items()],
+                builds=True,
+            )
+            code = await self._run(stand, task)
         if code:
             words = step.args if step.instruction.exec is not None else (*stand.shell, *step.args)
             raise BuildFailed(f'process "{" ".join(words)}" did not complete successfully: exit code: {code}')
+
+    async def _run(self, stand: Stand, task: Task) -> int:
+        """Run a command in the stage, and return its exit code."""
+        order = await in_thread(self.isolation.order, stand.paths, task)
+        child = Child(order, folder=self.source.folder, feed=self.log.feed, grace=GRACE)
+        try:
+            return await child.wait()
+        finally:
+            await child.stop()
 
     def _say_what_changes(self, stand: Stand, scripts: list[str]) -> None:
         self._say_ports({"CMD": [*stand.entrypoint, *stand.command], "ENV": [*stand.env.values()]})
         for script in scripts:
             self.log.write(f"note: in {script}, the image's own paths become the places where they lie at each start")
-        self.log.write("note: absolute paths in the app's own code are this machine's; a container would have others")
+        if not stand.paths.literal:
+            self.log.write(
+                "note: absolute paths in the app's own code are this machine's; a container would have others"
+            )
 
     def _say_ports(self, places: Mapping[str, list[str]]) -> None:
         port, named = self.source.app_port, False
@@ -337,9 +396,14 @@ def _sources(step: Step) -> list[str]:
 def _gather_from(paths: ImagePaths, source: str) -> list[Item]:
     """Files of another stage, named by their image path."""
     path = posixpath.normpath(posixpath.join("/", source))
-    base = paths.folder / ("env" if paths.real(path).is_relative_to(paths.folder / "env") else "root")
+    fixed, pattern = path, ""
+    while WILDCARDS & set(fixed):
+        fixed, _, name = fixed.rpartition("/")
+        pattern = posixpath.join(name, pattern) if pattern else name
+    place = paths.inside(fixed or "/")
+    base, wanted = (place, pattern) if pattern else (place.parent, place.name)
     try:
-        return Tree(base, may_lead_out=True).gather(paths.real(path).relative_to(base).as_posix())
+        return Tree(base, may_lead_out=True).gather(wanted)
     except SourceMissing as missing:
         raise SourceMissing(path) from missing
 
@@ -349,9 +413,10 @@ def _environment(stand: Stand, step: Step) -> dict[str, str]:
     paths = stand.paths
     env = lent_to_builds() | {name: paths.translate(value) for name, value in step.build_env.items()}
     if env.pop("UV_SYSTEM_PYTHON", None):  # uv would take this machine's Python
-        env.setdefault("VIRTUAL_ENV", str(paths.folder / "env"))
-    env |= {"PYTHONUNBUFFERED": "1", "HOME": str(paths.real(stand.home))}
-    env.setdefault("TMPDIR", str(paths.real(TEMPORARY)))
+        env.setdefault("VIRTUAL_ENV", paths.seen(PYTHON_PREFIX))
+    env |= {"PYTHONUNBUFFERED": "1", "HOME": paths.seen(stand.home), "TAR_OPTIONS": "--no-same-owner"}
+    if not paths.literal:
+        env.setdefault("TMPDIR", paths.seen(TEMPORARY))
     env["PATH"] = search_path(paths, stand.env.get("PATH", IMAGE_PATH))
     return env | user_packages(paths, stand.home, env.get("PYTHONPATH"))
 
@@ -365,14 +430,3 @@ def _command(stand: Stand, step: Step, script: Script, found: Mounted) -> list[s
     if step.instruction.exec is not None and not script.notes:
         return [place(word, in_shell=False) for word in step.args]
     return [*stand.shell, place(script.text, in_shell=True)]
-
-
-def _new_stage(folder: Path, python: str, *, with_uv: bool) -> None:
-    for name in EMPTY_FOLDERS:
-        (folder / "root" / name).mkdir(parents=True)
-    make_environment(folder, python, with_uv=with_uv)
-
-
-def _clone_stage(source: Path, target: Path) -> None:
-    clone(source, target)
-    relocate(target, str(source), str(target))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import hashlib
+import lzma
 import os
 import posixpath
 import shutil
 import stat
-import subprocess
 import tarfile
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +22,11 @@ from spaceops.localhub.runners.flags import changed_mode
 from spaceops.localhub.runners.paths import is_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 WILDCARDS = frozenset("*?[")
-PIECE = 1 << 20
+PACKED = 1 << 20  # bytes of an archive that surely hold its first block
+MEMORY = 1 << 28  # bytes for unpacking that block
 
 
 class SourceMissing(Exception):
@@ -47,16 +52,21 @@ class Tree:
 
     base: Path
     ignore: Ignore = field(default_factory=Ignore)
-    may_lead_out: bool = False  # symlinks; in a stage they lead to this machine's Python
+    may_lead_out: bool = False  # symlinks, which are kept then: those of an image lead to places in a container
 
     @classmethod
     def context(cls, base: Path) -> Tree:
         """The build context of a Space."""
+        tree = cls(base)
         for name in ("Dockerfile.dockerignore", ".dockerignore"):
-            file = base / name
-            if file.is_file():
-                return cls(base, Ignore.parse(file.read_text(errors="replace")))
-        return cls(base)
+            if (text := tree.text(name)) is not None:
+                return cls(base, Ignore.parse(text))
+        return tree
+
+    def text(self, name: str) -> str | None:
+        """The text of a file, unless there is none, or it is a symlink to something outside."""
+        file = self.base / name
+        return file.read_text(errors="replace") if file.is_file() and is_within(file, [self.base]) else None
 
     def gather(self, source: str) -> list[Item]:
         """What one source argument means, sorted; raises `SourceMissing` when that is nothing."""
@@ -75,10 +85,10 @@ class Tree:
 
     def _is_there(self, path: str) -> bool:
         place = self.base / path
-        return os.path.lexists(place) and self._stays(place)
+        return os.path.lexists(place) and (self.may_lead_out or self._stays(place))
 
     def _stays(self, path: Path) -> bool:
-        return self.may_lead_out or is_within(path, [self.base])
+        return is_within(path, [self.base])
 
     def _everything(self) -> Iterator[str]:
         for place, folders, files in os.walk(self.base):
@@ -86,10 +96,14 @@ class Tree:
                 yield (Path(place, name)).relative_to(self.base).as_posix()
 
     def _below(self, source: str) -> Iterator[Item]:
-        start = (self.base / source).resolve()  # a source that is a symlink is followed, those within a folder are kept
-        if not start.is_dir():
+        start = self.base / source  # a source that is a symlink is followed, those within a folder are kept
+        if self._stays(start):
+            start = start.resolve()
+        elif not self.may_lead_out:
+            return
+        if start.is_symlink() or not start.is_dir():
             if not self.ignore.excludes(source):
-                yield Item(start, posixpath.basename(source), is_root=True)
+                yield from _items(start, posixpath.basename(source), is_root=True)
             return
         for place, folders, files in os.walk(start):
             folders.sort()
@@ -97,11 +111,17 @@ class Tree:
             for name in sorted([*files, *links]):
                 path = Path(place, name)
                 target = path.relative_to(start).as_posix()
-                leads_out = path.is_symlink() and not self._stays(path)
+                leads_out = path.is_symlink() and not self.may_lead_out and not self._stays(path)
                 if not leads_out and not self.ignore.excludes(posixpath.join(source, target)):
-                    yield Item(path, target, is_root=False)
+                    yield from _items(path, target)
             if not folders and not files:
                 yield Item(Path(place), Path(place).relative_to(start).as_posix(), is_root=False)
+
+
+def _items(path: Path, target: str, *, is_root: bool = False) -> Iterator[Item]:
+    """What can be copied: no pipes, sockets and devices."""
+    if path.is_symlink() or path.is_file():
+        yield Item(path, target, is_root)
 
 
 def digest(items: Sequence[Item]) -> str:
@@ -118,30 +138,61 @@ def digest(items: Sequence[Item]) -> str:
     return total.hexdigest()
 
 
-def copy(items: Sequence[Item], target: Path, *, into: bool, mode: str | None, unpack: bool = False) -> None:
-    """Copy to `target`: as that file, or `into` it as a folder. ADD unpacks archives that it names itself.
+def copy(items: Sequence[Item], target: str, place: Callable[[str], Path], *, into: bool, mode: str | None) -> None:
+    """Copy to the image path `target`: as that file, or `into` it as a folder.
 
-    `mode` is as `--chmod` has it.
+    `place` gives the place of an image path, and follows its symlinks; `mode` is as `--chmod` has it.
     """
+    find = cache(place)
     if into:
-        target.mkdir(parents=True, exist_ok=True)
+        find(target).mkdir(parents=True, exist_ok=True)
     for item in items:
-        if unpack and item.is_root and item.path.is_file() and tarfile.is_tarfile(item.path):
-            target.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["tar", "-xf", str(item.path), "-C", str(target)], check=True, capture_output=True)
-            continue
-        _copy_one(item, target / item.target if into else target, mode)
+        path = posixpath.normpath(posixpath.join(target, item.target) if into else target)
+        if item.path.is_dir() and not item.path.is_symlink():
+            place(path).mkdir(parents=True, exist_ok=True)
+        else:
+            _copy_one(item, find(posixpath.dirname(path)) / posixpath.basename(path), mode)
 
 
 def _copy_one(item: Item, place: Path, mode: str | None) -> None:
-    if item.path.is_dir() and not item.path.is_symlink():
-        place.mkdir(parents=True, exist_ok=True)
-        return
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_symlink() or place.is_file():
         place.unlink()  # never through a link, never into a hard link
     shutil.copy2(item.path, place, follow_symlinks=False)
     set_mode(place, mode)
+
+
+def write(content: str, target: str, place: Callable[[str], Path], *, mode: str | None) -> None:
+    """Make a file of that content at an image path."""
+    file = place(posixpath.dirname(target)) / posixpath.basename(target)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)  # never through a link
+    file.write_text(content)
+    set_mode(file, mode)
+
+
+def is_archive(file: Path) -> bool:
+    """Whether ADD unpacks it: a tar archive, compressed or not. Reads no more than its first block."""
+    with file.open("rb") as stream:
+        start = stream.read(PACKED)
+    return any(_is_tar(block) for block in _first_blocks(start))
+
+
+def _first_blocks(start: bytes) -> Iterator[bytes]:
+    yield start[: tarfile.BLOCKSIZE]
+    with suppress(zlib.error):
+        yield zlib.decompressobj(wbits=31).decompress(start, tarfile.BLOCKSIZE)
+    with suppress(OSError):
+        yield bz2.BZ2Decompressor().decompress(start, tarfile.BLOCKSIZE)
+    with suppress(lzma.LZMAError):
+        yield lzma.LZMADecompressor(memlimit=MEMORY).decompress(start, tarfile.BLOCKSIZE)
+
+
+def _is_tar(block: bytes) -> bool:
+    try:
+        return bool(tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape"))
+    except tarfile.HeaderError:
+        return False
 
 
 def set_mode(place: Path, mode: str | None) -> None:

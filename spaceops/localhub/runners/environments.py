@@ -10,10 +10,9 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spaceops.localhub.runners import BuildFailed
-from spaceops.localhub.runners.paths import PYTHON_PREFIX
 from spaceops.localhub.runners.shims import NAMES
 
 if TYPE_CHECKING:
@@ -42,10 +41,20 @@ LENT = re.compile(
     r"(PIP|UV)_\w+|(HTTPS?|ALL|NO|FTP)_PROXY|(https?|all|no|ftp)_proxy"
     r"|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO|NODE_EXTRA_CA_CERTS|NIX_SSL_CERT_FILE"
 )
+CACHES = ("UV_CACHE_DIR", "PIP_CACHE_DIR")
 NOT_LENT = re.compile(
     r"UV_(SYSTEM_PYTHON|PYTHON|PROJECT\w*|BREAK_SYSTEM_PACKAGES)|PIP_(USER|TARGET|PREFIX|PYTHON|ROOT)"
 )
 LOOPBACK = ("127.0.0.1", "localhost")
+
+
+class Tools(NamedTuple):
+    """Where the shims find what they need."""
+
+    python: str
+    program: str
+    environment: str
+    uv: str  # empty: there is none
 
 
 def wanted_python(base: str) -> tuple[str | None, bool]:
@@ -74,11 +83,22 @@ def find_uv() -> str | None:
     return str(beside) if beside.exists() else shutil.which("uv")
 
 
+def base_python() -> str:
+    """The interpreter that runs this server; of a virtual environment, the one below it."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
+def prefixes_of(python: str | Path) -> list[Path]:
+    """The folders outside the system that an interpreter needs, by all the names that lead there."""
+    names = dict.fromkeys(one.parent.parent for one in (Path(python), Path(python).resolve()))
+    return [name for name in names if any(name.glob("lib/python*")) and name not in (Path("/"), Path("/usr"))]
+
+
 @cache
 def find_python(version: str | None) -> str:
     """An interpreter of that version, if the machine has one, else the running one."""
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    own = getattr(sys, "_base_executable", None) or sys.executable
+    own = base_python()
     if version in (None, running):
         return own
     if uv := find_uv():
@@ -96,7 +116,7 @@ def version_of(python: str) -> str:
     return subprocess.run([python, "-I", "-S", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def make_environment(stage: Path, python: str, *, with_uv: bool) -> None:
+def make_environment(stage: Path, python: str, tools: Tools, *, with_uv: bool) -> None:
     """Make `stage/env`, and `stage/shims` with the commands that stand before it on the PATH."""
     environment, uv = stage / "env", find_uv()
     if uv:
@@ -109,14 +129,14 @@ def make_environment(stage: Path, python: str, *, with_uv: bool) -> None:
         raise BuildFailed(f"{python} makes no environment: {done.stderr.strip() or done.stdout.strip()}")
     if with_uv:
         (environment / "uv-is-provided").touch()
-    _add_shims(stage, uv)
+    _add_shims(stage, tools)
 
 
-def _add_shims(stage: Path, uv: str | None) -> None:
+def _add_shims(stage: Path, tools: Tools) -> None:
     (stage / "shims").mkdir()
     for name in NAMES:
         shim = stage / "shims" / name
-        words = [sys.executable, "-I", "-S", str(SHIMS), str(stage / "env"), uv or "", name]
+        words = [tools.python, "-I", "-S", tools.program, tools.environment, tools.uv, name]
         shim.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         shim.chmod(0o755)
     for packages in stage.glob("env/lib/python*/site-packages"):  # for `python -m pip`
@@ -136,6 +156,12 @@ def lent_to_builds(machine: Mapping[str, str] | None = None) -> dict[str, str]:
     return _own_settings(machine) | lent | {"UV_PYTHON_DOWNLOADS": "never"}
 
 
+def lent_paths(lent: Mapping[str, str]) -> list[Path]:
+    """The files and folders that lent variables name, without the caches."""
+    words = [word for name, value in lent.items() if name not in CACHES for word in re.split(r"[\s:]+", value)]
+    return [Path(word) for word in dict.fromkeys(words) if word.startswith("/") and Path(word).exists()]
+
+
 def _own_settings(machine: Mapping[str, str]) -> dict[str, str]:
     """The user's caches and settings of pip and uv, which a build with another HOME would not find."""
     home = Path(machine.get("HOME", "/"))
@@ -151,13 +177,13 @@ def _own_settings(machine: Mapping[str, str]) -> dict[str, str]:
 
 def search_path(paths: ImagePaths, path: str) -> str:
     """PATH: the shims first, then the image's, with the image's own folders where they lie."""
-    of_the_machine = ["/opt/homebrew/bin", PYTHON_PREFIX + "/bin"] if sys.platform == "darwin" else []
     own = [paths.translate(entry) for entry in path.split(":") if entry]
-    return ":".join([str(paths.folder / "shims"), *own, *of_the_machine])
+    return ":".join([paths.shims, *own, *paths.last_on_path])
 
 
 def user_packages(paths: ImagePaths, home: str, python_path: str | None) -> dict[str, str]:
     """PYTHONPATH with the packages of `pip install --user`, which an environment would not see."""
-    found = sorted(paths.real(home).glob(".local/lib/python*/site-packages"))
-    joined = ":".join(filter(None, [python_path, *map(str, found)]))
+    place = paths.inside(home)
+    found = sorted(packages.relative_to(place) for packages in place.glob(".local/lib/python*/site-packages"))
+    joined = ":".join(filter(None, [python_path, *(f"{paths.seen(home)}/{packages}" for packages in found)]))
     return {"PYTHONPATH": joined} if joined else {}

@@ -6,9 +6,10 @@ import os
 import uuid
 from typing import TYPE_CHECKING
 
-from spaceops.localhub.runners.paths import clone, relocate, remove
+from spaceops.localhub.runners.paths import clone, remove
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 KEPT = 24  # layers; the least recently used go first
@@ -37,19 +38,19 @@ class Layers:
         """Whether a layer is there."""
         return (self.folder / key).exists()
 
-    def save(self, key: str, stage: Path) -> None:
-        """Keep a stage as it is now."""
+    def save(self, key: str, stage: Path, *, share: bool) -> None:
+        """Keep a stage as it is now; `share` its environment if nothing will change that any more."""
         unfinished = self.folder / f"{UNFINISHED}{uuid.uuid4().hex}"
-        clone(stage, unfinished)
+        clone(stage, unfinished, share=share)
         (unfinished / "origin").write_text(str(stage))
         try:
             unfinished.rename(self.folder / key)
         except OSError:  # another build was first
             remove(unfinished)
 
-    def restore(self, key: str, stage: Path) -> None:
-        """Make a stage from a layer."""
+    def restore(self, key: str, stage: Path, relocate: Callable[[Path, str, str], None], *, share: bool) -> None:
+        """Make a stage from a layer; `share` the environment if nothing will change it."""
         layer = self.folder / key
         os.utime(layer)
-        clone(layer, stage)
+        clone(layer, stage, share=share)
         relocate(stage, (layer / "origin").read_text(), str(stage))

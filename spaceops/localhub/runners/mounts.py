@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ def mounted(
             elif kind == "bind" and "from" not in mount:
                 _bind(mount, stand, tree, undo)
             elif kind in ("cache", "tmpfs"):
-                stand.paths.real(_target(mount, stand)).mkdir(parents=True, exist_ok=True)
+                stand.paths.inside(_target(mount, stand)).mkdir(parents=True, exist_ok=True)
             else:
                 raise BuildFailed(
                     f"RUN --mount=type={kind}: this runner cannot mount it; that needs a container engine"
@@ -86,23 +87,17 @@ def _mount_secret(mount: dict[str, str], secrets: Mapping[str, str], folder: Pat
         place = folder / str(len(found.files))
         place.touch(mode=0o600)
         place.write_text(value)
-        found.files[mount.get("target") or f"/run/secrets/{name}"] = place
+        found.files[posixpath.normpath(posixpath.join("/", mount.get("target") or f"/run/secrets/{name}"))] = place
 
 
 def _bind(mount: dict[str, str], stand: Stand, tree: Tree, undo: ExitStack) -> None:
     """Copy the files to where the mount shows them, and take those away again that were not there before."""
-    place = stand.paths.real(_target(mount, stand))
+    target = _target(mount, stand)
     items = tree.gather(mount.get("source", "."))
-    if any(item.is_root for item in items):
-        if not place.exists():
-            undo.callback(place.unlink, missing_ok=True)
-            copy(items, place, into=False, mode=None)
-        return
-    fresh = [item for item in items if not (place / item.target).exists()]
-    for item in fresh:
-        undo.callback(remove if item.path.is_dir() else _unlink, place / item.target)
-    copy(fresh, place, into=True, mode=None)
-
-
-def _unlink(file: Path) -> None:
-    file.unlink(missing_ok=True)
+    into = not any(item.is_root for item in items)
+    for item in items:
+        path = posixpath.join(target, item.target) if into else target
+        place = stand.paths.inside(posixpath.dirname(path)) / posixpath.basename(path)
+        if not os.path.lexists(place):
+            undo.callback(remove, place)
+            copy([item], path, stand.paths.inside, into=False, mode=None)

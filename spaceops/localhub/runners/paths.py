@@ -6,9 +6,14 @@ import os
 import posixpath
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from spaceops.localhub.runners import BuildFailed
+from spaceops.localhub.runners.shell import Script, adapt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,14 +24,20 @@ BEFORE = r"(?<![\w./~$})*+?%@-])"
 AFTER = r"(?![\w.-])"
 UNSAFE = re.compile(r"([^\w@%+=:,./-])")
 SMALL = 1_000_000  # bytes; scripts that name their interpreter are smaller
+LINKS = 40  # symlinks on the way to a file, as the kernel has it
 
 
 @dataclass
 class ImagePaths:
-    """The image paths that lie below one folder: in `root`, or in `env` for those of Python."""
+    """The image paths that lie below one folder: in `root`, or in `env` for those of Python.
+
+    Commands find them there, under other names: `seen` and `translate` say which.
+    """
 
     folder: Path
     prefixes: set[str] = field(default_factory=set)
+    python: str = ""  # the interpreter of this machine that the environment was made from
+    literal: ClassVar[bool] = False  # whether commands find them under their own names
 
     def know(self, *paths: str) -> None:
         """From now on these image paths, and all below them, are found in the folder."""
@@ -41,8 +52,59 @@ class ImagePaths:
         """The place of an absolute image path."""
         path = posixpath.normpath(path)
         if path == PYTHON_PREFIX or path.startswith(f"{PYTHON_PREFIX}/"):
-            return self.folder / "env" / path[len(PYTHON_PREFIX) + 1 :]
+            return self.environment / path[len(PYTHON_PREFIX) + 1 :]
         return self.folder / "root" / path.lstrip("/")
+
+    @property
+    def environment(self) -> Path:
+        """The Python environment."""
+        return self.folder / "env"
+
+    @property
+    def shims(self) -> str:
+        """Where commands find those that mean something else here."""
+        return str(self.folder / "shims")
+
+    @property
+    def last_on_path(self) -> list[str]:
+        """Where commands find what else this machine has."""
+        return ["/opt/homebrew/bin", "/usr/local/bin"] if sys.platform == "darwin" else []
+
+    def seen(self, path: str) -> str:
+        """Where commands find an absolute image path."""
+        return str(self.real(path))
+
+    def read(self, text: str) -> Script:
+        """What of a shell text can be done; raises `shell.Refused`."""
+        return adapt(text, self.is_own)
+
+    def inside(self, path: str) -> Path:
+        """The place of an image path, its symlinks followed as within a container: they lead nowhere else.
+
+        Whatever the server itself reads or writes among the files of an image, it reaches in this way.
+        """
+        waiting = posixpath.normpath(path).strip("/").split("/")[::-1]
+        here, followed = "/", 0
+        while waiting:
+            name = waiting.pop()
+            place = self.real(posixpath.join(here, name))
+            if place.is_symlink() and name not in ("", ".", ".."):
+                followed += 1
+                target = self._image_path(str(place.readlink()))
+                here = "/" if target.startswith("/") else here
+                waiting += target.split("/")[::-1]
+            else:
+                here = posixpath.normpath(posixpath.join(here, name))
+            if followed > LINKS:
+                raise BuildFailed(f"{path}: too many levels of symbolic links")
+        return self.real(here)
+
+    def _image_path(self, target: str) -> str:
+        """What a symlink means that names the folder, as one does that was made under other names."""
+        for place, path in ((self.folder / "root", "/"), (self.environment, PYTHON_PREFIX)):
+            if target == str(place) or target.startswith(f"{place}/"):
+                return posixpath.join(path, target[len(str(place)) + 1 :])
+        return target
 
     def translate(self, text: str, *, in_shell: bool = False, mounted: Mapping[str, Path] | None = None) -> str:
         """Replace the image's own paths within a text; `in_shell` quotes where the place needs it.
@@ -81,20 +143,25 @@ def _quoted(path: str, before: str) -> str:
     return re.sub(r'(["$`\\])' if quote else UNSAFE, r"\\\1", path)
 
 
-def clone(source: Path, target: Path) -> None:
-    """Copy a stage: the files of `root` as copies, those of `env` as hard links, which is quick and takes no space."""
+def clone(source: Path, target: Path, *, share: bool) -> None:
+    """Copy a stage. To `share` its `env` (hard links, which is quick and takes no space) is for those who only read."""
     target.mkdir(parents=True)
     for name in ("root", "shims"):
         if (source / name).exists():
-            shutil.copytree(source / name, target / name, symlinks=True)
-    shutil.copytree(source / "env", target / "env", symlinks=True, copy_function=_link)
+            copy_tree(source / name, target)
+    copy_tree(source / "env", target, share=share)
 
 
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copy2(source, target)
+def copy_tree(source: Path, folder: Path, *, share: bool = False) -> None:
+    """Copy a folder into another one; `cp` takes whatever an image may hold: pipes, holes, any depth."""
+    done = subprocess.run(
+        ["cp", "-al" if share else "-a", "--", str(source), str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode and share:  # another file system, or one without hard links
+        remove(folder / source.name)
+        copy_tree(source, folder)
+    elif done.returncode:
+        raise OSError(f"cp: {done.stderr.strip().splitlines()[-1]}")
 
 
 def relocate(folder: Path, old: str, new: str) -> None:
@@ -105,7 +172,7 @@ def relocate(folder: Path, old: str, new: str) -> None:
                 target = new + str(file.readlink())[len(old) :]
                 file.unlink()
                 file.symlink_to(target)
-        elif file.stat().st_size < SMALL and old.encode() in (content := file.read_bytes()):
+        elif file.is_file() and file.stat().st_size < SMALL and old.encode() in (content := file.read_bytes()):
             rewrite(file, content.replace(old.encode(), new.encode()))
 
 
@@ -127,12 +194,10 @@ def _naming_places(folder: Path) -> Iterator[Path]:
 
 def remove(*folders: Path) -> None:
     """Delete folders, if they are there; what was made unwritable is made writable first."""
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():
-            for place, _, _ in os.walk(folder):
-                Path(place).chmod(0o700)
-            shutil.rmtree(folder, ignore_errors=True)  # others may be at it too
+    for folder in filter(os.path.lexists, folders):
+        for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            if os.path.lexists(folder):  # others may be at it too
+                subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)
 
 
 def is_within(path: Path, folders: Iterable[Path]) -> bool:

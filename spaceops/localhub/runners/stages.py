@@ -8,15 +8,16 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from spaceops.localhub.runners.paths import ImagePaths
-from spaceops.localhub.runners.shell import Script, adapt
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from spaceops.dockerfile import Step
+    from spaceops.localhub.runners.paths import ImagePaths
+    from spaceops.localhub.runners.shell import Script
 
 SHELL = ("/bin/sh", "-c")
+UID = 1000  # what the Hub starts apps as
+LONGEST_UID = 10  # digits
 USERADD = re.compile(r"(?:useradd|adduser)\s[^;&|]*?(?:-u|--uid)[ =]?(\d+)([^;&|]*)")
 NAMES_A_FOLDER = re.compile(r"\w*(_HOME|_DIR|_DIRECTORY|_FOLDER|_CACHE)|HOME|PYTHONPATH")
 
@@ -37,8 +38,16 @@ class Stand:
 
     def successor(self, folder: Path) -> Stand:
         """Where a stage stands that is made `FROM` this one."""
-        paths = ImagePaths(folder, set(self.paths.prefixes))
+        paths = replace(self.paths, folder=folder, prefixes=set(self.paths.prefixes))
         return replace(self, paths=paths, env=dict(self.env), names=dict(self.names))
+
+    @property
+    def uid(self) -> int:
+        """The number of the user; of one that only a program could know, the one that the Hub starts apps as."""
+        user = self.user.partition(":")[0]
+        by_name = {name: number for number, name in self.names.items()}
+        number = "0" if user == "root" else by_name.get(user, user)
+        return int(number) if number.isdecimal() and len(number) < LONGEST_UID else UID
 
     @property
     def home(self) -> str:
@@ -72,7 +81,7 @@ class Stand:
     def take_in_run(self, step: Step) -> Script:
         """What a RUN names as the image's own, and what of it is left to do; raises `Refused`."""
         text = _shell_text(step)
-        script = adapt(text, self.paths.is_own)
+        script = self.paths.read(text)
         for number, rest in USERADD.findall(text):
             words = [word for word in rest.split() if not word.startswith("-")]
             self.names.update({number: words[-1]} if words else {})
@@ -84,7 +93,7 @@ class Stand:
         for pair in step.args:
             name, _, value = pair.partition("=")
             if NAMES_A_FOLDER.fullmatch(name) and value.startswith("/"):
-                self.paths.know(*adapt(": " + " ".join(value.split(":")), self.paths.is_own).paths)
+                self.paths.know(*self.paths.read(": " + " ".join(value.split(":"))).paths)
 
     def _words(self, step: Step) -> tuple[str, ...]:
         """The words to execute: the JSON form as it is, the shell form through the shell."""
