@@ -424,6 +424,17 @@ def test_a_big_file_comes_back_the_same(api: HfApi, bucket: str, mounted: Mounte
     assert 20_000_000 == (mounted(bucket) / "models/big.bin").stat().st_size
 
 
+def test_an_upload_that_is_asked_for_again_after_its_content_was_moved_succeeds(
+    api: HfApi, bucket: str, ask: Asker, tmp_path: Path
+) -> None:
+    api.batch_bucket_files(bucket, add=[(b"content", "a")])
+    again = {"type": "addFile", "path": "a", "xetHash": hashes(api, bucket)["a"], "mtime": 1_700_000_000_000}
+    for path in ("a", "b"):
+        assert 200 == ask("POST", f"/api/buckets/{bucket}/batch", content=batch({**again, "path": path})).status_code
+        assert b"content" == content(api, bucket, path, tmp_path)
+    assert 1 == len(set(hashes(api, bucket).values()))
+
+
 # copies
 
 

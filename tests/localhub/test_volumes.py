@@ -118,6 +118,18 @@ def test_an_app_finds_the_files_of_repositories_at_their_revisions(api: HfApi, m
     assert b"newer" == read(api, space, "/models/now/sub/new.txt")
 
 
+def test_what_is_for_reading_only_cannot_be_written(api: HfApi, bucket: str, model: str) -> None:
+    api.batch_bucket_files(bucket, add=[(b"kept", "file")])
+    volumes = [
+        Volume(type="bucket", source=bucket, mount_path="/data", read_only=True),
+        Volume(type="model", source=model, mount_path="/model", read_only=False),
+    ]
+    space = deploy(api, volumes)
+    for path in ("/data/file", "/data/new", "/model/.gitattributes", "/model/new"):
+        assert 403 == write(api, space, path, b"changed")
+    assert b"kept" == read(api, space, "/data/file")
+
+
 def test_a_folder_of_a_bucket_is_a_volume_too_and_stays_when_it_is_empty(api: HfApi, bucket: str) -> None:
     api.batch_bucket_files(bucket, add=[(b"other", "other/file"), (b"mine", "mine/deep/file")])
     space = deploy(api, [Volume(type="bucket", source=bucket, mount_path="/data", path="mine/deep")])

@@ -14,7 +14,7 @@ import msgspec
 from spaceops.localhub.batches import Batch, Impossible, Kept, Placing, Removal
 from spaceops.localhub.buckets import BucketFile, open_file
 from spaceops.localhub.content import Stored, deliver, disposition
-from spaceops.localhub.folders import Found
+from spaceops.localhub.folders import Found, WrongPath, names_of
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.routes.xet import issue_token
 from spaceops.localhub.threads import in_thread
@@ -178,6 +178,8 @@ async def change_files(request: Request) -> Response:
     buckets = parts(request).buckets
     async with buckets.changing(repo):
         planned = [_planned(request, repo, change) for change in changes]
+        # Known before it is done: who asks again, after this server was killed halfway, finds the content at its path.
+        buckets.remember(repo, [file for change in planned if (file := _expected(change, now(request)))])
         batch = Batch(buckets.folder(repo), buckets.temporary, buckets.mounted(repo))
         outcome = await in_thread(batch.apply, planned)
         buckets.remember(repo, [_file_of(placing, found, now(request)) for placing, found in outcome.placed])
@@ -199,6 +201,10 @@ def _planned(request: Request, repo: Repo, change: Change) -> Placing | Removal 
     """A change, and where the content for it is."""
     if isinstance(change, DeleteFile):
         return Removal(change.path)
+    try:
+        names_of(change.path)
+    except WrongPath as error:
+        return Impossible(change.path, str(error))
     if not HASH.fullmatch(change.xet_hash):
         return Impossible(change.path, "xetHash must have 64 hex digits")
     mtime = parts(request).clock.now().timestamp() * 1000 if change.mtime is None else change.mtime
@@ -216,6 +222,14 @@ def _planned(request: Request, repo: Repo, change: Change) -> Placing | Removal 
         uploaded=uploaded,
         others=_content(request, source, change.xet_hash),
     )
+
+
+def _expected(change: Placing | Removal | Impossible, at: str) -> BucketFile | None:
+    """The file that an upload will be when it was moved to its path."""
+    if not isinstance(change, Placing) or change.uploaded is None:
+        return None
+    size = change.uploaded.stat().st_size
+    return BucketFile(change.path, size, change.mtime_ns, change.xet_hash, at, change.content_type)
 
 
 def _source(request: Request, change: CopyFile) -> Repo | None:
