@@ -32,7 +32,9 @@ COPY . .
 CMD ["python", "app.py", "0.0.0.0", "7860"]
 """
 APP = """\
-import http.server, json, os, pathlib, sys
+import http.server, json, os, pathlib, sys, time
+
+STARTED = time.time_ns()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -40,7 +42,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             print("about to crash", flush=True)
             os._exit(3)
         facts = {
-            "version": VERSION, "path": self.path, "pid": os.getpid(), "env": dict(os.environ), "argv": sys.argv,
+            "version": VERSION, "path": self.path, "started": STARTED, "env": dict(os.environ), "argv": sys.argv,
             "cwd": os.getcwd(), "headers": dict(self.headers), "files": sorted(map(str, pathlib.Path().rglob("*"))),
         }
         body = json.dumps(facts).encode()
@@ -213,7 +215,20 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """The living processes whose working directory is somewhere below a folder."""
+    """The living processes that run somewhere below a folder: in it, or in a sandbox whose `/` lies there."""
     everybody = psutil.process_iter(["cwd", "status"])
-    ours = [one for one in everybody if one.info["cwd"] and Path(one.info["cwd"]).is_relative_to(folder)]
+    ours = [one for one in everybody if _is_in(folder, one.info["cwd"]) or _is_in(folder, _root(one.pid))]
     return [one.pid for one in ours if one.info["status"] != psutil.STATUS_ZOMBIE]
+
+
+def _is_in(folder: Path, place: str | None) -> bool:
+    return place is not None and (place == str(folder) or f"{folder}/" in f"{place}/")
+
+
+def _root(pid: int) -> str | None:
+    """What a process has as `/`, by its name within that file system, which here is where tests keep everything."""
+    try:
+        lines = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+    except OSError:  # it ended, or there is no /proc
+        return None
+    return next((words[3] for words in map(str.split, lines) if words[4] == "/"), None)
