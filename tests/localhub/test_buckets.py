@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 
 from spaceops.localhub import LocalHub
 from tests.localhub.conftest import Asker, Runner
+from tests.localhub.test_server import served
 
 NUMBERS = itertools.count(1)
 Mounted = Callable[[str], Path]
@@ -521,6 +522,30 @@ def test_an_app_sees_what_is_uploaded_and_cannot_make_the_server_read_elsewhere(
     api.batch_bucket_files(bucket, add=[(b"uploaded", "database")])
     assert "uploaded" == (folder / "database").read_text()
     assert not (localhub.folder / "new").exists()
+
+
+# surviving
+
+
+def test_what_was_uploaded_is_there_after_kill_9_and_what_was_deleted_is_not(tmp_path: Path) -> None:
+    with served(tmp_path / "data") as (process, url):
+        api = HfApi(endpoint=url, token="hf_local")
+        for bucket in ("demo/kept", "demo/gone"):
+            api.create_bucket(bucket, private=True)
+            api.batch_bucket_files(bucket, add=[(b"content", "a/file")])
+        before = hashes(api, "demo/kept")
+        api.batch_bucket_files("demo/kept", add=[(b"more", "b")])
+        api.delete_bucket("demo/gone")
+        process.kill()
+        process.wait()
+    (tmp_path / "data/buckets/lost/files").mkdir(parents=True)
+    with served(tmp_path / "data") as (_, url):
+        api = HfApi(endpoint=url, token="hf_local")
+        assert ["demo/kept"] == [info.id for info in api.list_buckets()]
+        assert before.items() <= hashes(api, "demo/kept").items()
+        assert b"content" == content(api, "demo/kept", "a/file", tmp_path)
+        assert b"more" == content(api, "demo/kept", "b", tmp_path)
+        assert 1 == len(list((tmp_path / "data/buckets").iterdir()))
 
 
 # syncing, the file system, and hf
