@@ -27,8 +27,9 @@ HIGHEST = 65_536
 class Protocol(H11Protocol):
     """uvicorn's connection, which tells routes its transport, and does not wait for ever for a head."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, head_seconds: float = HEAD_SECONDS, most: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._head_seconds, self._most = head_seconds, most or most_connections()
         self.logger = logging.getLogger(__name__)
         self.logger.setLevel(logging.ERROR)  # what clients send is no event of ours
         self._timer: asyncio.TimerHandle | None = None
@@ -77,6 +78,9 @@ class Protocol(H11Protocol):
             ):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+        if self.cycle:
+            self.cycle.disconnected = True  # nobody reads what a route may still answer
+            self.cycle.message_event.set()
 
     def _watch(self) -> None:
         """Wait for a head, but not for ever."""
@@ -84,7 +88,7 @@ class Protocol(H11Protocol):
             self._stop_watching()
             self._since = self.loop.time()
         elif self._timer is None and not self.transport.is_closing():
-            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+            self._timer = self.loop.call_later(self._head_seconds, self.transport.abort)
 
     def _stop_watching(self) -> None:
         if self._timer:
@@ -93,7 +97,7 @@ class Protocol(H11Protocol):
 
     def _make_room(self) -> None:
         """Close the connection that was idle for longest when there are too many."""
-        if len(self.connections) > most_connections():
+        if len(self.connections) > self._most:
             idle = [one for one in self.connections if isinstance(one, Protocol) and one.is_idle]
             min(idle, key=lambda one: one._since).transport.abort()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,17 @@ def is_exposed(host: str) -> bool:
         return not ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host != "localhost"
+
+
+@lru_cache(maxsize=64)
+def names_this_machine(host: str) -> bool:
+    """Whether a Host header holds an address or `localhost`; any other name a web page may have led here."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name.lower() in ("", "localhost") or name.lower().endswith(".localhost")
+    return True
 
 
 def known_accounts(file: Path | str | None, host: str) -> Accounts:

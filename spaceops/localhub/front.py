@@ -16,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
 from spaceops.localhub.connections import hang_up
+from spaceops.localhub.exposure import names_this_machine
 from spaceops.localhub.faults import OF_REQUESTS
 from spaceops.localhub.limits import WINDOW, is_counted, too_many
 from spaceops.localhub.refusals import Refused, bad_request
@@ -66,6 +67,8 @@ class Front:
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         scope["path"] = _path(scope)
+        if self._accounts.built_in and not names_this_machine(Request(scope).headers.get("host", "")):
+            raise Refused(403, "Everybody knows the token of this server: it answers to 127.0.0.1 and localhost only")
         if scope["path"].startswith(CONTROL):
             await self._app(scope, receive, answer)
             return

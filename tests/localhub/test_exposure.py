@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import httpx2 as httpx
 import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from spaceops.errors import BadInput
 from spaceops.localhub import LocalHub, embedded
-from spaceops.localhub.exposure import is_exposed
+from spaceops.localhub.exposure import is_exposed, names_this_machine
 from tests.localhub.conftest import ACCOUNTS
 
 
@@ -23,6 +24,32 @@ def test_loopback_is_not_exposed(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "hub.example"])
 def test_everything_else_is_exposed(host: str) -> None:
     assert is_exposed(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("127.0.0.1:7777", True),
+        ("[::1]:7777", True),
+        ("192.0.2.1", True),
+        ("LocalHost:80", True),
+        ("hub.localhost", True),
+        ("", True),
+        ("evil.example:7777", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example", False),
+    ],
+)
+def test_a_name_that_anybody_can_give_this_machine_is_none_of_its_own(host: str, known: bool) -> None:
+    assert known == names_this_machine(host)
+
+
+def test_a_web_page_that_had_its_name_lead_here_is_not_served_with_the_well_known_token() -> None:
+    with LocalHub() as hub:
+        headers = {"Authorization": f"Bearer {hub.token}", "Host": "evil.example"}
+        answer = httpx.get(f"{hub.url}/api/whoami-v2", headers=headers, trust_env=False)
+
+    assert 403 == answer.status_code
 
 
 def test_an_exposed_server_has_a_token_of_its_own_and_no_other(tmp_path: Path) -> None:
