@@ -7,10 +7,9 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from spaceops.localhub.clock import wire_time
 from spaceops.localhub.git import NOTHING, SHA, GitError, Node, contents, environment, git, is_ref_name, nodes
 from spaceops.localhub.lfs import POINTER_SIZES, LargeFiles, Pointer
 from spaceops.localhub.metadata import shown_card
+from spaceops.localhub.recent import Recent
 from spaceops.localhub.refusals import bad_request, no_revision, stale_parent
 from spaceops.localhub.trees import LONGEST_PATH, path_problem
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 REFS = ("refs/heads", "refs/tags", "refs/pr")
 PIECE = 1 << 16  # bytes
 NODES_KEPT = 50_000  # files and folders of the commits that were read last; some 15 MB
+COMMITS_KEPT = 2048
+FEW = 1000  # files and folders
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ class Repos:
         self.large_files = LargeFiles(folder)
         self.temporary = folder / "tmp"
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
-        self._snapshots = _Snapshots()
-        self._commit = lru_cache(maxsize=2048)(_read_commit)
-        self._card = lru_cache(maxsize=2048)(self._read_card)
+        self._snapshots = Recent(_read_snapshot, NODES_KEPT, weight=lambda snapshot: len(snapshot.nodes))
+        self._commits = Recent(_read_commit, COMMITS_KEPT)
+        self._cards = Recent(self._read_card, COMMITS_KEPT)
+        self._kept: tuple[Container[tuple[Path, str]], ...] = (self._snapshots, self._commits, self._cards)
 
     def tidy(self, known: Container[str]) -> None:
         """After a crash: remove repositories whose id is not known (they were just made, or just deleted), and what git
@@ -104,6 +107,8 @@ class Repos:
             fresh, path = Path(scratch) / "git", str(self.path(source))
             git(fresh, "clone", "--quiet", "--bare", "--template=", path, str(fresh))
             git(fresh, "config", "--remove-section", "remote.origin")
+            main = git(fresh, "rev-parse", "--verify", "refs/heads/main").decode()
+            (fresh / "refs" / "heads" / "main").write_text(main, "ascii")  # git packed it; a file is read without git
             if self.large_files.folder(source).exists():  # they never change, so that a second name is a copy
                 self.large_files.folder(target).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copytree(self.large_files.folder(source), self.large_files.folder(target), copy_function=os.link)
@@ -127,11 +132,22 @@ class Repos:
         """The commit that a branch names, None if there is no such branch."""
         if not is_ref_name(name):
             return None
-        try:  # unless git has packed it away it is a file: two hundred Spaces are listed without two hundred gits
+        return self._loose_branch(repo, name) or self._parse(repo, f"refs/heads/{name}")
+
+    def _loose_branch(self, repo: Repo, name: str) -> str | None:
+        """What a branch names, unless git packed it away: two hundred Spaces are listed without two hundred gits."""
+        try:
             found = (self.path(repo) / "refs" / "heads" / name).read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
-            return self._parse(repo, f"refs/heads/{name}")
+            return None
         return found if SHA.fullmatch(found) else None
+
+    def remembers(self, repo: Repo, branch: str) -> bool:
+        """Whether all about the commit that a branch names is in memory, and little, so that it is read at once."""
+        sha = self._loose_branch(repo, branch) if is_ref_name(branch) else None
+        if sha is None or not all((self.path(repo), sha) in kept for kept in self._kept):
+            return False
+        return len(self.snapshot(repo, sha).nodes) <= FEW
 
     def resolve(self, repo: Repo, revision: str) -> str | None:
         """The commit that a branch, a tag, a full ref or a sha (7 digits or more) names, None if there is none."""
@@ -154,7 +170,7 @@ class Repos:
     def commit(self, repo: Repo, sha: str) -> Commit | None:
         """The facts about a commit, None if there is none."""
         try:
-            return self._commit(self.path(repo), sha)
+            return self._commits.get(self.path(repo), sha)
         except GitError:
             return None
 
@@ -174,7 +190,7 @@ class Repos:
                 break
         for path in wanted:  # only a merge touched it
             found[path] = next((commit.oid for commit in self.history(repo, sha, limit=1, path=path)), sha)
-        return {path: self._commit(self.path(repo), commit) for path, commit in found.items()}
+        return {path: self._commits.get(self.path(repo), commit) for path, commit in found.items()}
 
     def count(self, repo: Repo, sha: str) -> int:
         """How many commits lead to `sha`, itself included."""
@@ -182,21 +198,24 @@ class Repos:
 
     def snapshot(self, repo: Repo, sha: str) -> Snapshot:
         """Everything in a commit."""
-        return self._snapshots.of(self.path(repo), sha)
+        return self._snapshots.get(self.path(repo), sha)
 
     def read(self, repo: Repo, sha: str, path: str) -> bytes | None:
         """A file of a commit as git has it (of a large file the pointer), None if there is none."""
-        node = self.snapshot(repo, sha).nodes.get(path)
+        return self._read(self.path(repo), sha, path)
+
+    def _read(self, folder: Path, sha: str, path: str) -> bytes | None:
+        node = self._snapshots.get(folder, sha).nodes.get(path)
         if node is None or not node.mode.startswith("1") or node.mode == "160000":
             return None
-        return next(contents(self.path(repo), [node.oid]))
+        return next(contents(folder, [node.oid]))
 
     def card(self, repo: Repo, sha: str) -> Mapping[str, Any]:
         """README.md's front matter as it can be shown, empty if there is none."""
-        return self._card(repo, sha)
+        return self._cards.get(self.path(repo), sha)
 
-    def _read_card(self, repo: Repo, sha: str) -> Mapping[str, Any]:
-        return shown_card((self.read(repo, sha, "README.md") or b"").decode(errors="replace"))
+    def _read_card(self, folder: Path, sha: str) -> Mapping[str, Any]:
+        return shown_card((self._read(folder, sha, "README.md") or b"").decode(errors="replace"))
 
     def refs(self, repo: Repo) -> dict[str, str]:
         """Branches, tags and pull requests by their full names, with the commits that they name."""
@@ -279,27 +298,6 @@ class Repos:
             shutil.copyfile(self.large_files.path(repo, pointer.oid), target)
         else:
             target.write_bytes(content)
-
-
-class _Snapshots:
-    """The commits that were read last, as many as are small enough together."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[Path, str], Snapshot] = OrderedDict()
-        self._lock = Lock()
-
-    def of(self, folder: Path, sha: str) -> Snapshot:
-        """The snapshot of a commit, read when it is not known."""
-        with self._lock:
-            if found := self._known.get((folder, sha)):
-                self._known.move_to_end((folder, sha))
-                return found
-        read = _read_snapshot(folder, sha)
-        with self._lock:
-            self._known[folder, sha] = read
-            while len(self._known) > 1 and sum(len(kept.nodes) for kept in self._known.values()) > NODES_KEPT:
-                self._known.popitem(last=False)
-        return read
 
 
 def _read_snapshot(folder: Path, sha: str) -> Snapshot:

@@ -222,6 +222,8 @@ async def repo_info(request: Request) -> Response:
         sha = sha_of(request, repo, revision)
         return describe(Facts(parts(request).repos, repo, sha, space, blobs=flag(request, "blobs")), fields)
 
+    if parts(request).repos.remembers(repo, revision):  # many ask, and a thread costs more than the answer
+        return Json(work())
     return Json(await asyncio.to_thread(work))
 
 
