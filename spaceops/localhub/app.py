@@ -86,7 +86,6 @@ MOVED = "the old name answers 307 until a new repository takes it; a name that i
 COPIED = "the copy of a Space is private unless said otherwise, on cpu-basic, with no volumes but those given"
 GATED = "only its own people read a gated repository; everybody sees its facts, commits and the names of its files"
 FOUND_OUT = "without what the Hub finds out about files (safetensors, gguf, config, security, leaderboards …)"
-NO_BUCKETS = "without buckets"
 
 CALLS: list[Call] = [
     # accounts
@@ -114,8 +113,8 @@ CALLS: list[Call] = [
         partial="nothing is ever used up",
         guess="210 GPU seconds a day for free accounts, 1500 for PRO",
     ),
-    Call("GET", "/api/settings/repositories", lists.list_own_repos, NO_BUCKETS),
-    Call("GET", "/api/organizations/{name}/settings/repositories", lists.list_org_repos, NO_BUCKETS),
+    Call("GET", "/api/settings/repositories", lists.list_own_repos),
+    Call("GET", "/api/organizations/{name}/settings/repositories", lists.list_org_repos),
     Call("GET", "/api/spaces/templates", lists.list_templates, "there are none here"),
     Call("GET", "/api/spaces/semantic-search", None),
     Call("GET", "/api/{kinds:kinds}", lists.list_repos, "searched by name only"),

@@ -52,7 +52,7 @@ class BucketFile(NamedTuple):
     @property
     def mtime(self) -> str:
         """When it was changed last, here or before it came here."""
-        return _time(self.mtime_ns)
+        return time_of(self.mtime_ns)
 
 
 class Buckets:
@@ -149,9 +149,9 @@ def open_file(folder: Folder, file: BucketFile) -> BinaryIO:
 def _written_by_an_app(repo: Repo, file: Found) -> BucketFile:
     """A hash that changes with the file. The real one would take reading everything that an app writes."""
     made_up = hashlib.sha256("\0".join(map(str, (repo.id, *file))).encode()).hexdigest()
-    return BucketFile(*file, made_up, _time(file.mtime_ns))
+    return BucketFile(*file, made_up, time_of(file.mtime_ns))
 
 
-def _time(nanoseconds: int) -> str:
+def time_of(nanoseconds: int) -> str:
     """A time of the disk; an app may have set one that no calendar has."""
     return wire_time(datetime.fromtimestamp(min(max(nanoseconds / 1e9, 0), LATEST), UTC))

@@ -196,6 +196,13 @@ def test_buckets_are_listed_by_namespace_and_name(
         assert status == caught.value.response.status_code
 
 
+def test_buckets_are_among_the_repositories_of_their_owner(api: HfApi, bucket: str) -> None:
+    api.batch_bucket_files(bucket, add=[(b"12345", "a")])
+    (found,) = [repo for repo in api.list_user_repos() if repo.id == bucket]
+    assert ("bucket", 5, "public") == (found.type, found.storage, found.visibility)
+    assert found.updated_at
+
+
 def test_lists_of_buckets_come_in_pages(api: HfApi, ask: Asker, bucket: str, secret: str) -> None:
     first = ask("GET", "/api/buckets/me?limit=1")
     assert 1 == len(first.json())

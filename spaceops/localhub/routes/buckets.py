@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from spaceops.localhub.refusals import Refused, bad_request
-from spaceops.localhub.routes.repos import NAME
+from spaceops.localhub.routes.repos import checked_name, exists
 from spaceops.localhub.runners.paths import remove
 from spaceops.localhub.store import Repo, new_id
 from spaceops.localhub.wire import (
@@ -25,7 +24,6 @@ from spaceops.localhub.wire import (
     param,
     parts,
     raw_body,
-    refusal,
     repo_of,
     url_of,
 )
@@ -59,20 +57,18 @@ async def create_bucket(request: Request) -> Response:
     """`POST /api/buckets/{namespace}/{name}`; `me` is the caller's own namespace."""
     body = msgspec.json.decode(await raw_body(request) or b"{}", type=NewBucket)
     user, store = member(request), parts(request).store
-    asked, name = _namespace(request), param(request, "name")
-    namespace = parts(request).accounts.namespace(asked) or asked
+    accounts, asked, name = parts(request).accounts, _namespace(request), checked_name(param(request, "name"))
+    namespace = accounts.namespace(asked) or asked
     check_write(user, namespace, f'create a bucket under the namespace "{namespace}"')
-    if not NAME.fullmatch(name):
-        raise bad_request("Only regular characters and '-', '_', '.' accepted in a bucket name of at most 96")
     if there := store.find("bucket", f"{namespace}/{name}"):
-        said = Refused(409, f"You already created this bucket: {there.repo_id}")
-        return refusal(said, url=url_of(request, there))
+        return exists(request, there)
+    org = accounts.org(namespace)
     repo = Repo(
         id=new_id(),
         kind="bucket",
         namespace=namespace,
         name=name,
-        visibility=_visibility(body) or "public",
+        visibility=_visibility(body) or (org.default_visibility if org else "public"),
         sdk=None,
         created_at=now(request),
         creator=user.name,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spaceops.localhub.accounts import belongs
+from spaceops.localhub.buckets import time_of
 from spaceops.localhub.describe import FIELDS, LISTED, Facts, describe, fields_of
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.routes.repos import expanded, space_facts
@@ -142,24 +143,33 @@ async def list_org_repos(request: Request) -> Response:
 
 async def _list_owned(request: Request, namespace: str) -> Response:
     store, accounts, user = parts(request).store, parts(request).accounts, caller(request)
-    own = [repo for kind in FIELDS for repo in store.all(kind) if repo.namespace == namespace]
+    own = [repo for kind in (*FIELDS, "bucket") for repo in store.all(kind) if repo.namespace == namespace]
     seen = [repo for repo in own if accounts.may_see(user, repo)]
     return page(request, await asyncio.to_thread(_stored, parts(request), seen), REPOS_PER_PAGE)
 
 
 def _stored(parts: Parts, own: list[Repo]) -> list[dict[str, Any]]:
-    heads = ((repo, parts.repos.head(repo)) for repo in own)
-    facts = [Facts(parts.repos, repo, sha, {}) for repo, sha in heads if sha]
-    sizes = {fact.repo.id: fact.used_storage() for fact in facts}
-    total = sum(sizes.values()) or 1
+    facts = [(repo, *found) for repo in own if (found := _changed_and_size(parts, repo))]
+    total = sum(size for _, _, size in facts) or 1
     return [
         {
-            "id": fact.repo.repo_id,
-            "type": fact.repo.kind,
-            "updatedAt": fact.last_modified(),
-            "visibility": fact.repo.visibility,
-            "storage": sizes[fact.repo.id],
-            "storagePercent": 100 * sizes[fact.repo.id] / total,
+            "id": repo.repo_id,
+            "type": repo.kind,
+            "updatedAt": changed,
+            "visibility": repo.visibility,
+            "storage": size,
+            "storagePercent": 100 * size / total,
         }
-        for fact in facts
+        for repo, changed, size in facts
     ]
+
+
+def _changed_and_size(parts: Parts, repo: Repo) -> tuple[str | None, int] | None:
+    """When a repository or bucket was changed last, and the bytes of its files; None if it is just being made."""
+    if repo.kind == "bucket":
+        files = list(parts.buckets.folder(repo).files())
+        newest = max((file.mtime_ns for file in files), default=None)
+        return repo.created_at if newest is None else time_of(newest), sum(file.size for file in files)
+    sha = parts.repos.head(repo)
+    facts = Facts(parts.repos, repo, sha, {}) if sha else None
+    return (facts.last_modified(), facts.used_storage()) if facts else None
