@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import stat
 import subprocess
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from spaceops.localhub.accounts import DEMO
 from spaceops.localhub.clock import Clock, wire_time
 from spaceops.localhub.commits import first_commit, make_commit, read_proposal
 from spaceops.localhub.git import GitError, contents, environment, git, is_ref_name
-from spaceops.localhub.lfs import Pointer, WrongContent
+from spaceops.localhub.lfs import Part, Pointer, WrongContent
+from spaceops.localhub.recent import Recent
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.repos import Repos
 from spaceops.localhub.store import Repo, new_id
@@ -90,6 +93,57 @@ def test_a_commit_moves_the_branch_and_keeps_what_it_does_not_mention(repos: Rep
     assert [sha, first] == [found.oid for found in repos.history(repo, sha, limit=5)]
 
 
+def test_a_commit_is_remembered_once_all_about_it_was_read(repos: Repos, repo: Repo) -> None:
+    sha = commit(repos, repo, add("x", "1"))
+    assert not repos.remembers(repo, "main")
+    repos.card(repo, sha)
+    assert not repos.remembers(repo, "main")
+    repos.commit(repo, sha)
+
+    assert repos.remembers(repo, "main")
+    assert not repos.remembers(repo, "dev")
+    assert not repos.remembers(repo, "../../HEAD")
+    commit(repos, repo, add("x", "2"))
+    assert not repos.remembers(repo, "main")
+
+
+def test_what_was_read_last_is_kept_up_to_a_weight() -> None:
+    read: list[str] = []
+
+    def work(folder: Path, sha: str) -> str:
+        read.append(sha)
+        if sha == "bad":
+            raise GitError(sha)
+        return sha
+
+    recent = Recent(work, 5, weight=len)
+    for sha in ("aa", "bb", "aa", "cc", "aa", "bb", "longer than all"):
+        assert sha == recent.get(Path("x"), sha)
+    with pytest.raises(GitError):
+        recent.get(Path("x"), "bad")
+
+    assert ["aa", "bb", "cc", "bb", "longer than all", "bad"] == read
+    assert (Path("x"), "longer than all") in recent
+    assert (Path("x"), "aa") not in recent
+    assert (Path("x"), "bad") not in recent
+
+
+def test_a_copy_is_whole_and_stays_when_the_original_goes(repos: Repos, repo: Repo) -> None:
+    pointer = large(repos, repo, b"\0" * 300)
+    sha = commit(repos, repo, ("lfsFile", {"path": "big", "algo": "sha256", "oid": pointer.oid}))
+    repos.create_ref(repo, "refs/heads/dev", sha)
+    copy = replace(repo, id=new_id())
+
+    repos.copy(repo, copy)
+    shutil.rmtree(repos.bury(repo))
+
+    assert sha == repos.head(copy) == repos.head(copy, "dev")
+    assert b"\0" * 300 == repos.large_files.path(copy, pointer.oid).read_bytes()
+    assert b"remote" not in (repos.path(copy) / "config").read_bytes()
+    git(repos.path(copy), "fsck", "--strict")
+    assert commit(repos, copy, add("x", "1")) == repos.head(copy)
+
+
 def test_a_commit_says_who_when_and_why(repos: Repos, repo: Repo) -> None:
     found = repos.commit(repo, commit(repos, repo, add("x", "1")))
 
@@ -134,7 +188,10 @@ def test_a_path_may_hold_whatever_git_takes(repos: Repos, repo: Repo, path: str)
         (ndjson(add("x", "1")), "first line"),
         (ndjson(HEADER, ("copyFile", {"path": "x"})), "copyFile"),
         (ndjson(HEADER, ("file", {"path": "x", "content": "!!", "encoding": "base64"})), "base64"),
-        (ndjson(HEADER, ("lfsFile", {"path": "x", "algo": "sha256", "oid": "0" * 64, "size": 1})), "a file that does not exist"),
+        (
+            ndjson(HEADER, ("lfsFile", {"path": "x", "algo": "sha256", "oid": "0" * 64, "size": 1})),
+            "a file that does not exist",
+        ),
         (ndjson(HEADER, ("lfsFile", {"path": "x", "algo": "sha256", "oid": "../../x"})), "a file that does not exist"),
         (ndjson(("header", {"summary": "x", "parentCommit": "main"})), "must be a commit sha"),
         (ndjson(HEADER, add("README.md", "---\na: b: c\n---\n")), "Invalid metadata"),
@@ -355,20 +412,22 @@ def test_a_large_file_with_other_bytes_than_announced_is_not_kept(repos: Repos, 
 def test_parts_become_one_file_in_the_order_of_their_numbers(repos: Repos, repo: Repo) -> None:
     content = bytes(range(11)) * 10
     pointer = Pointer(hashlib.sha256(content).hexdigest(), len(content))
-    folder = repos.large_files.parts(repo, pointer.oid)
-    folder.mkdir()
-    for number in range(11):
-        (folder / str(number + 1)).write_bytes(content[number * 10 : number * 10 + 10])
+    parts = []
+    for number in reversed(range(11)):
+        with repos.large_files.incoming() as arrived:
+            arrived.write(content[number * 10 : number * 10 + 10])
+            parts.append(Part(number + 1, arrived.oid))
+            repos.large_files.keep_part(repo, pointer.oid, parts[-1], arrived)
 
-    repos.large_files.join(repo, pointer)
+    repos.large_files.join(repo, pointer, sorted(parts))
 
     assert content == repos.large_files.path(repo, pointer.oid).read_bytes()
-    assert not folder.exists()
+    assert [] == [path for path in (repos.folder / "parts").rglob("*") if path.is_file()]
 
 
 def test_parts_that_never_came_are_no_file(repos: Repos, repo: Repo) -> None:
-    with pytest.raises(WrongContent, match="No part"):
-        repos.large_files.join(repo, Pointer("0" * 64, 1))
+    with pytest.raises(WrongContent, match="Part 1 has not arrived"):
+        repos.large_files.join(repo, Pointer("0" * 64, 1), [Part(1, "0" * 64)])
 
 
 def test_git_errors_carry_what_git_said(repos: Repos, repo: Repo) -> None:
