@@ -76,6 +76,7 @@ LARGE = "a large file is what has a NUL in its sample, more than 10 MB, or an LF
 OWN_BLOCKS = "every repository has an address of its own: of blocks sent to one no file of another is made"
 UNPROVED = "names of blocks and files are taken as they come; the sha256 of a repository's file is checked"
 MADE_BLOCKS = "blocks are made for the download; what did not come by Xet has its sha256 for a name"
+ATTACHED = "a source that is not there is a 400; an app that is to write a bucket needs its owner's right to write it"
 MADE_UP = "of a file that an app wrote, xetHash is made up from its name, size and time"
 BATCH = "what is wrong with a path fails that change alone; one path cannot be a file and a folder"
 COMMIT = "what changes nothing is no commit; a pull request that is over takes none (403)"
@@ -179,7 +180,7 @@ CALLS: list[Call] = [
         guess="whether the Hub still answers clients before 2.0",
     ),
     Call("DELETE", f"{SPACE}/storage", settings.delete_storage, guess="whether the Hub still answers it"),
-    Call("PUT", f"{SPACE}/volumes", settings.set_volumes),
+    Call("PUT", f"{SPACE}/volumes", settings.set_volumes, guess=ATTACHED),
     Call("DELETE", f"{SPACE}/volumes", settings.delete_volumes),
     # Spaces: what is
     Call(

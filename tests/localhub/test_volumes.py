@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi, SpaceHardware, Volume
-from huggingface_hub.errors import BadRequestError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import BadRequestError, HfHubHTTPError, RevisionNotFoundError
 from huggingface_hub.utils import get_session
 
 from spaceops.localhub import LocalHub
@@ -198,7 +198,7 @@ def test_what_one_may_not_read_cannot_be_attached(api: HfApi, his: tuple[HfApi, 
     api.update_bucket_settings(bucket, private=True)
     api.update_repo_settings(model, private=True)
     for kind, source in (("bucket", bucket), ("model", model), ("model", "ada/nothing"), ("bucket", "no/body")):
-        with pytest.raises(RepositoryNotFoundError):
+        with pytest.raises(BadRequestError, match="does not exist, or you may not read it"):
             attach(bob, space, type=kind, source=source, read_only=True)
     with pytest.raises(HfHubHTTPError):
         bob.create_repo(

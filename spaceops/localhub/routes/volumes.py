@@ -10,7 +10,7 @@ import msgspec
 from spaceops.localhub.folders import WrongPath, names_of
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.volumes import SOURCE_ID
-from spaceops.localhub.wire import caller, check_write, no_repo, parts, sha_of
+from spaceops.localhub.wire import caller, check_write, parts, sha_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def _source(request: Request, volume: Volume) -> Repo:
     accounts, store, user = parts(request).accounts, parts(request).store, caller(request)
     source = store.find(volume.type, volume.source) or store.moved(volume.type, volume.source)
     if source is None or not accounts.may_see(user, source):
-        raise no_repo(user)
+        raise bad_request(f"The volume's source, {volume.type} {volume.source}, does not exist, or you may not read it")
     if not accounts.may_read(user, source):
         raise Refused(403, f"You don't have access to {volume.type} {source.repo_id}", "GatedRepo")
     return source
