@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import git
@@ -278,3 +282,180 @@ def test_garbage_in_place_of_a_push_does_no_harm(api: HfApi, ask: Asker, model: 
 
     assert answer.status_code < 500
     assert before == api.model_info(model).sha
+
+
+def test_a_clone_may_be_shallow_or_without_content(
+    run: Runner, api: HfApi, localhub: LocalHub, model: str, tmp_path: Path
+) -> None:
+    for number in range(3):
+        api.upload_file(path_or_fileobj=b"%d" % number, path_in_repo=f"{number}.txt", repo_id=model)
+    url = git_url(localhub, model)
+
+    run("git", "clone", "--quiet", "--depth=1", url, "shallow")
+    run("git", "clone", "--quiet", "--no-checkout", "--filter=blob:none", url, "partial")
+    missing = run("git", "rev-list", "--objects", "--missing=print", "HEAD", cwd=tmp_path / "partial").stdout
+    run("git", "checkout", "--quiet", "HEAD", cwd=tmp_path / "partial")
+
+    assert "1" == run("git", "rev-list", "--count", "HEAD", cwd=tmp_path / "shallow").stdout.strip()
+    assert 4 == missing.count("\n?")
+    assert "2" == (tmp_path / "partial" / "2.txt").read_text()
+    run("git", "fetch", "--quiet", "--unshallow", cwd=tmp_path / "shallow")
+    assert "4" == run("git", "rev-list", "--count", "HEAD", cwd=tmp_path / "shallow").stdout.strip()
+
+
+def test_a_push_from_a_shallow_clone_adds_to_what_is_there(
+    run: Runner, api: HfApi, localhub: LocalHub, model: str, tmp_path: Path
+) -> None:
+    api.upload_file(path_or_fileobj=b"1", path_in_repo="1.txt", repo_id=model)
+    run("git", "clone", "--quiet", "--depth=1", git_url(localhub, model), "clone")
+
+    sha = commit(run, tmp_path / "clone", {"2.txt": b"2"})
+    run("git", "push", "--quiet", cwd=tmp_path / "clone")
+
+    assert sha == api.model_info(model).sha
+    assert 3 == len(api.list_repo_commits(model))
+
+
+def test_branches_and_tags_come_and_go_by_the_hundred(
+    run: Runner, api: HfApi, localhub: LocalHub, model: str, tmp_path: Path
+) -> None:
+    folder = clone(run, localhub, model, tmp_path / "clone")
+    sha = commit(run, folder, {"x": b"1"})
+    for number in range(100):
+        run("git", "update-ref", f"refs/heads/b{number}", "HEAD", cwd=folder)
+    run("git", "tag", "-a", "v1", "-m", "the first", cwd=folder)
+    run("git", "tag", "v2", cwd=folder)
+    run("git", "push", "--quiet", "--all", cwd=folder)
+    run("git", "push", "--quiet", "--tags", cwd=folder)
+
+    refs = api.list_repo_refs(model)
+    assert 101 == len(refs.branches)
+    assert {"v1": sha, "v2": sha} == {tag.name: tag.target_commit for tag in refs.tags}
+    assert sha == api.model_info(model, revision="v1").sha
+    assert "refs/tags/v1^{}" in run("git", "ls-remote", "--tags", git_url(localhub, model)).stdout
+
+    run("git", "push", "--quiet", "origin", ":b1", ":refs/tags/v1", cwd=folder)
+    refs = api.list_repo_refs(model)
+    assert (100, ["v2"]) == (len(refs.branches), [tag.name for tag in refs.tags])
+
+
+@pytest.mark.parametrize("spec", ["HEAD:refs/notes/x", "HEAD:refs/pr/1", "HEAD:refs/x/y", "HEAD^{tree}:refs/tags/tree"])
+def test_other_refs_are_not_pushed(run: Runner, localhub: LocalHub, model: str, tmp_path: Path, spec: str) -> None:
+    folder = clone(run, localhub, model, tmp_path / "clone")
+
+    assert "[remote rejected]" in run("git", "push", "origin", spec, cwd=folder, ok=False).stderr
+    assert "refs/notes" not in run("git", "ls-remote", cwd=folder).stdout
+
+
+def test_a_push_that_is_refused_changes_none_of_its_refs(
+    run: Runner, api: HfApi, localhub: LocalHub, model: str, tmp_path: Path
+) -> None:
+    folder = clone(run, localhub, model, tmp_path / "clone")
+    commit(run, folder, {"ok.txt": b"1"})
+    run("git", "branch", "fine", cwd=folder)
+    commit(run, folder, {"bad.bin.txt": b"\0"})
+
+    run("git", "push", "origin", "fine", "main", cwd=folder, ok=False)
+
+    assert ["main"] == [branch.name for branch in api.list_repo_refs(model).branches]
+
+
+def test_a_push_that_breaks_off_leaves_nothing(ask: Asker, api: HfApi, localhub: LocalHub, model: str) -> None:
+    """The client goes away in the middle of a pack."""
+    before = api.model_info(model).sha
+    line = f"{'0' * 40} {before} refs/heads/half\0 report-status".encode()
+    kind = {"Content-Type": "application/x-git-receive-pack-request"}
+
+    class Gone(Exception):
+        pass
+
+    def body() -> Iterator[bytes]:
+        yield f"{len(line) + 4:04x}".encode() + line + b"0000" + b"PACK\0\0\0\2\0\0\0\5"
+        yield os.urandom(100_000)
+        raise Gone
+
+    with pytest.raises(Gone):
+        ask("POST", f"/{model}.git/git-receive-pack", content=body(), headers=kind)
+
+    assert ["main"] == [branch.name for branch in api.list_repo_refs(model).branches]
+    (folder,) = [path for path in localhub.folder.glob("git/*.git") if before in (path / "refs/heads/main").read_text()]
+    until = time.monotonic() + 10
+    while list(folder.glob("objects/*incoming*")) and time.monotonic() < until:
+        api.model_info(model)
+    assert [] == list(folder.glob("objects/*incoming*"))
+
+
+def test_a_body_may_come_packed(ask: Asker, model: str) -> None:
+    """git packs its questions when they are long."""
+    want = f"want {ask('GET', f'/api/models/{model}').json()['sha']}\n"
+    body = f"{len(want) + 4:04x}{want}00000009done\n".encode()
+    kind = {"Content-Type": "application/x-git-upload-pack-request", "Content-Encoding": "gzip"}
+
+    answer = ask("POST", f"/{model}.git/git-upload-pack", content=gzip.compress(body), headers=kind)
+
+    assert 200 == answer.status_code
+    assert b"PACK" in answer.content
+
+
+def test_large_files_of_git_need_to_be_uploaded(run: Runner, localhub: LocalHub, model: str, tmp_path: Path) -> None:
+    folder = clone(run, localhub, model, tmp_path / "clone")
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 5\n"
+    commit(run, folder, {"sub/weights.bin": pointer})
+
+    said = run("git", "push", "--no-verify", cwd=folder, ok=False).stderr
+
+    assert "Your push was rejected because an LFS pointer pointed to a file that does not exist." in said
+    assert "sub/weights.bin" in said
+
+
+@needs_lfs
+def test_git_lfs_fills_a_pull_request(run: Runner, api: HfApi, localhub: LocalHub, model: str, tmp_path: Path) -> None:
+    HfApi(endpoint=localhub.url, token="hf_bob").create_pull_request(model, "weights")
+    run("git", "lfs", "install")
+    folder = tmp_path / "clone"
+    run("git", "clone", "--quiet", git_url(localhub, model, "hf_bob"), str(folder))
+    content = os.urandom(50_000)
+    commit(run, folder, {"weights.bin": content})
+
+    run("git", "push", "--quiet", "origin", "HEAD:refs/pr/1", cwd=folder)
+
+    assert "weights.bin" in api.list_repo_files(model, revision="refs/pr/1")
+    found = api.hf_hub_download(model, "weights.bin", revision="refs/pr/1", cache_dir=tmp_path)
+    assert content == Path(found).read_bytes()
+
+
+def test_a_moved_repository_is_found_under_its_old_name(
+    run: Runner, api: HfApi, localhub: LocalHub, model: str, tmp_path: Path
+) -> None:
+    folder = clone(run, localhub, model, tmp_path / "clone")
+    api.move_repo(model, f"{model}-moved")
+    sha = commit(run, folder, {"x": b"1"})
+
+    run("git", "pull", "--quiet", cwd=folder)
+    run("git", "push", "--quiet", cwd=folder)
+
+    assert sha == api.model_info(f"{model}-moved").sha
+
+
+def test_the_server_answers_others_while_it_reads_a_push(
+    run: Runner, api: HfApi, localhub: LocalHub, model: str, tmp_path: Path
+) -> None:
+    folder = clone(run, localhub, model, tmp_path / "clone")
+    commit(run, folder, {f"{number}.txt": os.urandom(3_000_000).hex().encode() for number in range(4)})
+    slowest = [0.0]
+    over = threading.Event()
+
+    def ask_on() -> None:
+        while not over.is_set():
+            begun = time.monotonic()
+            api.model_info(model)
+            slowest.append(time.monotonic() - begun)
+
+    asking = threading.Thread(target=ask_on)
+    asking.start()
+    run("git", "push", "--quiet", cwd=folder)
+    over.set()
+    asking.join()
+
+    assert max(slowest) < 5
+    assert len(slowest) > 2
