@@ -86,6 +86,7 @@ MERGE = "one new commit on the base, whoever may write there; a draft or a confl
 MOVED = "the old name answers 307 until a new repository takes it; a name that is taken is a 409"
 COPIED = "the copy of a Space is private unless said otherwise, on cpu-basic, with no volumes but those given"
 GATED = "only its own people read a gated repository; everybody sees its facts, commits and the names of its files"
+UNSCANNED = "nothing is scanned: every file is `unscanned`"
 FOUND_OUT = "without what the Hub finds out about files (safetensors, gguf, config, security, leaderboards …)"
 
 CALLS: list[Call] = [
@@ -134,9 +135,9 @@ CALLS: list[Call] = [
     Call("POST", f"{REPO}/super-squash/{{ref}}", history.super_squash, guess="of main it builds a Space anew"),
     Call("GET", f"{REPO}/commits/{{revision}}", history.list_commits),
     # files
-    Call("GET", f"{REPO}/tree/{{revision}}", files.tree),
-    Call("GET", f"{REPO}/tree/{{revision}}/{{path:path}}", files.tree),
-    Call("POST", f"{REPO}/paths-info/{{revision}}", files.paths_info),
+    Call("GET", f"{REPO}/tree/{{revision}}", files.tree, UNSCANNED),
+    Call("GET", f"{REPO}/tree/{{revision}}/{{path:path}}", files.tree, UNSCANNED),
+    Call("POST", f"{REPO}/paths-info/{{revision}}", files.paths_info, UNSCANNED),
     Call("POST", f"{REPO}/preupload/{{revision}}", uploads.preupload, guess=LARGE),
     Call("POST", f"{REPO}/commit/{{revision}}", commits.commit, guess=COMMIT),
     # pull requests; threads of discussion come later

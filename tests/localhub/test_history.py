@@ -118,6 +118,7 @@ def test_the_last_commit_of_a_path_is_found_in_one_walk(api: HfApi, ask: Asker, 
 
     last = {entry.path: entry.last_commit for entry in api.list_repo_tree(model, recursive=True, expand=True)}
     assert made == {path: last[path].oid for path in made if last[path]}  # type: ignore[union-attr]
+    assert {"unscanned"} == {entry.security.status for entry in api.get_paths_info(model, list(made), expand=True)}  # type: ignore[union-attr]
     folders = {entry.path: entry.last_commit for entry in api.get_paths_info(model, ["deep", "deep/er"], expand=True)}
     assert made["deep/two.txt"] == folders["deep"].oid  # type: ignore[union-attr]
     assert made["deep/er/one.txt"] == folders["deep/er"].oid  # type: ignore[union-attr]

@@ -160,5 +160,22 @@ def test_a_card_of_strange_types_harms_nobody(tmp_path: Path) -> None:
     assert ("static", ["static", "license:mit", "region:us"], [], []) == tuple(found.values())[2:]
 
 
+def test_buckets_are_among_what_somebody_owns(api: HfApi) -> None:
+    api.create_bucket("ada/kept", visibility="private")
+    api.batch_bucket_files("ada/kept", add=[(b"x" * 50_000, "x.bin")])
+
+    found = {(repo.type, repo.id): repo for repo in api.list_user_repos()}
+
+    assert (50_000, "private") == (found["bucket", "ada/kept"].storage, found["bucket", "ada/kept"].visibility)
+    assert {("model", "ada/other"), ("space", "ada/uses-none")} <= set(found)
+    assert 100 == pytest.approx(sum(repo.storage_percent for repo in found.values()))
+
+
+def test_a_model_says_that_nobody_scanned_it(api: HfApi) -> None:
+    assert {"scansDone": False, "filesWithIssues": []} == api.model_info(
+        "ada/other", securityStatus=True
+    ).security_repo_status
+
+
 def test_there_are_no_templates(api: HfApi) -> None:
     assert [] == api.list_space_templates()

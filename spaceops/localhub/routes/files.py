@@ -72,9 +72,11 @@ def _entry(snapshot: Snapshot, path: str, xet_name: Callable[[str], str | None])
 
 
 def _with_commits(repos: Repos, repo: Repo, sha: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries with all that `expand` brings: the commit that touched them last, and that nobody scans files here."""
     found = repos.last_touched(repo, sha, [entry["path"] for entry in entries])
     last = {path: {"id": commit.oid, "title": commit.title, "date": commit.date} for path, commit in found.items()}
-    return [{**entry, "lastCommit": last[entry["path"]]} for entry in entries]
+    scans = {"file": {"securityFileStatus": {"status": "unscanned", "avScan": None, "pickleImportScan": None}}}
+    return [{**entry, "lastCommit": last[entry["path"]], **scans.get(entry["type"], {})} for entry in entries]
 
 
 async def paths_info(request: Request) -> Response:

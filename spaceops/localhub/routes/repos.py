@@ -220,7 +220,9 @@ async def repo_info(request: Request) -> Response:
 
     def work() -> dict[str, Any]:
         sha = sha_of(request, repo, revision)
-        return describe(Facts(parts(request).repos, repo, sha, space, blobs=flag(request, "blobs")), fields)
+        found = describe(Facts(parts(request).repos, repo, sha, space, blobs=flag(request, "blobs")), fields)
+        unscanned = {"securityRepoStatus": {"scansDone": False, "filesWithIssues": []}}
+        return {**found, **(unscanned if flag(request, "securityStatus") else {})}
 
     if parts(request).repos.remembers(repo, revision):  # many ask, and a thread costs more than the answer
         return Json(work())
