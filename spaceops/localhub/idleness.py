@@ -43,6 +43,7 @@ class Idleness:
             self._timer.cancel()
 
     def close(self) -> None:
-        """Call no more."""
+        """Call no more. Twice is once."""
         self.rest()
-        self._unsubscribe()
+        unsubscribe, self._unsubscribe = self._unsubscribe, lambda: None
+        unsubscribe()

@@ -36,9 +36,9 @@ class Line(NamedTuple):
 class Logbook:
     """One log on disk: each `open` begins it anew; what an earlier process of the server wrote can be replayed."""
 
-    def __init__(self, file: Path, clock: Clock, *, keep_alive: float = KEEP_ALIVE) -> None:
+    def __init__(self, file: Path, clock: Clock, *, keep_alive: float = KEEP_ALIVE, largest: int = LARGEST) -> None:
         self.file, self._clock = file, clock
-        self._keep_alive = keep_alive
+        self._keep_alive, self._largest = keep_alive, largest
         self._writer: Writer | None = None
         self._coming: asyncio.Event | None = None
 
@@ -47,7 +47,7 @@ class Logbook:
         self.close()
         self.file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.file.with_suffix(".new")
-        self._writer = Writer(fresh, self._clock)
+        self._writer = Writer(fresh, self._clock, self._largest)
         fresh.replace(self.file)
         return self._writer
 
@@ -105,8 +105,8 @@ class Logbook:
 class Writer:
     """The writing end of one file, and those who wait for it."""
 
-    def __init__(self, file: Path, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, file: Path, clock: Clock, largest: int) -> None:
+        self._clock, self._largest = clock, largest
         self._stream = file.open("wb", buffering=0)
         self._rest = b""
         self._last = datetime.min.replace(tzinfo=UTC)
@@ -154,7 +154,7 @@ class Writer:
     def _append(self, lines: list[bytes]) -> None:
         if self._full:
             return
-        self._full = self.size + sum(map(len, lines)) > LARGEST
+        self._full = self.size + sum(map(len, lines)) > self._largest
         out = b"".join(b"%s %s\n" % (self._stamp(), line) for line in ([FULL] if self._full else lines))
         self.size += self._stream.write(out)
         self._wake()

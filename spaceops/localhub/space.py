@@ -51,7 +51,7 @@ class Space:
             self._save(port=self.proxy.port)
         self._lock = asyncio.Lock()
         self._work: asyncio.Task[None] | None = None
-        self._building = False
+        self._building = self._closed = False
         self._settled = asyncio.Event()
         self._aside: set[asyncio.Task[None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
@@ -119,7 +119,8 @@ class Space:
             self._begin(self._serve_beside)
 
     async def close(self) -> None:
-        """Stop everything; the state stays as it is, for the next start of the server."""
+        """Stop everything; the state stays as it is, for the next start of the server. No work begins any more."""
+        self._closed = True
         self._idleness.close()
         self.changes.close()
         if self._work:
@@ -202,6 +203,9 @@ class Space:
     # the work
 
     def _begin(self, job: Callable[[], Awaitable[None]], *, after: float = 0.0, building: bool = False) -> None:
+        if self._closed:
+            self.log("build").close()
+            return
         if self._work:
             self._work.cancel()
         if self._building and not building:

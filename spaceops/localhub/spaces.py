@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from spaceops.errors import BadInput
 from spaceops.localhub.gauges import Gauge
 from spaceops.localhub.hardware import BY_NAME
+from spaceops.localhub.refusals import Refused
+from spaceops.localhub.runners.paths import remove
 from spaceops.localhub.runners.process import ProcessRunner
 from spaceops.localhub.space import Space
 from spaceops.localhub.startup import Patience
@@ -15,7 +17,7 @@ from spaceops.localhub.threads import in_thread
 from spaceops.localhub.versions import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
     from pathlib import Path
 
     from spaceops.localhub.clock import Clock
@@ -75,15 +77,19 @@ class Spaces:
 
     async def start(self) -> None:
         """Open every Space's port; what ran runs again, and what was being built is built."""
-        await in_thread(self._runner.tidy)
+        await in_thread(self._tidy, self._around.store.ids())
         for repo in self._around.store.spaces():
             self.created(repo)
         await asyncio.gather(*(space.resume() for space in self._spaces.values()))
 
+    def _tidy(self, known: Container[str]) -> None:
+        """Remove what the last server left: of builds, of apps, and of Spaces that it was just deleting. Blocks."""
+        self._runner.tidy()
+        remove(*(folder for folder in self._around.folder.glob("*") if folder.name not in known))
+
     async def stop(self) -> None:
-        """Stop every process; nothing is left when this returns."""
+        """Stop every process; nothing is left when this returns. What is asked for later, the next server does."""
         await asyncio.gather(*(space.close() for space in self._spaces.values()))
-        self._spaces.clear()
 
     def created(self, repo: Repo) -> None:
         """Give a new Space its port."""
@@ -158,5 +164,7 @@ class Spaces:
         return self._of(repo).runtimes()
 
     def _of(self, repo: Repo) -> Space:
-        self.created(repo)
+        """The Space, which may have been deleted since its repository was found."""
+        if repo.id not in self._spaces:
+            raise Refused(404, "Repository not found", "RepoNotFound")
         return self._spaces[repo.id]

@@ -39,7 +39,7 @@ class LaunchFailed(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a Space waits, in seconds."""
+    """How long a Space waits, in seconds of real time: no step of a clock hastens the processes that it waits for."""
 
     startup: float = 30 * MINUTE  # for an app to answer, unless the README says otherwise
     mismatch: float = 20.0  # for an app that listens on another port to listen on its own

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spaceops.localhub.clock import Clock
-from spaceops.localhub.logbook import Line, Logbook
+from spaceops.localhub.logbook import FULL, Line, Logbook
 
 
 async def read_all(book: Logbook) -> list[Line]:
@@ -238,5 +238,57 @@ def test_looking_at_the_end_changes_nothing(tmp_path: Path) -> None:
         writer.close()
 
         assert book.tail(5) == ["first", "Loading model ... done"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("tail", [0, 1, 2, 99, 100, 101, 10**9])
+def test_only_the_last_lines_are_replayed_and_then_all_that_comes(tmp_path: Path, tail: int) -> None:
+    async def scenario() -> None:
+        book = Logbook(tmp_path / "run.log", Clock())
+        writer = book.open()
+        for number in range(100):
+            writer.write(f"{number} " + "x" * 9000)  # more than is read at once
+        reader = book.lines(tail)
+        replayed = []
+        while lines := await anext(reader):
+            replayed += lines
+        writer.write("new")
+        assert [line.text for line in await anext(reader)] == ["new\n"]
+        await reader.aclose()  # type: ignore[attr-defined]
+        writer.close()
+        assert [line.text.split()[0] for line in replayed] == [
+            str(number) for number in range(100)[max(0, 100 - tail) :]
+        ]
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_a_log_gets_all_of_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        book = Logbook(tmp_path / "run.log", Clock())
+        book.expect()
+        reader = book.lines(1)
+        assert await anext(reader) == []
+        writer = book.open()
+        writer.feed(b"one\ntwo\n")
+        writer.close()
+        assert [line.text async for lines in reader for line in lines] == ["one\n", "two\n"]
+
+    asyncio.run(scenario())
+
+
+def test_a_log_that_is_full_says_so_once_and_grows_no_more(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        book = Logbook(tmp_path / "run.log", Clock(), largest=1000)
+        writer = book.open()
+        for number in range(200):
+            writer.write(f"line {number}")
+        writer.close()
+        lines = await read_all(book)
+
+        assert lines[-1].text == f"{FULL.decode()}\n"
+        assert [line.text for line in lines[:-1]] == [f"line {number}\n" for number in range(len(lines) - 1)]
+        assert book.file.stat().st_size < 1200
 
     asyncio.run(scenario())

@@ -9,15 +9,18 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spaceops.errors import BadInput
 from spaceops.localhub.clock import Clock
 from spaceops.localhub.faults import Faults
+from spaceops.localhub.refusals import Refused
 from spaceops.localhub.runners.ports import free_port
 from spaceops.localhub.spaces import Spaces
-from tests.localhub.workshop import CARD, DOCKERFILE, eventually, processes_in, small_app, workshop
+from spaceops.localhub.store import Repo
+from tests.localhub.workshop import CARD, DOCKERFILE, Workshop, eventually, processes_in, small_app, workshop
 
 BROKEN_BUILD = {"Dockerfile": "FROM python:3.11\nRUN echo before && exit 7\n"}
 BROKEN_START = {"app.py": "print('on the way'); raise SystemExit(5)\n"}
@@ -265,7 +268,7 @@ def test_settings_of_a_space_without_a_build_and_sleep_time_restart_nothing(tmp_
     asyncio.run(scenario())
 
 
-async def _running(shop, repo):  # type: ignore[no-untyped-def]
+async def _running(shop: Workshop, repo: Repo) -> dict[str, Any]:
     await shop.deploy(repo, small_app())
     return await shop.facts(repo)
 
@@ -690,6 +693,54 @@ def test_a_deleted_space_leaves_no_process_port_or_file(tmp_path: Path) -> None:
                 assert probe.connect_ex(("127.0.0.1", port))
 
     asyncio.run(scenario())
+
+
+def test_whoever_asks_about_a_space_that_was_just_deleted_hears_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            shop.store.remove(repo)
+            await shop.spaces.deleted(repo)
+            with pytest.raises(Refused, match="Repository not found"):
+                shop.spaces.runtime(repo)
+
+    asyncio.run(scenario())
+
+
+def test_what_a_killed_server_was_just_deleting_is_gone_with_the_next_one(tmp_path: Path) -> None:
+    async def first() -> Repo:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            shop.store.remove(repo)
+            return repo
+
+    async def second() -> None:
+        async with workshop(tmp_path):
+            assert not list((tmp_path / "spaces").glob("*"))
+
+    repo = asyncio.run(first())
+    assert (tmp_path / "spaces" / repo.id).exists()
+    asyncio.run(second())
+
+
+def test_what_is_asked_of_a_server_that_ends_the_next_one_does(tmp_path: Path) -> None:
+    async def first() -> str:
+        async with workshop(tmp_path) as shop:
+            repo = shop.new_space()
+            await shop.deploy(repo, small_app())
+            await shop.spaces.stop()
+            sha = shop.push(repo, small_app(2))
+            assert shop.spaces.runtime(repo)["stage"] == "BUILDING"
+            assert not processes_in(tmp_path)
+            return sha
+
+    async def second(sha: str) -> None:
+        async with workshop(tmp_path) as shop:
+            (repo,) = shop.store.spaces()
+            assert (await shop.until(repo, "RUNNING"))["sha"] == sha
+
+    asyncio.run(second(asyncio.run(first())))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
