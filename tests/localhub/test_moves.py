@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,36 @@ def test_who_may_not_read_or_write_copies_nothing(localhub: LocalHub, api: HfApi
     api.update_repo_settings(model, visibility="private")
     with pytest.raises(RepositoryNotFoundError):
         bob.duplicate_repo(model)
+
+
+def test_of_many_who_want_one_name_one_gets_it(api: HfApi, ask: Asker, model: str) -> None:
+    """Copies, moves and creations of the same name at once: one is done, the others are told, none breaks."""
+    name = f"ada/{next(NAMES)}"
+    others = [api.create_repo(f"ada/{next(NAMES)}").repo_id for _ in range(4)]
+    asked: list[tuple[str, dict[str, object]]] = [
+        *[(f"/api/models/{model}/duplicate", {"repository": name})] * 4,
+        *[("/api/repos/move", {"fromRepo": other, "toRepo": name, "type": "model"}) for other in others],
+        *[("/api/repos/create", {"name": name.partition("/")[2], "organization": "ada"})] * 4,
+    ]
+
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(lambda one: ask("POST", one[0], json=one[1]), asked))
+
+    assert [200] + [409] * (len(asked) - 1) == sorted(answer.status_code for answer in answers)
+    assert name == api.model_info(name).id
+
+
+def test_an_original_that_goes_meanwhile_leaves_no_half_copy(api: HfApi, ask: Asker, model: str) -> None:
+    """Either the copy is whole, or there is none."""
+    name = f"ada/{next(NAMES)}"
+    put(api, model, **{f"file-{number}": b"\0" * 1000 for number in range(20)})
+
+    with ThreadPoolExecutor(2) as pool:
+        copied = pool.submit(ask, "POST", f"/api/models/{model}/duplicate", json={"repository": name})
+        deleted = pool.submit(api.delete_repo, model)
+        deleted.result()
+
+    assert copied.result().status_code in (200, 404, 409)
+    assert api.repo_exists(name) == (copied.result().status_code == 200)
+    if api.repo_exists(name):
+        assert 21 == len(api.list_repo_files(name))
