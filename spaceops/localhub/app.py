@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from spaceops.localhub.front import FAILED
+from spaceops.localhub.git import GitError
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.routes import (
     accounts,
@@ -36,7 +37,7 @@ from spaceops.localhub.routes import (
     uploads,
     xet,
 )
-from spaceops.localhub.wire import refusal
+from spaceops.localhub.wire import KINDS, refusal, repo_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -298,7 +299,7 @@ GET /api/papers/search
 GET /api/papers/{id}
 GET /papers/{id}
 """
-ABSENT: list[Call] = [Call(*row.split(" "), None) for row in NOT_HERE.split("\n") if row]
+ABSENT = [Call(method, path, None) for method, _, path in (row.partition(" ") for row in NOT_HERE.strip().split("\n"))]
 # What the real Hub does not have: control of this server, with a token from its data folder.
 CONTROL: list[Call] = [
     Call("GET", "/_hub/faults", control.list_faults),
@@ -345,6 +346,8 @@ def make_app() -> Starlette:
         RecursionError: _malformed,
         ClientDisconnect: _gone,
         HTTPException: _unknown,
+        GitError: _lost,
+        OSError: _lost,
         Exception: _failed,
     }
     app = Starlette(routes=routes(), exception_handlers=handlers)
@@ -353,24 +356,37 @@ def make_app() -> Starlette:
     return app
 
 
-def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001  Starlette calls it with both
+async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001  Starlette calls it with both
     assert isinstance(error, Refused)  # noqa: S101  for the type checker
     return refusal(error)
 
 
-def _malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return refusal(Refused(400, f"The request cannot be read: {error}"))
 
 
-def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return Response(status_code=400)  # nobody reads it
 
 
-def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _lost(request: Request, error: Exception) -> Response:
+    """A repository that is deleted while somebody reads it is not there; all else that is missing is our mistake."""
+    path = request.scope["path"].split("/")
+    kinds = path[2] if path[1] == "api" else path[1]
+    if "name" not in request.path_params or "namespace" not in request.path_params:
+        raise error
+    try:
+        repo_of(request, kind=KINDS.get(kinds, "bucket" if kinds == "buckets" else "model"), facts=True)
+    except Refused as refused:
+        return refusal(refused)
+    raise error
+
+
+async def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return refusal(Refused(500, FAILED))  # and the front says where
 
 
-def _unknown(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _unknown(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return _not_here(request.scope)
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spaceops.localhub.accounts import belongs
 from spaceops.localhub.buckets import time_of
 from spaceops.localhub.describe import FIELDS, LISTED, Facts, describe, fields_of
+from spaceops.localhub.git import GitError
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.routes.repos import expanded, space_facts
 from spaceops.localhub.store import Repo
 from spaceops.localhub.wire import KINDS, Json, caller, flag, member, next_page, number, page, param, parts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.datastructures import QueryParams
     from starlette.requests import Request
     from starlette.responses import Response
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from spaceops.localhub.wire import Parts
 
 
+T = TypeVar("T")
 REPOS_PER_PAGE = 1000
 SORTS = {
     "lastModified": "lastModified",
@@ -95,20 +100,32 @@ async def list_repos(request: Request) -> Response:
     usual = FIELDS[kind] if flag(request, "full") else (*LISTED, *(["cardData"] if flag(request, "cardData") else []))
     fields = fields_of(kind, expanded(request), usual)
     live = bool({"runtime", "host"} & set(fields))
-    found = [
-        (repo, space_facts(request, repo) if live else {})
-        for repo in parts(request).store.all(kind)
-        if wanted.admits(repo) and accounts.may_see(user, repo)
-    ]
+    seen = [repo for repo in parts(request).store.all(kind) if wanted.admits(repo) and accounts.may_see(user, repo)]
+    spaces = {repo.id: space_facts(request, repo) if live else {} for repo in seen}
     start = number(request, "cursor", 0, most=10**9)
     end = start + (number(request, "limit", REPOS_PER_PAGE, most=REPOS_PER_PAGE) or REPOS_PER_PAGE)
 
-    def work() -> tuple[list[dict[str, Any]], int]:
-        facts = _sorted(parts(request), found, wanted)
+    def work(there: list[Repo]) -> tuple[list[dict[str, Any]], int]:
+        facts = _sorted(parts(request), [(repo, spaces[repo.id]) for repo in there], wanted)
         return [describe(fact, fields) for fact in facts[start:end]], len(facts)
 
-    listed, total = await asyncio.to_thread(work)
+    listed, total = await asyncio.to_thread(_read_all, parts(request), seen, work)
     return Json(listed, headers={"Link": next_page(request, end)} if end < total else {})
+
+
+def _read_all(parts: Parts, repos: list[Repo], work: Callable[[list[Repo]], T]) -> T:
+    """Do what reads many repositories; when one is deleted meanwhile, do it again without that."""
+    while True:
+        there = [repo for repo in repos if _is_there(parts, repo)]
+        try:
+            return work(there)
+        except (GitError, OSError):
+            if all(_is_there(parts, repo) for repo in there):
+                raise
+
+
+def _is_there(parts: Parts, repo: Repo) -> bool:
+    return repo.kind == "bucket" or parts.repos.path(repo).exists()
 
 
 def _sorted(parts: Parts, found: list[tuple[Repo, dict[str, Any]]], wanted: Wanted) -> list[Facts]:
@@ -145,7 +162,8 @@ async def _list_owned(request: Request, namespace: str) -> Response:
     store, accounts, user = parts(request).store, parts(request).accounts, caller(request)
     own = [repo for kind in (*FIELDS, "bucket") for repo in store.all(kind) if repo.namespace == namespace]
     seen = [repo for repo in own if accounts.may_see(user, repo)]
-    return page(request, await asyncio.to_thread(_stored, parts(request), seen), REPOS_PER_PAGE)
+    listed = await asyncio.to_thread(_read_all, parts(request), seen, partial(_stored, parts(request)))
+    return page(request, listed, REPOS_PER_PAGE)
 
 
 def _stored(parts: Parts, own: list[Repo]) -> list[dict[str, Any]]:

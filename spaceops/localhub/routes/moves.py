@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from spaceops.localhub.git import GitError
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.routes.repos import (
     Visibility,
@@ -106,10 +105,8 @@ async def duplicate_repo(request: Request) -> Response:
 def _copy(parts: Parts, source: Repo, target: Repo) -> None:
     try:
         parts.repos.copy(source, target)
-    except BaseException as error:
+    except BaseException:
         shutil.rmtree(parts.repos.bury(target), ignore_errors=True)
-        if isinstance(error, GitError | FileNotFoundError):
-            raise Refused(409, f"{source.repo_id} went away while it was copied") from error
         raise
 
 
