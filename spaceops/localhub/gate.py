@@ -6,6 +6,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from spaceops.localhub.threads import FOR_REQUEST
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -29,6 +31,7 @@ class Gate:
         while not self._open.is_set() and (self._for_readers or not reads):
             await self._open.wait()
         self._inside[_this_task()] = reads
+        FOR_REQUEST.set(True)
 
     def leave(self) -> None:
         """The request is over."""

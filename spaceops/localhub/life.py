@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import sqlite3
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spaceops.localhub.gate import Gate
 from spaceops.localhub.snapshots import DATABASE, nothing, pack, replace_data, unpack
 from spaceops.localhub.store import connect
-from spaceops.localhub.threads import in_thread
+from spaceops.localhub.threads import Threads, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +29,12 @@ class Life:
         self._folder, self._assemble, self._state = folder, assemble, state
         self.gate = Gate()
         self._database: sqlite3.Connection
-        self._threads: ThreadPoolExecutor
+        self._threads: Threads
         self.parts: Parts
 
     async def open(self) -> None:
         """Open the data; Spaces that ran run again."""
-        self._threads = ThreadPoolExecutor(thread_name_prefix="localhub")
-        asyncio.get_running_loop().set_default_executor(self._threads)
+        self._threads = _new_threads()
         self._database = connect(self._folder / DATABASE)
         try:
             self.parts = self._state.parts = self._assemble(self._database)
@@ -50,9 +48,8 @@ class Life:
         """Stop the Spaces, wait for what works in threads still, and close the data."""
         try:
             await self.parts.spaces.stop()
-            former, self._threads = self._threads, ThreadPoolExecutor()
-            asyncio.get_running_loop().set_default_executor(self._threads)
-            await asyncio.to_thread(former.shutdown)
+            former, self._threads = self._threads, _new_threads()
+            await in_thread(former.shutdown)
         finally:
             self._database.close()
 
@@ -61,6 +58,7 @@ class Life:
         with tempfile.TemporaryDirectory(dir=self._folder / "tmp") as scratch:
             copy = Path(scratch) / DATABASE
             async with self.gate.closed(for_readers=False):
+                await self._threads.settled()
                 with contextlib.closing(sqlite3.connect(copy)) as target:
                     self._database.backup(target)
                 await in_thread(pack, self._folder, copy, file, with_secrets=with_secrets)
@@ -83,6 +81,12 @@ class Life:
             await self.close()
             await in_thread(replace_data, self._folder, scratch)
             await self.open()
+
+
+def _new_threads() -> Threads:
+    threads = Threads()
+    asyncio.get_running_loop().set_default_executor(threads)
+    return threads
 
 
 def _catch_up(parts: Parts) -> None:

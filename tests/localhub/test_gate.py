@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
 from spaceops.localhub.gate import Gate
+from spaceops.localhub.threads import Threads
 
 
 class Visitor:
@@ -128,5 +130,36 @@ def test_it_is_closed_by_one_at_a_time_and_open_after_an_error() -> None:
         await visitor.inside.wait()
         visitor.go.set()
         await visitor.task
+
+    asyncio.run(scene())
+
+
+def test_what_a_cancelled_request_began_in_a_thread_is_waited_for() -> None:
+    async def scene() -> None:
+        threads, gate = Threads(), Gate()
+        asyncio.get_running_loop().set_default_executor(threads)
+        begun, go_on, done = threading.Event(), threading.Event(), []
+
+        def work() -> None:
+            begun.set()
+            go_on.wait(10)
+            done.append(True)
+
+        async def request() -> None:
+            await gate.enter("POST")
+            try:
+                await asyncio.to_thread(work)
+            finally:
+                gate.leave()
+
+        task = asyncio.create_task(request())
+        aside = asyncio.create_task(asyncio.to_thread(go_on.wait, 10))  # for no request
+        await asyncio.to_thread(begun.wait, 10)
+        async with gate.closed(grace=0.05):
+            assert task.cancelled()
+            asyncio.get_running_loop().call_later(0.05, go_on.set)
+            await threads.settled()
+            assert done
+        await aside
 
     asyncio.run(scene())
