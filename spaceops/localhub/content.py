@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
 PIECE = 1 << 20  # bytes that are in memory at once
 RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})|bytes=-(\d{1,18})")
@@ -55,7 +56,7 @@ def deliver(request: Request, content: bytes | Path | Stored, headers: Mapping[s
         return Response(None, status, headers, kind)
     if isinstance(content, bytes):
         return Response(content[start:end], status, headers, kind)
-    return StreamingResponse(_pieces(content, start, end), status, headers, kind)
+    return _Pieces(content, start, end, status, headers, kind)
 
 
 def disposition(path: str, *, attached: bool) -> dict[str, str]:
@@ -81,10 +82,27 @@ def _range(request: Request, etag: str, size: int) -> tuple[int, int] | None:
     return int(found[1]), min(int(found[2]) + 1, size) if found[2] else size
 
 
-async def _pieces(content: Stored, start: int, end: int) -> AsyncIterator[bytes]:
-    stream = await asyncio.to_thread(content.open)
-    with stream:
-        stream.seek(start)
-        while start < end and (piece := await asyncio.to_thread(stream.read, min(PIECE, end - start))):
-            start += len(piece)
-            yield piece
+class _Pieces(StreamingResponse):
+    """Content that is read while it is sent; it is open before the answer begins."""
+
+    def __init__(
+        self, content: Stored, start: int, end: int, status: int, headers: Mapping[str, str], kind: str
+    ) -> None:
+        super().__init__((), status, headers, kind)
+        self._content, self._start, self._end = content, start, end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            stream = await asyncio.to_thread(self._content.open)
+        except FileNotFoundError as error:
+            raise Refused(404, "Entry not found", "EntryNotFound") from error  # it was deleted just now
+        with stream:
+            self.body_iterator = _read(stream, self._start, self._end)
+            await super().__call__(scope, receive, send)
+
+
+async def _read(stream: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    stream.seek(start)
+    while start < end and (piece := await asyncio.to_thread(stream.read, min(PIECE, end - start))):
+        start += len(piece)
+        yield piece

@@ -315,7 +315,8 @@ def _read_commit(folder: Path, sha: str) -> Commit:
 def _touches(folder: Path, sha: str) -> Iterator[tuple[str, str]]:
     """From a commit back: commits, and the files that each changed."""
     command = ["git", f"--git-dir={folder}", "log", "-z", "--format=%x01%H", "--name-only", "--no-renames", sha, "--"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as process:
+    out, silent = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=out, stderr=silent, env=environment()) as process:
         assert process.stdout  # noqa: S101  for the type checker: it is a pipe
         try:
             commit = ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi
@@ -400,6 +402,31 @@ def test_a_file_that_is_not_there_is_told_apart(api: HfApi, ask: Asker, model: s
         api.hf_hub_download(model, "nope.txt", revision="nope", cache_dir=tmp_path)
     missing = ask("GET", f"/{model}/resolve/main/nope.txt")
     assert api.model_info(model).sha == missing.headers["X-Repo-Commit"]
+
+
+def test_who_reads_what_is_being_deleted_gets_it_or_hears_that_it_is_gone(api: HfApi, ask: Asker) -> None:
+    name = f"ada/{next(NAMES)}"
+    paths = ["?blobs=true", "/tree/main?expand=true", "/refs", "/commits/main"]
+    addresses = [*(f"/api/models/{name}{path}" for path in paths), f"/{name}/resolve/main/x", "/api/models?full=true"]
+    over = Event()
+
+    def read(address: str) -> set[int]:
+        seen = set()
+        while not over.is_set():
+            seen.add(ask("GET", address).status_code)
+        return seen
+
+    with ThreadPoolExecutor(len(addresses)) as pool:
+        reading = [pool.submit(read, address) for address in addresses]
+        try:
+            for number in range(8):
+                api.create_repo(name)
+                commit(api, name, {"x": b"\0" * (1000 + number)})
+                api.delete_repo(name)
+        finally:
+            over.set()
+
+    assert {200, 404} == set().union(*(seen.result() for seen in reading))
 
 
 def test_names_with_strange_letters_travel_both_ways(api: HfApi, model: str, tmp_path: Path) -> None:
