@@ -30,7 +30,7 @@ class Gauge:
         passed = (self._traffic.received, self._traffic.sent)
         received, sent = (after - before for before, after in zip(self._passed, passed, strict=True))
         self._cpu_seconds, self._passed = cpu, passed
-        cores = self._flavor.count
+        cores = self._flavor.vcpus
         return {
             "cpu_usage_pct": round(100 * max(used, 0.0) / seconds / cores, 1),
             "cpu_millicores": 1000 * cores,

@@ -26,7 +26,7 @@ class Flavor(NamedTuple):
         return self.gpu[1].lower() if self.gpu else "none"
 
     @property
-    def count(self) -> int:
+    def vcpus(self) -> int:
         """The cores, as a number; ZeroGPU has as many as it likes."""
         return int(self.cores) if self.cores.isdecimal() else DYNAMIC_CORES
 

@@ -163,7 +163,7 @@ class Space:
             "devMode": settings.dev_mode,
             "domains": [{"domain": self.host, "stage": "READY"}],
         }
-        if self._versions.repo.sdk == "static":  # no machine serves it, and nothing that could sleep
+        if self._known.sdk == "static":  # no machine serves it, and nothing that could sleep
             runtime["hardware"] = {"current": None, "requested": None}
             del runtime["gcTimeout"]
         optional = {"volumes": shown_volumes(settings.volumes), "errorMessage": state.error_message, "sha": state.sha}
