@@ -227,6 +227,8 @@ CALLS: list[Call] = [
     Call("POST", f"{CAS}/{{version}}/shards", xet.put_shard, guess=UNPROVED),
     Call("GET", f"{CAS}/{{version}}/reconstructions/{{file}}", xet.reconstruction, guess=MADE_BLOCKS),
     Call("GET", f"{CAS}/xorbs/{{file}}/{{number}}", xet.get_xorb, guess=MADE_BLOCKS),
+    Call("GET", f"{REPO}/lfs-files", None),
+    Call("POST", f"{REPO}/lfs-files/batch", None),
     Call("POST", f"{REPO}/lfs-files/duplicate", lfs.lfs_duplicate),
     Call("PUT", "/lfs/upload/{id}/{oid}", lfs.lfs_put),
     Call("POST", "/lfs/upload/{id}/{oid}", lfs.lfs_complete),

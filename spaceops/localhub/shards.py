@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LARGEST = 64 << 20  # bytes
+MOST_FILES = 100_000
 RECORD = 48  # bytes of every record of a shard
 MAGIC = b"HFRepoMetaData\0"
 BOOKEND = b"\xff" * 32
@@ -42,8 +43,10 @@ def recipes(shard: IO[bytes]) -> Iterator[Recipe]:
     """The files of a shard; raises `Malformed`."""
     if not _record(shard, 0).startswith(MAGIC):
         raise Malformed("It is no shard")
-    at = RECORD
+    at, found = RECORD, 0
     while not (header := _record(shard, at)).startswith(BOOKEND):
+        if (found := found + 1) > MOST_FILES:
+            raise Malformed(f"A shard has at most {MOST_FILES} files")
         flags, count = struct.unpack_from("<II", header, 32)
         terms, at = at + RECORD, at + RECORD * (1 + count * (2 if flags & HAS_VERIFICATION else 1))
         sha256 = _hash(_record(shard, at)) if flags & HAS_SHA256 else None

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS xet_files (
     repo TEXT NOT NULL REFERENCES repos (id) ON DELETE CASCADE, hash TEXT NOT NULL, sha256 TEXT NOT NULL,
     PRIMARY KEY (repo, hash)
 );
+CREATE INDEX IF NOT EXISTS xet_files_by_sha256 ON xet_files (repo, sha256);
 """
 
 
@@ -67,7 +68,12 @@ class Xet:
         Raises `WrongContent` and its kind `Malformed`.
         """
         read_index = lru_cache(maxsize=INDEXES)(self._read_index)
-        return {recipe.hash: self._make(repo, shard, recipe, read_index) for recipe in shards.recipes(shard)}
+        made = {}
+        for recipe in shards.recipes(shard):
+            if recipe.sha256 is None and repo.kind != "bucket":
+                raise Malformed("A file without its sha256")
+            made[recipe.hash] = self._make(repo, shard, recipe, read_index)
+        return made
 
     def _make(self, repo: Repo, shard: IO[bytes], recipe: Recipe, read_index: Callable[[Path], list[Chunk]]) -> str:
         if recipe.sha256 and self._large_files.size(repo, recipe.sha256) is not None:
@@ -120,6 +126,12 @@ class Xet:
             return known.get(oid, oid) if self._large_files.size(repo, oid) is not None else None
 
         return name
+
+    def name(self, repo: Repo, oid: str) -> str | None:
+        """The same for one file, on the loop."""
+        row = self._db.execute("SELECT hash FROM xet_files WHERE repo = ? AND sha256 = ?", (repo.id, oid)).fetchone()
+        name = str(row[0]) if row else oid
+        return name if self._large_files.size(repo, oid) is not None else None
 
     def share(self, source: Repo, target: Repo, oids: Iterable[str]) -> None:
         """Let files that were given to another repository have the same hashes there; `oids` are their sha256."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import lz4.frame
@@ -110,6 +115,27 @@ def test_a_file_that_changed_a_little_sends_little(api: HfApi, model: str, big: 
     api.upload_file(path_or_fileobj=changed, path_in_repo="weights.bin", repo_id=model)
 
     assert changed == Path(api.hf_hub_download(model, "weights.bin", cache_dir=tmp_path)).read_bytes()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[HfApi]:
+    """A server in a process of its own, which is killed in the end."""
+    command = [sys.executable, "-m", "spaceops", "hub", "serve", "--data", folder, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        yield HfApi(endpoint=process.stdout.readline().split()[-1], token="hf_local")
+        process.send_signal(signal.SIGKILL)
+
+
+def test_what_was_uploaded_outlives_a_server_that_is_killed(big: Path, tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as api:
+        api.create_repo("demo/x")
+        api.upload_file(path_or_fileobj=big, path_in_repo="weights.bin", repo_id="demo/x")
+        [before] = api.get_paths_info("demo/x", ["weights.bin"])
+    with serving(tmp_path / "data") as api:
+        [after] = api.get_paths_info("demo/x", ["weights.bin"])
+        assert (before.xet_hash, before.lfs) == (after.xet_hash, after.lfs)
+        assert sha256(big) == sha256(Path(api.hf_hub_download("demo/x", "weights.bin", cache_dir=tmp_path / "cache")))
 
 
 # Copies between repositories
@@ -308,6 +334,7 @@ XORB = "ab" * 32
 REPO = Repo(
     id="0" * 24, kind="model", namespace="a", name="b", visibility="public", sdk=None, created_at="", creator="a"
 )
+BUCKET = replace(REPO, id="1" * 24, kind="bucket")
 
 
 @pytest.fixture
@@ -323,16 +350,16 @@ def xet(tmp_path: Path, files: LargeFiles) -> Iterator[Xet]:
     db.close()
 
 
-def keep(xet: Xet, content: bytes, name: str = XORB) -> bool:
+def keep(xet: Xet, content: bytes, repo: Repo = REPO) -> bool:
     with xet.incoming() as arrived:
         arrived.write(content)
-        return xet.keep(REPO, name, arrived)
+        return xet.keep(repo, XORB, arrived)
 
 
-def assemble(xet: Xet, shard: bytes) -> dict[str, str]:
+def assemble(xet: Xet, shard: bytes, repo: Repo = REPO) -> dict[str, str]:
     with xet.incoming() as arrived:
         arrived.write(shard)
-        return xet.assemble(REPO, arrived.file)
+        return xet.assemble(repo, arrived.file)
 
 
 @pytest.fixture(params=[0, 1])
@@ -341,19 +368,33 @@ def scheme(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("verified", [False, True])
-@pytest.mark.parametrize("for_bucket", [False, True])
+@pytest.mark.parametrize("repo", [REPO, BUCKET], ids=["model", "bucket"])
 def test_a_file_is_put_together_of_the_chunks_that_it_names(
-    xet: Xet, files: LargeFiles, scheme: int, verified: bool, for_bucket: bool
+    xet: Xet, files: LargeFiles, scheme: int, verified: bool, repo: Repo
 ) -> None:
-    keep(xet, Shards.xorb(b"zero", b"one", b"two", scheme=scheme) + b"XETBLOB and more")
+    keep(xet, Shards.xorb(b"zero", b"one", b"two", scheme=scheme) + b"XETBLOB and more", repo)
     content = b"onetwo" + b"zero"
     sha = hashlib.sha256(content).hexdigest()
     terms = (XORB, 1, 3, 6), (XORB, 0, 1, 4)
 
-    made = assemble(xet, Shards.shard(None if for_bucket else sha, *terms, verified=verified, name="12" * 32))
+    made = assemble(xet, Shards.shard(sha if repo is REPO else None, *terms, verified=verified, name="12" * 32), repo)
 
     assert {"12" * 32: sha} == made
-    assert content == files.path(REPO, sha).read_bytes()
+    assert content == files.path(repo, sha).read_bytes()
+
+
+def test_only_the_files_of_buckets_have_no_sha256(xet: Xet) -> None:
+    keep(xet, Shards.xorb(b"text"))
+
+    with pytest.raises(Malformed, match="without its sha256"):
+        assemble(xet, Shards.shard(None, (XORB, 0, 1, 4)))
+
+
+def test_no_file_is_made_of_what_another_repository_sent(xet: Xet) -> None:
+    keep(xet, Shards.xorb(b"text"))
+
+    with pytest.raises(Malformed, match="no block"):
+        assemble(xet, Shards.shard(None, (XORB, 0, 1, 4)), BUCKET)
 
 
 def test_a_file_is_found_by_the_hash_that_came_with_it_and_by_its_sha256(xet: Xet, files: LargeFiles) -> None:
@@ -364,6 +405,7 @@ def test_a_file_is_found_by_the_hash_that_came_with_it_and_by_its_sha256(xet: Xe
 
     assert files.path(REPO, sha) == xet.content(REPO, "12" * 32) == xet.content(REPO, sha)
     assert ("12" * 32, None) == (xet.names(REPO)(sha), xet.names(REPO)("0" * 64))
+    assert ("12" * 32, None) == (xet.name(REPO, sha), xet.name(REPO, "0" * 64))
     assert xet.content(REPO, "34" * 32) is None
     assert xet.content(REPO, "../../db") is None
 

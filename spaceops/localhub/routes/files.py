@@ -129,7 +129,7 @@ async def _file(request: Request, *, follow: bool) -> Response:
     if pointer is None:  # never HTML: a repository's page would act in the name of this server
         return deliver(request, content, {**headers, "ETag": f'"{oid}"'}, "text/plain; charset=utf-8")
     linked = {"ETag": f'"{pointer.oid}"', "X-Linked-Etag": f'"{pointer.oid}"', "X-Linked-Size": str(pointer.size)}
-    if name := parts(request).xet.names(repo)(pointer.oid):
+    if name := parts(request).xet.name(repo, pointer.oid):
         route = f"{base(request)}/api/{repo.kind}s/{repo.repo_id}/xet-read-token/{sha}"
         linked |= {"X-Xet-Hash": name, "Link": f'<{route}>; rel="xet-auth"'}
     file = repos.large_files.path(repo, pointer.oid)
