@@ -6,7 +6,6 @@ import hashlib
 import json
 import posixpath
 import re
-import shutil
 import time
 import uuid
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from spaceops.localhub.runners.environments import (
 )
 from spaceops.localhub.runners.isolation import Isolation, Task
 from spaceops.localhub.runners.mounts import Mounted, bound, mounted
-from spaceops.localhub.runners.paths import PYTHON_PREFIX, TEMPORARY, ImagePaths, clone, remove
+from spaceops.localhub.runners.paths import PYTHON_PREFIX, TEMPORARY, ImagePaths, clone, copy_tree, remove
 from spaceops.localhub.runners.ports import EVERYWHERE, LOOPBACK, PortAdapter
 from spaceops.localhub.runners.scripts import scripts_with_own_paths
 from spaceops.localhub.runners.shell import Refused, Script
@@ -289,7 +288,7 @@ class Build:
         within = f"{TEMPORARY}/{uuid.uuid4().hex}"
         place = stand.paths.inside(within)
         try:
-            await in_thread(shutil.copyfile, archive, place)
+            await in_thread(copy_tree, archive, place)
             await in_thread(stand.paths.inside(target).mkdir, parents=True, exist_ok=True)
             words = ["tar", "--no-same-owner", "-xf", stand.paths.seen(within), "-C", stand.paths.seen(target)]
             code = await self._run(stand, Task(words=words, env={"PATH": IMAGE_PATH}, workdir="/", uid=UID))

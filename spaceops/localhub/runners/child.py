@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spaceops.localhub.runners.paths import RESERVE
 from spaceops.localhub.threads import in_thread
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 WARDEN = Path(__file__).with_name("warden.py")
 PIECE = 64 * 1024
 OF_THE_WARDEN = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # what it gets of our environment
-GIGABYTE = 1_000_000_000
-RESERVE = GIGABYTE // 4  # bytes of the disk that no command may use up
 LOOK_EVERY = 1.0  # seconds between two looks at the disk
 
 
@@ -51,10 +50,19 @@ class Child:
     killed cannot care for the descendants.
     """
 
-    def __init__(self, order: Order, *, folder: Path, feed: Callable[[bytes], None], grace: float = 5.0) -> None:
+    def __init__(
+        self,
+        order: Order,
+        *,
+        folder: Path,
+        feed: Callable[[bytes], None],
+        grace: float = 5.0,
+        reserve: int = RESERVE,
+    ) -> None:
         """Start it; what it prints is fed on as it comes.
 
-        `grace` is the time between SIGTERM and SIGKILL in seconds. Before it fills the disk of `folder` it is stopped.
+        `grace` is the time between SIGTERM and SIGKILL in seconds. It is stopped before it leaves less than `reserve`
+        bytes of the disk on which `folder` lies.
         """
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(WARDEN)],
@@ -70,7 +78,7 @@ class Child:
         self._stdin, self._stdout, self._feed = self._process.stdin, self._process.stdout, feed
         self._stdin.write(order.told(grace))
         self._stdin.flush()
-        self.pid, self._folder = self._process.pid, folder
+        self.pid, self._folder, self._reserve = self._process.pid, folder, reserve
         self._loop = asyncio.get_running_loop()
         self._silent = asyncio.Event()
         self._loop.add_reader(self._stdout, self._readable)
@@ -95,10 +103,11 @@ class Child:
             self._silent.set()
 
     def _look_at_disk(self) -> None:
-        if shutil.disk_usage(self._folder).free > RESERVE:
+        if shutil.disk_usage(self._folder).free > self._reserve:
             self._next_look = self._loop.call_later(LOOK_EVERY, self._look_at_disk)
         else:
-            self._feed(f"note: stopped, as less than {RESERVE // 10**6} MB of this machine's disk are left\n".encode())
+            left = f"less than {self._reserve // 10**6} MB of this machine's disk are left"
+            self._feed(f"note: stopped, as {left}\n".encode())
             self._stdin.close()
 
     async def _end(self) -> int:

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 
 from spaceops.dockerfile import Ignore, glob_pattern
 from spaceops.localhub.runners.flags import changed_mode
-from spaceops.localhub.runners.paths import is_within
+from spaceops.localhub.runners.paths import copy_tree, is_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 WILDCARDS = frozenset("*?[")
 PACKED = 1 << 20  # bytes of an archive that surely hold its first block
+LARGE = 1 << 26  # bytes of a file that may have holes
 MEMORY = 1 << 28  # bytes for unpacking that block
 
 
@@ -102,26 +103,26 @@ class Tree:
         elif not self.may_lead_out:
             return
         if start.is_symlink() or not start.is_dir():
-            if not self.ignore.excludes(source):
-                yield from _items(start, posixpath.basename(source), is_root=True)
+            if _can_be_copied(start) and not self.ignore.excludes(source):
+                yield Item(start, posixpath.basename(source), is_root=True)
             return
         for place, folders, files in os.walk(start):
             folders.sort()
             links = [name for name in folders if Path(place, name).is_symlink()]
-            for name in sorted([*files, *links]):
+            regular = [name for name in files if _can_be_copied(Path(place, name))]
+            for name in sorted([*regular, *links]):
                 path = Path(place, name)
                 target = path.relative_to(start).as_posix()
                 leads_out = path.is_symlink() and not self.may_lead_out and not self._stays(path)
                 if not leads_out and not self.ignore.excludes(posixpath.join(source, target)):
-                    yield from _items(path, target)
-            if not folders and not files:
+                    yield Item(path, target, is_root=False)
+            if not folders and not regular:
                 yield Item(Path(place), Path(place).relative_to(start).as_posix(), is_root=False)
 
 
-def _items(path: Path, target: str, *, is_root: bool = False) -> Iterator[Item]:
-    """What can be copied: no pipes, sockets and devices."""
-    if path.is_symlink() or path.is_file():
-        yield Item(path, target, is_root)
+def _can_be_copied(path: Path) -> bool:
+    """Not so pipes, sockets and devices."""
+    return path.is_symlink() or path.is_file()
 
 
 def digest(items: Sequence[Item]) -> str:
@@ -158,7 +159,10 @@ def _copy_one(item: Item, place: Path, mode: str | None) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_symlink() or place.is_file():
         place.unlink()  # never through a link, never into a hard link
-    shutil.copy2(item.path, place, follow_symlinks=False)
+    if item.path.is_symlink() or item.path.stat().st_size < LARGE:
+        shutil.copy2(item.path, place, follow_symlinks=False)
+    else:
+        copy_tree(item.path, place)
     set_mode(place, mode)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from spaceops.localhub.runners import scripts
-from spaceops.localhub.runners.child import GIGABYTE, Order
+from spaceops.localhub.runners.child import Order
 from spaceops.localhub.runners.environments import (
     CACHES,
     SHIMS,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from spaceops.localhub.runners import Mount
 
-LIMITS = {"CORE": 0, "FSIZE": 50 * GIGABYTE}  # the Hub's own disk has as much
+LIMITS = {"CORE": 0, "FSIZE": 50 * 10**9}  # the Hub's own disk has as much
 SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")  # beside /usr
 STORES = ("/nix", "/gnu/store")  # where some systems keep everything
 ETC_FILES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import re
@@ -24,6 +25,8 @@ BEFORE = r"(?<![\w./~$})*+?%@-])"
 AFTER = r"(?![\w.-])"
 UNSAFE = re.compile(r"([^\w@%+=:,./-])")
 SMALL = 1_000_000  # bytes; scripts that name their interpreter are smaller
+RESERVE = 250_000_000  # bytes of the disk that neither commands nor copies may use up
+LOOK_EVERY = 0.5  # seconds between two looks at the disk
 LINKS = 40  # symlinks on the way to a file, as the kernel has it
 
 
@@ -153,15 +156,30 @@ def clone(source: Path, target: Path, *, share: bool) -> None:
 
 
 def copy_tree(source: Path, folder: Path, *, share: bool = False) -> None:
-    """Copy a folder into another one; `cp` takes whatever an image may hold: pipes, holes, any depth."""
-    done = subprocess.run(
-        ["cp", "-al" if share else "-a", "--", str(source), str(folder)], capture_output=True, text=True, check=False
-    )
-    if done.returncode and share:  # another file system, or one without hard links
+    """Copy a folder into a folder, or a file; `cp` takes whatever an image may hold: pipes, holes, any depth.
+
+    Raises `OSError`, also before the disk is full.
+    """
+    command = ["cp", "-al" if share else "-a", "--", str(source), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as copying:
+        reason = _watch(copying, folder)
+    if reason and share:  # another file system, or one without hard links
         remove(folder / source.name)
         copy_tree(source, folder)
-    elif done.returncode:
-        raise OSError(f"cp: {done.stderr.strip().splitlines()[-1]}")
+    elif reason:
+        raise OSError(reason)
+
+
+def _watch(copying: subprocess.Popen[str], folder: Path) -> str:
+    """Wait for the end of a copy, or end it; returns why it failed, without the names, which are of this machine."""
+    while True:
+        try:
+            _, said = copying.communicate(timeout=LOOK_EVERY)
+        except subprocess.TimeoutExpired:
+            if shutil.disk_usage(folder.parent).free < RESERVE:
+                copying.kill()
+        else:
+            return said.strip().rpartition(": ")[2] or (os.strerror(errno.ENOSPC) if copying.returncode else "")
 
 
 def relocate(folder: Path, old: str, new: str) -> None:
