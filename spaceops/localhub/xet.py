@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from functools import lru_cache
-from typing import IO, TYPE_CHECKING
+from collections import OrderedDict
+from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 from spaceops.localhub import shards, xorbs
 from spaceops.localhub.lfs import Arriving
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from sqlite3 import Connection
+    from types import TracebackType
 
     from spaceops.localhub.lfs import LargeFiles
-    from spaceops.localhub.shards import Recipe
+    from spaceops.localhub.shards import Recipe, Term
     from spaceops.localhub.store import Repo
     from spaceops.localhub.xorbs import Chunk
 
 HASH = re.compile(r"[0-9a-f]{64}")
-INDEXES = 16  # blocks whose chunks are remembered while files are made of them
+MOST_OPEN = 16  # blocks at once while files are made of them
 ROOM = 1 << 30  # bytes that stay free on the disk
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS xet_files (
@@ -36,6 +37,47 @@ CREATE TABLE IF NOT EXISTS xet_files (
 );
 CREATE INDEX IF NOT EXISTS xet_files_by_sha256 ON xet_files (repo, sha256);
 """
+
+
+class Block(NamedTuple):
+    """A block that is being read, and where its chunks are."""
+
+    file: BinaryIO
+    chunks: list[Chunk]
+
+
+class Blocks:
+    """The blocks of one repository while files are made of them; the last few stay open."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: OrderedDict[str, Block] = OrderedDict()
+
+    def read(self, term: Term) -> Iterator[bytes]:
+        """The chunks of a term. Raises `Malformed`."""
+        block = self._open.get(term.xorb) or self._opened(term.xorb)
+        self._open.move_to_end(term.xorb)
+        chunks = block.chunks[term.start : term.end]
+        if len(chunks) < term.end - term.start or sum(chunk.unpacked for chunk in chunks) != term.size:
+            raise Malformed(f"The block {term.xorb} has no chunks up to {term.end}, or of other sizes")
+        return (xorbs.content(block.file, chunk) for chunk in chunks)
+
+    def _opened(self, name: str) -> Block:
+        if len(self._open) == MOST_OPEN:
+            self._open.popitem(last=False)[1].file.close()
+        try:
+            file = (self._folder / name).open("rb")
+        except FileNotFoundError as error:
+            raise Malformed(f"There is no block {name}") from error
+        self._open[name] = Block(file, xorbs.index(file))
+        return self._open[name]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        for block in self._open.values():
+            block.file.close()
 
 
 class Xet:
@@ -56,7 +98,7 @@ class Xet:
         """Store a block that arrived; False if it was here already. Blocks; raises `Malformed`."""
         arrived.file.flush()
         xorbs.index(arrived.file)
-        target = self._block(repo, name)
+        target = self._blocks(repo) / name
         new = not target.exists()
         arrived.move(target)
         return new
@@ -67,44 +109,28 @@ class Xet:
         The files of a repository must have the sha256 that the shard says; a bucket's shard says none.
         Raises `WrongContent` and its kind `Malformed`.
         """
-        read_index = lru_cache(maxsize=INDEXES)(self._read_index)
         made = {}
-        for recipe in shards.recipes(shard):
-            if recipe.sha256 is None and repo.kind != "bucket":
-                raise Malformed("A file without its sha256")
-            made[recipe.hash] = self._make(repo, shard, recipe, read_index)
+        with Blocks(self._blocks(repo)) as blocks:
+            for recipe in shards.recipes(shard):
+                if recipe.sha256 is None and repo.kind != "bucket":
+                    raise Malformed("A file without its sha256")
+                made[recipe.hash] = self._make(repo, shard, recipe, blocks)
         return made
 
-    def _make(self, repo: Repo, shard: IO[bytes], recipe: Recipe, read_index: Callable[[Path], list[Chunk]]) -> str:
+    def _make(self, repo: Repo, shard: IO[bytes], recipe: Recipe, blocks: Blocks) -> str:
         if recipe.sha256 and self._large_files.size(repo, recipe.sha256) is not None:
             return recipe.sha256
         _check_room(sum(term.size for term in shards.terms(shard, recipe)), self._large_files.arriving)
         with self._large_files.incoming() as file:
             for term in shards.terms(shard, recipe):
-                for chunk in self._read(repo, term, read_index):
+                for chunk in blocks.read(term):
                     file.write(chunk)
             oid = recipe.sha256 or file.oid
             file.keep(self._large_files.path(repo, oid), oid)
         return oid
 
-    def _block(self, repo: Repo, name: str) -> Path:
-        return self._large_files.folder(repo) / "xorbs" / name
-
-    def _read_index(self, path: Path) -> list[Chunk]:
-        try:
-            with path.open("rb") as block:
-                return xorbs.index(block)
-        except FileNotFoundError as error:
-            raise Malformed(f"There is no block {path.name}") from error
-
-    def _read(self, repo: Repo, term: shards.Term, read_index: Callable[[Path], list[Chunk]]) -> Iterator[bytes]:
-        path = self._block(repo, term.xorb)
-        chunks = read_index(path)[term.start : term.end]
-        if len(chunks) < term.end - term.start or sum(chunk.unpacked for chunk in chunks) != term.size:
-            raise Malformed(f"The block {term.xorb} has no chunks up to {term.end}, or of other sizes")
-        with path.open("rb") as block:
-            for chunk in chunks:
-                yield xorbs.content(block, chunk)
+    def _blocks(self, repo: Repo) -> Path:
+        return self._large_files.folder(repo) / "xorbs"
 
     def remember(self, repo: Repo, sha256s: Mapping[str, str]) -> None:
         """Enter the hashes under which a repository's files are known to Xet, each with the sha256 of the file."""
