@@ -196,7 +196,11 @@ def test_the_log_is_in_buildkits_grammar(open_bench: Bench) -> None:
     [
         ('CMD ["app", "--host", "0.0.0.0", "7860"]', "7860 becomes a private port at each start and 0.0.0.0 becomes"),
         ('ENV PORT=7860\nCMD ["app"]', "note: in ENV, 7860 becomes a private port at each start: "),
-        ('CMD ["python", "main.py"]', "note: neither CMD nor ENV names 7860: a port that is fixed in code"),
+        (
+            'COPY <<EOF /go.sh\napp 7860\nEOF\nCMD ["/go.sh"]',
+            "note: in /go.sh, 7860 becomes a private port at each start",
+        ),
+        ('CMD ["python", "main.py"]', "note: neither CMD nor ENV names 7860: a port that is"),
     ],
 )
 def test_what_becomes_of_the_port_is_said(bench: Bench, rest: str, note: str) -> None:
@@ -815,6 +819,18 @@ def test_scripts_that_start_the_app_find_the_images_paths(tmp_path: Path, name: 
     changed = ["/app/run", "/app/run.sh", "/app/start.sh", "/run.sh", "/scripts/start.sh"]
     assert re.findall(r"note: in (/.*), the image's own paths become the places", bench.log) == changed
     assert bench.files()["/run.sh"] == f"#!/bin/bash\n{text}", "the image keeps them as they were written"
+
+
+@pytest.mark.parametrize("cmd", ['["./go.sh"]', '["sh", "/app/go.sh"]', "exec ./go.sh 7860", '["bash", "go"]'])
+def test_a_script_that_starts_the_app_gets_its_port(either: Bench, cmd: str) -> None:
+    text = "#!/bin/sh\necho --port 7860 --host=0.0.0.0 ${PORT:-7860} 17860 $1\n"
+    image = either.build(
+        f"WORKDIR /app\nCOPY --chmod=755 go.sh go other.sh ./\nCMD {cmd}\n",
+        {"go.sh": text, "go": text, "other.sh": text},
+    )
+    given = " 4321" if "7860" in cmd else ""
+    assert either.run(image) == (0, f"--port 4321 --host=127.0.0.1 4321 17860{given}\n")
+    assert set(either.files().values()) == {text}, "the image keeps them as they were written"
 
 
 def test_a_script_that_a_run_writes_moves_along_with_the_app(either: Bench) -> None:

@@ -61,6 +61,11 @@ class Image:
     python: str  # the interpreter of this machine that the environment was made from
     isolation: str  # the way it was built in, which is the one it can be started in
 
+    @property
+    def words(self) -> list[str]:
+        """What is executed."""
+        return [*self.entrypoint, *self.command]
+
     def save(self, folder: Path) -> None:
         """Write the record; a build's folder without it is not finished."""
         unfinished = folder / f"{IMAGE_FILE}.new"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from spaceops.dockerfile import Dockerfile, Ignore, Stage, Step
 from spaceops.errors import BadInput, DockerfileError
-from spaceops.localhub.runners import BuildFailed, Image, Mount, Source, flags
+from spaceops.localhub.runners import BuildFailed, Image, Mount, Source, flags, scripts
 from spaceops.localhub.runners.child import Child
 from spaceops.localhub.runners.copying import WILDCARDS, Item, SourceMissing, Tree, copy, digest, is_archive, write
 from spaceops.localhub.runners.environments import (
@@ -31,7 +31,6 @@ from spaceops.localhub.runners.isolation import Isolation, Task
 from spaceops.localhub.runners.mounts import Mounted, bound, mounted
 from spaceops.localhub.runners.paths import PYTHON_PREFIX, TEMPORARY, ImagePaths, clone, copy_tree, remove
 from spaceops.localhub.runners.ports import EVERYWHERE, LOOPBACK, PortAdapter
-from spaceops.localhub.runners.scripts import scripts_with_own_paths
 from spaceops.localhub.runners.shell import Refused, Script
 from spaceops.localhub.runners.stages import UID, Stand
 from spaceops.localhub.threads import in_thread
@@ -76,9 +75,7 @@ class Build:
                     self.done[stage.index] = await self._stage(stage)
         stand = self.done[self.dockerfile.stages[-1].index]
         await in_thread(remove, *(other.paths.folder for other in self.done.values() if other is not stand))
-        self._say_what_changes(
-            stand, [] if stand.paths.literal else await in_thread(scripts_with_own_paths, stand.paths)
-        )
+        await self._say_what_changes(stand)
         return self._image(stand)
 
     def _image(self, stand: Stand) -> Image:
@@ -343,14 +340,17 @@ class Build:
         finally:
             await child.stop()
 
-    def _say_what_changes(self, stand: Stand, scripts: list[str]) -> None:
-        self._say_ports({"CMD": [*stand.entrypoint, *stand.command], "ENV": [*stand.env.values()]})
-        for script in scripts:
+    async def _say_what_changes(self, stand: Stand) -> None:
+        words = [*stand.entrypoint, *stand.command]
+        starting = await in_thread(scripts.starting, stand.paths, words, stand.workdir)
+        self._say_ports(
+            {"CMD": words, "ENV": [*stand.env.values()], **{path: [text] for path, text in starting.items()}}
+        )
+        if stand.paths.literal:
+            return
+        for script in await in_thread(scripts.with_own_paths, stand.paths):
             self.log.write(f"note: in {script}, the image's own paths become the places where they lie at each start")
-        if not stand.paths.literal:
-            self.log.write(
-                "note: absolute paths in the app's own code are this machine's; a container would have others"
-            )
+        self.log.write("note: absolute paths in the app's own code are this machine's; a container would have others")
 
     def _say_ports(self, places: Mapping[str, list[str]]) -> None:
         port, named = self.source.app_port, False
@@ -364,7 +364,7 @@ class Build:
                 self.log.write(f"note: in {where}, {said}")
         if not named:
             self.log.write(
-                f"note: neither CMD nor ENV names {port}: a port that is fixed in code or in a script cannot be "
+                f"note: neither CMD nor ENV names {port}: a port that is fixed in code cannot be "
                 f"replaced here, and only one Space at a time can have it. Write it as ENV PORT={port} and read that"
             )
 

@@ -196,10 +196,11 @@ def relocate(folder: Path, old: str, new: str) -> None:
 
 def rewrite(file: Path, content: bytes) -> None:
     """Give a file another content: as a new file, since the old one may be a link into the cache, or read-only."""
-    fresh = file.with_name(f".{file.name}.new")
-    fresh.write_bytes(content)
-    shutil.copymode(file, fresh)
-    fresh.replace(file)
+    mode = file.stat().st_mode
+    file.unlink()
+    with file.open("xb") as stream:  # nothing that an image brings is written through
+        stream.write(content)
+    file.chmod(mode)
 
 
 def _naming_places(folder: Path) -> Iterator[Path]:

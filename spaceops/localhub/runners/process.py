@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from spaceops.errors import BadInput
-from spaceops.localhub.runners import BuildFailed, Image, Source
+from spaceops.localhub.runners import BuildFailed, Image, Source, scripts
 from spaceops.localhub.runners.builder import Build
 from spaceops.localhub.runners.child import Child
 from spaceops.localhub.runners.environments import IMAGE_PATH, search_path, user_packages
@@ -107,6 +107,7 @@ class ProcessRunner:
             stage = isolation.paths(folder / image.stage, image.prefixes, image.python)
             stage.know(*(mount.target for mount in mounts))
             paths = await in_thread(isolation.fresh_copy, stage, run)
+            await in_thread(scripts.adapt_ports, paths, image.words, image.workdir, adapt)
             task = Task(
                 words=_command(image, paths, adapt),
                 env=await in_thread(_environment, image, paths, adapt, settings),
@@ -154,6 +155,6 @@ def _environment(image: Image, paths: ImagePaths, adapt: PortAdapter, settings: 
 
 def _command(image: Image, paths: ImagePaths, adapt: PortAdapter) -> list[str]:
     """The words to execute. The last one of `/bin/sh -c TEXT` is shell text, where places may need quotes."""
-    words = [*image.entrypoint, *image.command]
+    words = image.words
     is_shell = [number > 0 and words[number - 1] == "-c" for number in range(len(words))]
     return [adapt(paths.translate(word, in_shell=shell)) for word, shell in zip(words, is_shell, strict=True)]

@@ -90,7 +90,7 @@ class Sandbox:
     """Runs commands in bubblewrap."""
 
     key = "sandbox"
-    gaps = "the network is this machine's"
+    gaps = "of this machine it shares the network and, to be read only, /usr"
 
     def __init__(self, program: str) -> None:
         self._program = program

@@ -1,11 +1,12 @@
-"""Shell scripts among the files of an image: where they name the image's own paths, they get the places of these.
+"""Shell scripts among the files of an image: where they name its own paths and its port, they get those of a run.
 
-Only shell scripts: in other languages `/app` may be something else than a path.
+Only shell scripts: in other languages `/app` may be something else than a path, and 7860 something else than a port.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING
 from spaceops.localhub.runners.paths import SMALL, rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from spaceops.localhub.runners.paths import ImagePaths
+    from spaceops.localhub.runners.ports import PortAdapter
 
 SHEBANG = re.compile(rb"#!\s*\S*/(env\s+(-S\s+)?)?(ba|da|z|a|k)?sh\s")
 LONGEST_SHEBANG = 128  # bytes
 
 
-def scripts_with_own_paths(paths: ImagePaths) -> list[str]:
+def with_own_paths(paths: ImagePaths) -> list[str]:
     """The image paths of the scripts that `place` would change, sorted; blocks."""
     root = paths.folder / "root"
     stage = paths.folder
@@ -34,6 +36,22 @@ def place(paths: ImagePaths, stage: Path) -> None:
         text = _placed(file, paths, stage)
         if text is not None:
             rewrite(file, text.encode())
+
+
+def adapt_ports(paths: ImagePaths, words: Sequence[str], workdir: str, adapt: PortAdapter) -> None:
+    """Change the port in the scripts that a command names, which start the app; blocks."""
+    for path, text in starting(paths, words, workdir).items():
+        if (adapted := adapt(text)) != text:
+            rewrite(paths.inside(path), adapted.encode(errors="surrogateescape"))
+
+
+def starting(paths: ImagePaths, words: Sequence[str], workdir: str) -> dict[str, str]:
+    """The scripts that a command names, by their image paths; blocks."""
+    parts = [part.strip("'\";&()") for word in words for part in word.split()]
+    named = dict.fromkeys(posixpath.normpath(posixpath.join(workdir, part)) for part in parts)
+    files = {path: paths.inside(path) for path in named}
+    own = {path: file for path, file in files.items() if file.is_relative_to(paths.folder / "root")}
+    return {path: file.read_text(errors="surrogateescape") for path, file in own.items() if _is_small_script(file)}
 
 
 def _placed(file: Path, paths: ImagePaths, stage: Path) -> str | None:
@@ -57,11 +75,13 @@ def _scripts(root: Path) -> Iterator[Path]:
     for place, _, names in os.walk(root):
         for name in names:
             file = Path(place, name)
-            if file.is_file() and not file.is_symlink() and file.stat().st_size < SMALL and _is_script(file):
+            if not file.is_symlink() and _is_small_script(file):
                 yield file
 
 
-def _is_script(file: Path) -> bool:
+def _is_small_script(file: Path) -> bool:
+    if not file.is_file() or file.stat().st_size >= SMALL:
+        return False
     if file.suffix == ".sh":
         return True
     with file.open("rb") as stream:
