@@ -460,8 +460,8 @@ def listening_elsewhere(port: str, *, announced: bool) -> dict[str, str]:
     """An app whose port stands in a script, where nobody replaces it."""
     says = f'print("running on http://0.0.0.0:{port}", flush=True); ' if announced else ""
     runs = f'import runpy, sys; {says}sys.argv = ["app.py", "127.0.0.1", "{port}"]; runpy.run_path("app.py")'
-    dockerfile = DOCKERFILE.replace('["python", "app.py", "0.0.0.0", "7860"]', '["sh", "start.sh"]')
-    return small_app(Dockerfile=dockerfile) | {"start.sh": f"python -c '{runs}'"}
+    dockerfile = DOCKERFILE.replace('["python", "app.py", "0.0.0.0", "7860"]', '["python", "start.py"]')
+    return small_app(Dockerfile=dockerfile) | {"start.py": runs}
 
 
 @pytest.mark.parametrize("announced", [True, False])
