@@ -66,6 +66,11 @@ class Arriving:
         self.file.write(chunk)
         self.size += len(chunk)
 
+    def finish(self, chunk: bytes | bytearray) -> None:
+        """Take the last bytes; who opens the file sees them all."""
+        self.write(chunk)
+        self.file.flush()
+
     def move(self, target: Path) -> None:
         """Move the file into place."""
         self.file.close()

@@ -6,16 +6,14 @@ Source of the format: the Xet protocol specification of 2025, and what hf_xet 1.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
 from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
 
 from spaceops.localhub.lfs import WrongContent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LARGEST = 72 << 20  # bytes of a xorb: 64 MiB of content, and what is written around it
 LARGEST_CONTENT = 64 << 20
@@ -25,7 +23,6 @@ HEADER = 8  # bytes before every chunk
 FOOTER = b"XETBLOB"
 PLAIN, LZ4, GROUPED = 0, 1, 2  # how a chunk is packed
 MADE_CHUNK = 128 << 10  # bytes; a client takes no larger ones
-AT_ONCE = 8  # chunks
 MADE_CHUNKS = LARGEST_CONTENT // (HEADER + MADE_CHUNK)  # of a xorb that is made here
 
 
@@ -129,16 +126,35 @@ def made_size(size: int, number: int) -> int:
     return length + -(-length // MADE_CHUNK) * HEADER
 
 
-def made(file: IO[bytes], size: int, number: int, start: int, end: int) -> Iterator[bytes]:
-    """The bytes from `start` up to `end` of the xorb `number` of a file of `size` bytes, about a MiB at a time."""
-    step = HEADER + MADE_CHUNK
-    for first in range(start // step, -(-end // step), AT_ONCE):
-        whole = b"".join(_made_chunks(file, size, number * MADE_CHUNKS + first))
-        yield whole[max(0, start - first * step) : end - first * step]
+class Made(io.BufferedIOBase):
+    """The xorb `number` of a file of `size` bytes, to be read like a file; closing it closes that one."""
 
+    def __init__(self, file: BinaryIO, size: int, number: int) -> None:
+        self._file, self._size, self._first = file, size, number * MADE_CHUNKS
+        self._at, self._end = 0, made_size(size, number)
 
-def _made_chunks(file: IO[bytes], size: int, first: int) -> Iterator[bytes]:
-    for at in range(first * MADE_CHUNK, min(size, (first + AT_ONCE) * MADE_CHUNK), MADE_CHUNK):
-        length = min(MADE_CHUNK, size - at).to_bytes(3, "little")
-        yield b"\0" + length + bytes([PLAIN]) + length
-        yield os.pread(file.fileno(), MADE_CHUNK, at)
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go on reading there; counted from the beginning alone."""
+        if whence != os.SEEK_SET:
+            raise io.UnsupportedOperation
+        self._at = offset
+        return offset
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes."""
+        step = HEADER + MADE_CHUNK
+        start, end = self._at, self._end if size is None or size < 0 else min(self._end, self._at + size)
+        chunk = start // step
+        found = b"".join(self._chunk(number) for number in range(chunk, -(-end // step)))
+        self._at = max(start, end)
+        return found[start - chunk * step : end - chunk * step]
+
+    def _chunk(self, number: int) -> bytes:
+        at = (self._first + number) * MADE_CHUNK
+        length = min(MADE_CHUNK, self._size - at).to_bytes(3, "little")
+        return b"\0" + length + bytes([PLAIN]) + length + os.pread(self._file.fileno(), MADE_CHUNK, at)
+
+    def close(self) -> None:
+        """Be done with it."""
+        self._file.close()
+        super().close()

@@ -23,7 +23,7 @@ from spaceops.localhub.lfs import LargeFiles, WrongContent
 from spaceops.localhub.store import Repo, Store, connect
 from spaceops.localhub.vault import Vault
 from spaceops.localhub.xet import Xet
-from spaceops.localhub.xorbs import LARGEST_CHUNK, MADE_CHUNK, MADE_CHUNKS, Malformed, made, made_size, pieces
+from spaceops.localhub.xorbs import LARGEST_CHUNK, MADE_CHUNK, MADE_CHUNKS, Made, Malformed, Piece, made_size, pieces
 from tests.localhub.conftest import Asker, Runner
 
 BIG = 15_000_000  # bytes
@@ -282,6 +282,13 @@ def test_pieces_cover_a_file_of_any_size(size: int) -> None:
     assert made_size(size, len(found)) <= 0
 
 
+def read(file: Path, size: int, piece: Piece) -> bytes:
+    first, last = piece.span
+    with Made(file.open("rb"), size, piece.number) as block:
+        block.seek(first)
+        return block.read(1) + block.read(last - first)
+
+
 def test_a_range_over_two_blocks_has_a_piece_of_each(tmp_path: Path) -> None:
     size = MADE_CHUNK * MADE_CHUNKS + 10
     file = tmp_path / "sparse"
@@ -293,8 +300,7 @@ def test_a_range_over_two_blocks_has_a_piece_of_each(tmp_path: Path) -> None:
     before, found = pieces(size, size - 12, size - 5)
 
     assert [(0, MADE_CHUNKS - 1, MADE_CHUNKS), (1, 0, 1)] == [(one.number, one.start, one.end) for one in found]
-    with file.open("rb") as opened:
-        parts = [b"".join(made(opened, size, one.number, one.span[0], one.span[1] + 1)) for one in found]
+    parts = [read(file, size, piece) for piece in found]
     assert b"\0\00001234" == b"".join(map(unpacked, parts))[before:][:7]
 
 

@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
+from spaceops.localhub.content import deliver
 from spaceops.localhub.lfs import OID, Part, Pointer, WrongContent
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.routes.commits import check_upload
+from spaceops.localhub.threads import in_thread
 from spaceops.localhub.tickets import LIFETIME
 from spaceops.localhub.wire import (
     Json,
@@ -161,8 +163,7 @@ async def receive(request: Request, file: Arriving, most: int) -> None:
     finally:
         await asyncio.wait([writing])  # also when the client is gone: the file must not be closed under its writer
     await writing
-    file.write(waiting)
-    file.file.flush()
+    await asyncio.to_thread(file.finish, waiting)  # a disk that is busy makes whoever writes wait
 
 
 async def lfs_put(request: Request) -> Response:
@@ -173,7 +174,8 @@ async def lfs_put(request: Request) -> Response:
     files = parts(request).repos.large_files
     with files.incoming() as file:
         await receive(request, file, pointer.size)
-        checked(file.keep, files.path(_still_there(request, repo), pointer.oid), pointer.oid, pointer.size)
+        target = files.path(_still_there(request, repo), pointer.oid)
+        await in_thread(checked, file.keep, target, pointer.oid, pointer.size)
     return Response(headers={"ETag": f'"{pointer.oid}"'})
 
 
@@ -188,7 +190,7 @@ async def _put_part(request: Request, repo: Repo, pointer: Pointer) -> Response:
         await receive(request, file, expected)
         if file.size != expected:
             raise bad_request(f"Part {part} has {expected} bytes, not {file.size}")
-        files.keep_part(_still_there(request, repo), pointer.oid, Part(part, file.oid), file)
+        await in_thread(files.keep_part, _still_there(request, repo), pointer.oid, Part(part, file.oid), file)
     return Response(headers={"ETag": f'"{file.oid}"'})
 
 
@@ -207,7 +209,7 @@ async def lfs_complete(request: Request) -> Response:
     numbers = range(1, 1 + len(_part_addresses("", pointer.size)))
     if [part.number for part in sent] != list(numbers) or not all(OID.fullmatch(part.oid) for part in sent):
         raise bad_request(f"All {len(numbers)} parts must be named in order, each with the ETag that was answered")
-    await asyncio.to_thread(checked, parts(request).repos.large_files.join, repo, pointer, sent)
+    await in_thread(checked, parts(request).repos.large_files.join, _still_there(request, repo), pointer, sent)
     return Json({})
 
 
@@ -225,7 +227,7 @@ async def lfs_get(request: Request) -> Response:
     file = parts(request).repos.large_files.path(repo, pointer.oid)
     if not file.exists():
         raise Refused(404, "Object does not exist")
-    return FileResponse(file, media_type="application/octet-stream", headers={"ETag": f'"{pointer.oid}"'})
+    return deliver(request, file, {"ETag": f'"{pointer.oid}"'}, "application/octet-stream")
 
 
 async def no_locks(request: Request) -> Response:

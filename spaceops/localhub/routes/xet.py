@@ -6,12 +6,13 @@ import asyncio
 import os
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from spaceops.localhub import shards, xorbs
 from spaceops.localhub.buckets import open_file
+from spaceops.localhub.content import Stored, deliver
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.routes.commits import check_upload
 from spaceops.localhub.routes.lfs import checked, receive
@@ -20,7 +21,7 @@ from spaceops.localhub.wire import Json, base, no_repo, param, parts, repo_of, t
 from spaceops.localhub.xet import HASH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from starlette.requests import Request
 
@@ -88,7 +89,7 @@ async def put_xorb(request: Request) -> Response:
     xet = parts(request).xet
     with xet.incoming() as file:
         await receive(request, file, xorbs.LARGEST)
-        new = await asyncio.to_thread(checked, xet.keep, repo, name, file)
+        new = await in_thread(checked, xet.keep, repo, name, file)
     return Json({"was_inserted": new})
 
 
@@ -105,6 +106,8 @@ async def put_shard(request: Request) -> Response:
     if parts(request).store.by_id(repo.id) is None:
         raise no_repo(None)  # it was deleted meanwhile
     xet.remember(repo, made)
+    if repo.kind == "bucket":
+        parts(request).buckets.uploaded(repo, made)
     if param(request, "version") == "v1":
         return Json({"result": 1})
     return Response(b'{"type":"result","result":1}\n', media_type="application/x-ndjson")
@@ -117,8 +120,7 @@ async def reconstruction(request: Request) -> Response:
     """
     repo = _xet_repo(request, write=False)
     name = param(request, "file")
-    with await _content(request, repo, name) as file:
-        size = os.fstat(file.fileno()).st_size
+    size = await asyncio.to_thread(_size, _opener(request, repo, name))
     before, pieces = xorbs.pieces(size, *(_range(request, size) or (0, size)))
     terms = [
         {"hash": xorbs.made_name(name, piece.number), "unpacked_length": piece.length, "range": _chunks(piece)}
@@ -158,11 +160,14 @@ async def get_xorb(request: Request) -> Response:
     repo = parts(request).store.by_id(repo_id)
     if repo is None:
         raise no_repo(None)
-    return _block(request, await _content(request, repo, name), int(text))
+    opener, number = _opener(request, repo, name), int(text)
+    size = await asyncio.to_thread(_size, opener)
+    block = Stored(xorbs.made_size(size, number), lambda: cast("BinaryIO", xorbs.Made(opener(), size, number)))
+    return deliver(request, block, {"ETag": f'"{xorbs.made_name(name, number)}"'}, "application/octet-stream")
 
 
-async def _content(request: Request, repo: Repo, name: str) -> BinaryIO:
-    """The file that has this hash in Xet, open; it may lie in a bucket's folder, where apps write too."""
+def _opener(request: Request, repo: Repo, name: str) -> Callable[[], BinaryIO]:
+    """What opens the file that has this hash in Xet; it may lie in a bucket's folder, where apps write too."""
     path, buckets = parts(request).xet.content(repo, name), parts(request).buckets
     in_bucket = buckets.with_hash(repo, name) if repo.kind == "bucket" else []
 
@@ -175,28 +180,12 @@ async def _content(request: Request, repo: Repo, name: str) -> BinaryIO:
                 return open_file(buckets.folder(repo), file)
         raise Refused(404, "File not found")
 
-    return await asyncio.to_thread(open_first)
+    return open_first
 
 
-def _block(request: Request, file: BinaryIO, number: int) -> Response:
-    """The answer with a block, or a range of it; the file is closed in the end."""
-    size = os.fstat(file.fileno()).st_size
-    whole = xorbs.made_size(size, number)
-    try:
-        asked = _range(request, whole)
-    except Refused:
-        file.close()
-        raise
-    start, end = asked or (0, whole)
-    headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
-    if asked:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{whole}"
-
-    def content() -> Iterator[bytes]:
-        with file:
-            yield from xorbs.made(file, size, number, start, end)
-
-    return StreamingResponse(content(), 206 if asked else 200, headers, "application/octet-stream")
+def _size(opener: Callable[[], BinaryIO]) -> int:
+    with opener() as file:
+        return os.fstat(file.fileno()).st_size
 
 
 def _range(request: Request, size: int) -> tuple[int, int] | None:
