@@ -5,6 +5,7 @@ Paths are matched as they come, still percent-encoded; `{x}` is one part, `{x:pa
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -56,45 +57,77 @@ class _Kinds(Convertor[str]):
         return value
 
 
+register_url_convertor("kinds", _Kinds())
+
+
 class Call(NamedTuple):
     """One call of the Hub, and what answers it here."""
 
     method: str
     path: str
-    answer: Any  # the function; None: it is not there
+    answer: Any  # the function; None: it is not there, see `NOT_HERE`
     partial: str = ""  # what of it is not there
     guess: str = ""  # what nobody could see of the real Hub from outside, and how it is here
 
 
-register_url_convertor("kinds", _Kinds())
 REPO = "/api/{kinds:kinds}/{namespace}/{name}"
 SPACE = "/api/spaces/{namespace}/{name}"
-SET_AGAIN = "set again without a description it has none; a value has at most 64 KiB, all together 1 MiB"
 BUCKET = "/api/buckets/{namespace}/{name}"
 CAS = "/cas/{instance}/{id}"
 
+# What is not there of a call.
+FEWER_FACTS = "no e-mail address, no picture"
+NUMBERS = "numbers of repositories only"
+NEVER_USED = "nothing is ever used up"
+NO_TEMPLATES = "there are none here"
+BY_NAME = "searched by name only"
+FOUND_OUT = "without what the Hub finds out about files (safetensors, gguf, config, security, leaderboards …)"
+UNSCANNED = "nothing is scanned: every file is `unscanned`"
+PULLS = "pull requests only"
+ONE_PROCESS = "one process serves, whatever number is shown"
+NO_SSH = "it is shown and restarts the app; there is no ssh and no editor"
+NO_DISK = "it is shown and no disk comes with it: attach a bucket"
+NOT_RUN = "Gradio and static Spaces are not run"
+NO_REGIONS = "visibility only: regions mean nothing here"
+UNKNOWN_BLOCK = "always 404: a client sends what it has"
+NO_GRANTS = "always 404: blocks come here"
+NO_TELEMETRY = "always 404"
+NO_LOCKS = "always 404: git-lfs goes on without locks"
+
+# What nobody could see of the real Hub from outside, and how it is here.
+MOVED = "the old name answers 307 until a new repository takes it; a name that is taken is a 409"
+COPIED = "the copy of a Space is private unless said otherwise, on cpu-basic, with no volumes but those given"
+HARDWARE = "the clients know rtx-pro-6000 to x8, the price list of the documentation does not: they are offered"
+QUOTA = "210 GPU seconds a day for free accounts, 1500 for PRO"
+GATED = "only its own people read a gated repository; everybody sees its facts, commits and the names of its files"
+SQUASHED = "of main it builds a Space anew"
 LARGE = "a large file is what has a NUL in its sample, more than 10 MB, or an LFS line in the nearest .gitattributes"
-OWN_BLOCKS = "every repository has an address of its own: of blocks sent to one no file of another is made"
-UNPROVED = "names of blocks and files are taken as they come; the sha256 of a repository's file is checked"
-MADE_BLOCKS = "blocks are made for the download; what did not come by Xet has its sha256 for a name"
-ATTACHED = "a source that is not there is a 400; an app that is to write a bucket needs its owner's right to write it"
-MADE_UP = "of a file that an app wrote, xetHash is made up from its name, size and time"
-BATCH = "what is wrong with a path fails that change alone; one path cannot be a file and a folder"
 COMMIT = "what changes nothing is no commit; a pull request that is over takes none (403)"
 STATUS = "by its author or who may write; what is merged stays so (409)"
 MERGE = "one new commit on the base, whoever may write there; a draft or a conflict is a 409"
-
-MOVED = "the old name answers 307 until a new repository takes it; a name that is taken is a 409"
-COPIED = "the copy of a Space is private unless said otherwise, on cpu-basic, with no volumes but those given"
-GATED = "only its own people read a gated repository; everybody sees its facts, commits and the names of its files"
-UNSCANNED = "nothing is scanned: every file is `unscanned`"
-FOUND_OUT = "without what the Hub finds out about files (safetensors, gguf, config, security, leaderboards …)"
+SET_AGAIN = "set again without a description it has none; a value has at most 64 KiB, all together 1 MiB"
+SECRETS = "names and descriptions are for who may write"
+REPLICAS = "answers the runtime; 400 on free hardware"
+DEV_MODE = "402 without a plan"
+STORAGE = "whether the Hub still answers clients before 2.0"
+NO_STORAGE = "whether the Hub still answers it"
+ATTACHED = "a source that is not there is a 400; an app that is to write a bucket needs its owner's right to write it"
+RUNTIME = "sha is the commit that serves now; a domain is an address of this machine"
+EVENTS = "the runtime at once and on each change"
+METRICS = "as for Jobs, once a second; network is what visitors cause"
+RESTART = "a start without a build, unless there is a newer commit or the last build failed"
+LOGS = "for those to whom it belongs; the run log begins at each start"
+MADE_UP = "of a file that an app wrote, xetHash is made up from its name, size and time"
+BATCH = "what is wrong with a path fails that change alone; one path cannot be a file and a folder"
+OWN_BLOCKS = "every repository has an address of its own: of blocks sent to one no file of another is made"
+UNPROVED = "names of blocks and files are taken as they come; the sha256 of a repository's file is checked"
+MADE_BLOCKS = "blocks are made for the download; what did not come by Xet has its sha256 for a name"
 
 CALLS: list[Call] = [
     # accounts
-    Call("GET", "/api/whoami-v2", accounts.whoami, "no e-mail address, no picture"),
-    Call("GET", "/api/users/{name}/overview", accounts.user_overview, "numbers of repositories only"),
-    Call("GET", "/api/organizations/{name}/overview", accounts.org_overview, "numbers of repositories only"),
+    Call("GET", "/api/whoami-v2", accounts.whoami, FEWER_FACTS),
+    Call("GET", "/api/users/{name}/overview", accounts.user_overview, NUMBERS),
+    Call("GET", "/api/organizations/{name}/overview", accounts.org_overview, NUMBERS),
     Call("GET", "/api/organizations/{name}/members", accounts.org_members),
     Call("GET", "/api/agent-harnesses", accounts.agent_harnesses),
     Call("POST", "/api/validate-yaml", accounts.validate_yaml),
@@ -103,24 +136,12 @@ CALLS: list[Call] = [
     Call("DELETE", "/api/repos/delete", repos.delete_repo),
     Call("POST", "/api/repos/move", moves.move_repo, guess=MOVED),
     Call("POST", f"{REPO}/duplicate", moves.duplicate_repo, guess=COPIED),
-    Call(
-        "GET",
-        "/api/spaces/hardware",
-        settings.list_hardware,
-        guess="the clients know rtx-pro-6000 to x8, the price list of the documentation does not: they are offered",
-    ),
-    Call(
-        "GET",
-        "/api/spaces/zero-gpu/quota",
-        settings.zero_gpu_quota,
-        partial="nothing is ever used up",
-        guess="210 GPU seconds a day for free accounts, 1500 for PRO",
-    ),
+    Call("GET", "/api/spaces/hardware", settings.list_hardware, guess=HARDWARE),
+    Call("GET", "/api/spaces/zero-gpu/quota", settings.zero_gpu_quota, NEVER_USED, QUOTA),
     Call("GET", "/api/settings/repositories", lists.list_own_repos),
     Call("GET", "/api/organizations/{name}/settings/repositories", lists.list_org_repos),
-    Call("GET", "/api/spaces/templates", lists.list_templates, "there are none here"),
-    Call("GET", "/api/spaces/semantic-search", None),
-    Call("GET", "/api/{kinds:kinds}", lists.list_repos, "searched by name only"),
+    Call("GET", "/api/spaces/templates", lists.list_templates, NO_TEMPLATES),
+    Call("GET", "/api/{kinds:kinds}", lists.list_repos, BY_NAME),
     Call("GET", "/api/{kinds:kinds}/{name}", repos.no_namespace),
     Call("GET", REPO, repos.repo_info, FOUND_OUT),
     Call("GET", f"{REPO}/revision/{{revision}}", repos.repo_info, FOUND_OUT),
@@ -133,7 +154,7 @@ CALLS: list[Call] = [
     Call("DELETE", f"{REPO}/branch/{{branch}}", history.delete_branch),
     Call("POST", f"{REPO}/tag/{{revision}}", history.create_tag),
     Call("DELETE", f"{REPO}/tag/{{revision}}", history.delete_tag),
-    Call("POST", f"{REPO}/super-squash/{{ref}}", history.super_squash, guess="of main it builds a Space anew"),
+    Call("POST", f"{REPO}/super-squash/{{ref}}", history.super_squash, guess=SQUASHED),
     Call("GET", f"{REPO}/commits/{{revision}}", history.list_commits),
     # files
     Call("GET", f"{REPO}/tree/{{revision}}", files.tree, UNSCANNED),
@@ -142,12 +163,10 @@ CALLS: list[Call] = [
     Call("POST", f"{REPO}/preupload/{{revision}}", uploads.preupload, guess=LARGE),
     Call("POST", f"{REPO}/commit/{{revision}}", commits.commit, guess=COMMIT),
     # pull requests; threads of discussion come later
-    Call("GET", f"{REPO}/discussions", discussions.list_discussions, "pull requests only"),
-    Call("POST", f"{REPO}/discussions", discussions.open_discussion, "pull requests only"),
+    Call("GET", f"{REPO}/discussions", discussions.list_discussions, PULLS),
+    Call("POST", f"{REPO}/discussions", discussions.open_discussion, PULLS),
     Call("GET", f"{REPO}/discussions/{{num}}", discussions.discussion_details),
     Call("POST", f"{REPO}/discussions/{{num}}/comment", discussions.comment),
-    Call("POST", f"{REPO}/discussions/{{num}}/comment/{{id}}/edit", None),
-    Call("POST", f"{REPO}/discussions/{{num}}/comment/{{id}}/hide", None),
     Call("POST", f"{REPO}/discussions/{{num}}/title", discussions.rename),
     Call("POST", f"{REPO}/discussions/{{num}}/status", discussions.set_status, guess=STATUS),
     Call("POST", f"{REPO}/discussions/{{num}}/merge", discussions.merge, guess=MERGE),
@@ -155,80 +174,48 @@ CALLS: list[Call] = [
     Call("GET", f"{SPACE}/variables", settings.get_variables),
     Call("POST", f"{SPACE}/variables", settings.set_variable, guess=SET_AGAIN),
     Call("DELETE", f"{SPACE}/variables", settings.delete_variable),
-    Call("GET", f"{SPACE}/secrets", settings.get_secrets, guess="names and descriptions are for who may write"),
+    Call("GET", f"{SPACE}/secrets", settings.get_secrets, guess=SECRETS),
     Call("POST", f"{SPACE}/secrets", settings.set_secret, guess=SET_AGAIN),
     Call("DELETE", f"{SPACE}/secrets", settings.delete_secret),
     Call("POST", f"{SPACE}/hardware", settings.set_hardware),
     Call("POST", f"{SPACE}/sleeptime", settings.set_sleep_time),
-    Call(
-        "POST",
-        f"{SPACE}/replicas",
-        settings.set_replicas,
-        partial="one process serves, whatever number is shown",
-        guess="answers the runtime; 400 on free hardware",
-    ),
-    Call(
-        "POST",
-        f"{SPACE}/dev-mode",
-        settings.set_dev_mode,
-        partial="it is shown and restarts the app; there is no ssh and no editor",
-        guess="402 without a plan",
-    ),
-    Call(
-        "POST",
-        f"{SPACE}/storage",
-        settings.set_storage,
-        partial="it is shown and no disk comes with it: attach a bucket",
-        guess="whether the Hub still answers clients before 2.0",
-    ),
-    Call("DELETE", f"{SPACE}/storage", settings.delete_storage, guess="whether the Hub still answers it"),
+    Call("POST", f"{SPACE}/replicas", settings.set_replicas, ONE_PROCESS, REPLICAS),
+    Call("POST", f"{SPACE}/dev-mode", settings.set_dev_mode, NO_SSH, DEV_MODE),
+    Call("POST", f"{SPACE}/storage", settings.set_storage, NO_DISK, STORAGE),
+    Call("DELETE", f"{SPACE}/storage", settings.delete_storage, guess=NO_STORAGE),
     Call("PUT", f"{SPACE}/volumes", settings.set_volumes, guess=ATTACHED),
     Call("DELETE", f"{SPACE}/volumes", settings.delete_volumes),
     # Spaces: what is
-    Call(
-        "GET",
-        f"{SPACE}/runtime",
-        spaces.runtime,
-        partial="Gradio and static Spaces are not run",
-        guess="sha is the commit that serves now; a domain is an address of this machine",
-    ),
-    Call("GET", f"{SPACE}/events", spaces.events, guess="the runtime at once and on each change"),
-    Call("GET", f"{SPACE}/metrics", spaces.metrics, guess="as for Jobs, once a second; network is what visitors cause"),
+    Call("GET", f"{SPACE}/runtime", spaces.runtime, NOT_RUN, RUNTIME),
+    Call("GET", f"{SPACE}/events", spaces.events, guess=EVENTS),
+    Call("GET", f"{SPACE}/metrics", spaces.metrics, guess=METRICS),
     Call("POST", f"{SPACE}/pause", spaces.pause),
-    Call(
-        "POST",
-        f"{SPACE}/restart",
-        spaces.restart,
-        guess="a start without a build, unless there is a newer commit or the last build failed",
-    ),
-    Call("GET", f"{SPACE}/logs/{{which}}", spaces.logs, guess="for who may write; the run log begins at each start"),
+    Call("POST", f"{SPACE}/restart", spaces.restart, guess=RESTART),
+    Call("GET", f"{SPACE}/logs/{{which}}", spaces.logs, guess=LOGS),
     # buckets
     Call("GET", "/api/buckets/{namespace}", buckets.list_buckets),
     Call("DELETE", "/api/buckets/{name}", buckets.no_bucket),
     Call("POST", BUCKET, buckets.create_bucket),
     Call("GET", BUCKET, buckets.bucket_info),
     Call("DELETE", BUCKET, buckets.delete_bucket),
-    Call("PUT", f"{BUCKET}/settings", buckets.change_bucket, "visibility only: regions mean nothing here"),
+    Call("PUT", f"{BUCKET}/settings", buckets.change_bucket, NO_REGIONS),
     Call("GET", f"{BUCKET}/tree", bucket_files.tree, guess=MADE_UP),
     Call("GET", f"{BUCKET}/tree/{{prefix:path}}", bucket_files.tree, guess=MADE_UP),
     Call("POST", f"{BUCKET}/paths-info", bucket_files.paths_info, guess=MADE_UP),
     Call("POST", f"{BUCKET}/batch", bucket_files.change_files, guess=BATCH),
     Call("GET", f"{BUCKET}/xet-read-token", bucket_files.read_token),
     Call("GET", f"{BUCKET}/xet-write-token", bucket_files.write_token),
-    Call("GET", f"{BUCKET}/events", None),
     Call("GET", "/buckets/{namespace}/{name}/resolve/{path:path}", bucket_files.resolve),
     # large files
     Call("GET", f"{REPO}/xet-read-token/{{revision}}", xet.xet_read_token, guess=OWN_BLOCKS),
     Call("GET", f"{REPO}/xet-write-token/{{revision}}", xet.xet_write_token, guess=OWN_BLOCKS),
-    Call("GET", f"{CAS}/v1/chunks/{{group}}/{{hash}}", xet.xet_unknown, "always 404: a client sends what it has"),
-    Call("POST", f"{CAS}/v1/xorb-grants/{{group}}/{{hash}}", xet.xet_unknown, "always 404: blocks come here"),
-    Call("POST", f"{CAS}/v1/telemetry", xet.xet_unknown, "always 404"),
+    Call("GET", f"{CAS}/v1/chunks/{{group}}/{{hash}}", xet.xet_unknown, UNKNOWN_BLOCK),
+    Call("POST", f"{CAS}/v1/xorb-grants/{{group}}/{{hash}}", xet.xet_unknown, NO_GRANTS),
+    Call("POST", f"{CAS}/v1/telemetry", xet.xet_unknown, NO_TELEMETRY),
     Call("POST", f"{CAS}/v1/xorbs/{{group}}/{{hash}}", xet.put_xorb, guess=UNPROVED),
     Call("POST", f"{CAS}/{{version}}/shards", xet.put_shard, guess=UNPROVED),
     Call("GET", f"{CAS}/{{version}}/reconstructions/{{file}}", xet.reconstruction, guess=MADE_BLOCKS),
     Call("GET", f"{CAS}/xorbs/{{file}}/{{number}}", xet.get_xorb, guess=MADE_BLOCKS),
-    Call("GET", f"{REPO}/lfs-files", None),
-    Call("POST", f"{REPO}/lfs-files/batch", None),
     Call("POST", f"{REPO}/lfs-files/duplicate", lfs.lfs_duplicate),
     Call("PUT", "/lfs/upload/{id}/{oid}", lfs.lfs_put),
     Call("POST", "/lfs/upload/{id}/{oid}", lfs.lfs_complete),
@@ -245,6 +232,7 @@ GET /api/notifications
 DELETE /api/notifications
 POST /oauth/device
 POST /oauth/token
+
 GET /api/models-tags-by-type
 GET /api/datasets-tags-by-type
 GET /api/kernels/{namespace}/{name}
@@ -257,9 +245,15 @@ GET /api/{kinds:kinds}/{namespace}/{name}/likers
 GET /api/{kinds:kinds}/{namespace}/{name}/user-access-request/{status}
 POST /api/{kinds:kinds}/{namespace}/{name}/user-access-request/handle
 POST /api/{kinds:kinds}/{namespace}/{name}/user-access-request/grant
+GET /api/spaces/semantic-search
+
 GET /api/{kinds:kinds}/{namespace}/{name}/lfs-files
 POST /api/{kinds:kinds}/{namespace}/{name}/lfs-files/batch
 POST /uploads
+POST /api/{kinds:kinds}/{namespace}/{name}/discussions/{num}/comment/{id}/edit
+POST /api/{kinds:kinds}/{namespace}/{name}/discussions/{num}/comment/{id}/hide
+GET /api/buckets/{namespace}/{name}/events
+
 GET /api/jobs/hardware
 POST /api/jobs/{namespace}
 GET /api/jobs/{namespace}
@@ -280,6 +274,7 @@ POST /api/scheduled-jobs/{namespace}/{id}/resume
 POST /api/scheduled-jobs/{namespace}/{id}/run
 PUT /api/scheduled-jobs/{namespace}/{id}/labels
 POST /api/scheduled-jobs/{namespace}/{id}/schedule
+
 GET /api/settings/webhooks
 POST /api/settings/webhooks
 GET /api/settings/webhooks/{id}
@@ -287,6 +282,7 @@ POST /api/settings/webhooks/{id}
 DELETE /api/settings/webhooks/{id}
 POST /api/settings/webhooks/{id}/enable
 POST /api/settings/webhooks/{id}/disable
+
 GET /api/collections
 POST /api/collections
 GET /api/collections/{slug:path}
@@ -301,7 +297,7 @@ GET /api/papers/search
 GET /api/papers/{id}
 GET /papers/{id}
 """
-ABSENT = [Call(method, path, None) for method, _, path in (row.partition(" ") for row in NOT_HERE.strip().split("\n"))]
+ABSENT = [Call(method, path, None) for method, path in map(str.split, filter(None, NOT_HERE.split("\n")))]
 # What the real Hub does not have: control of this server, with a token from its data folder.
 CONTROL: list[Call] = [
     Call("GET", "/_hub/faults", control.list_faults),
@@ -322,9 +318,9 @@ PAGES: list[Call] = [
     Call("POST", "/git-upload-pack", git.rpc),
     Call("POST", "/git-receive-pack", git.rpc),
     Call("POST", "/info/lfs/objects/batch", lfs.lfs_batch),
-    Call("GET", "/info/lfs/locks", lfs.no_locks, "always 404: git-lfs goes on without locks"),
-    Call("POST", "/info/lfs/locks", lfs.no_locks, "always 404: git-lfs goes on without locks"),
-    Call("POST", "/info/lfs/locks/verify", lfs.no_locks, "always 404: git-lfs goes on without locks"),
+    Call("GET", "/info/lfs/locks", lfs.no_locks, NO_LOCKS),
+    Call("POST", "/info/lfs/locks", lfs.no_locks, NO_LOCKS),
+    Call("POST", "/info/lfs/locks/verify", lfs.no_locks, NO_LOCKS),
 ]
 
 
@@ -335,7 +331,14 @@ def routes() -> list[Route]:
         for start in ("/{kinds:kinds}", "")
         for page in PAGES
     ]
-    every = [*CONTROL, *ABSENT, *CALLS, *pages]  # also what is not there, so that no other row takes it for a name
+    named = [*CALLS, *pages]
+    nameless = [
+        call._replace(path=call.path.replace("/{namespace}/{name}/", "/{name}/"), answer=repos.no_namespace)
+        for call in named
+        if "/{namespace}/{name}/" in call.path
+    ]
+    # What is not there comes early, so that no other row takes it for a name.
+    every = [*CONTROL, *ABSENT, *named, *nameless]
     return [Route(call.path, call.answer or _absent, methods=[call.method]) for call in every]
 
 
@@ -350,6 +353,7 @@ def make_app() -> Starlette:
         HTTPException: _unknown,
         GitError: _lost,
         OSError: _lost,
+        sqlite3.IntegrityError: _lost,
         Exception: _failed,
     }
     app = Starlette(routes=routes(), exception_handlers=handlers)
@@ -372,7 +376,7 @@ async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001
 
 
 async def _lost(request: Request, error: Exception) -> Response:
-    """A repository that is deleted while somebody reads it is not there; all else that is missing is our mistake."""
+    """A repository that is deleted while somebody asks for it is not there; all else that goes wrong is our mistake."""
     path = request.scope["path"].split("/")
     kinds = path[2] if path[1] == "api" else path[1]
     if "name" not in request.path_params or "namespace" not in request.path_params:

@@ -235,7 +235,7 @@ def expanded(request: Request) -> list[str]:
 
 
 async def no_namespace(request: Request) -> Response:
-    """`GET /api/{kinds}/{name}`: a name without its namespace names nothing here."""
+    """`… /api/{kinds}/{name}…`: a name without its namespace names nothing here."""
     raise no_repo(caller(request))
 
 

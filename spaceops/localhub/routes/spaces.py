@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import StreamingResponse
 
-from spaceops.localhub.accounts import belongs
+from spaceops.localhub.accounts import reads
 from spaceops.localhub.refusals import Refused, bad_request
 from spaceops.localhub.store import Settings
 from spaceops.localhub.wire import Json, flag, member, number, param, parts, repo_of
@@ -96,10 +96,10 @@ async def metrics(request: Request) -> Response:
 
 
 def _read_by_owner(request: Request) -> Repo:
-    """The Space that the path names, for somebody to whom it belongs."""
+    """The Space that the path names, for somebody to whom it belongs, with any token that reads it."""
     repo = repo_of(request, kind="space")
-    if not belongs(member(request), repo.namespace):
-        raise Refused(403, "Only who may write to a Space may read its logs and metrics")
+    if not reads(member(request), repo):
+        raise Refused(403, "Only those to whom a Space belongs may read its logs and metrics")
     return repo
 
 
