@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 GRACE = 5.0  # seconds for requests that have begun to end by themselves
+READERS_GRACE = 0.5  # for those that change nothing, and may be streams without end
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -39,7 +40,7 @@ class Gate:
 
     @asynccontextmanager
     async def closed(self, *, for_readers: bool = True, grace: float = GRACE) -> AsyncIterator[None]:
-        """Nobody is inside during the block: who does not go within `grace` seconds is cancelled.
+        """Nobody is inside during the block: who does not go within `grace` seconds is cancelled, readers sooner.
 
         Without `for_readers`, requests that change nothing go on.
         """
@@ -47,18 +48,21 @@ class Gate:
             self._for_readers = for_readers
             self._open.clear()
             try:
-                if late := await self._empty(grace):
-                    for task in late:
-                        task.cancel()
-                    await asyncio.wait(late)
+                if for_readers:
+                    await self._empty(min(grace, READERS_GRACE), reading=True)
+                await self._empty(grace, reading=False)
                 yield
             finally:
                 self._open.set()
 
-    async def _empty(self, seconds: float) -> set[asyncio.Task[object]]:
-        """Wait for those inside; who still is after that time."""
-        inside = {task for task, reads in self._inside.items() if self._for_readers or not reads}
-        return (await asyncio.wait(inside, timeout=seconds))[1] if inside else set()
+    async def _empty(self, seconds: float, *, reading: bool) -> None:
+        """Wait for the readers or the others inside; cancel who still is after that time."""
+        inside = {task for task, reads in self._inside.items() if reads == reading}
+        late = (await asyncio.wait(inside, timeout=seconds))[1] if inside else ()
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
 
 
 def _this_task() -> asyncio.Task[object]:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from spaceops.localhub.gate import Gate
+from spaceops.localhub.gate import READERS_GRACE, Gate
 from spaceops.localhub.threads import Threads
 
 
@@ -87,6 +87,19 @@ def test_who_does_not_go_in_time_is_cancelled() -> None:
         async with gate.closed(grace=0.05):
             assert stubborn.cancelled
             assert stubborn.task.done()
+
+    asyncio.run(scene())
+
+
+def test_streams_without_end_hold_nobody_up_for_long() -> None:
+    async def scene() -> None:
+        gate = Gate()
+        reader, writer = Visitor(gate, "GET"), Visitor(gate, "POST")
+        await reader.inside.wait()
+        asyncio.get_running_loop().call_later(READERS_GRACE + 0.2, writer.go.set)
+        async with gate.closed():
+            assert reader.cancelled
+            assert not writer.cancelled
 
     asyncio.run(scene())
 

@@ -112,6 +112,17 @@ def test_a_reset_leaves_nothing_but_the_address(hub: LocalHub) -> None:
     fill(api)
 
 
+def test_readers_of_streams_are_sent_away(hub: LocalHub) -> None:
+    fill_space(api_of(hub.url))
+    headers = {"Authorization": f"Bearer {hub.token}"}
+    with httpx.stream("GET", f"{hub.url}/api/spaces/demo/space/events", headers=headers, trust_env=False) as answer:
+        pieces = answer.iter_bytes()
+        assert b"data: " in next(pieces)
+        hub.reset()
+        with pytest.raises(httpx.TransportError):
+            next(pieces)
+
+
 def test_clients_that_remember_what_they_sent_to_a_former_hub_send_it_again(hub: LocalHub, tmp_path: Path) -> None:
     api = api_of(hub.url)
     fill(api)
