@@ -30,6 +30,8 @@ CONFIG = {
     "uploadpack.allowFilter": "true",
     "uploadpack.allowAnySHA1InWant": "true",
     "receive.maxInputSize": "4g",
+    "pack.window": "0",  # what is sent stays on this machine: looking for what resembles what costs more than it saves
+    "pack.compression": "1",
     "core.bigFileThreshold": "32m",  # what is larger never is in memory as a whole
 }
 LARGEST_OBJECT = "512m"  # a delta of some bytes can unfold into gigabytes: git gives up before

@@ -27,17 +27,19 @@ if TYPE_CHECKING:
 
     from spaceops.localhub.store import Repo
 
-SERVICES = ("git-upload-pack", "git-receive-pack")
 PIECE = 64 << 10  # bytes
 # A pack can be made to need any amount of time and memory: 10 minutes of a processor and 2 GiB do for honest ones.
-LIMITED = "ulimit -t 600; ulimit -d 2097152; exec git http-backend"
+COMMANDS = {
+    "git-upload-pack": ["git", "http-backend"],
+    "git-receive-pack": ["/bin/sh", "-c", "ulimit -t 600; ulimit -d 2097152; exec git http-backend"],
+}
 
 
 def install_hook(folder: Path) -> None:
     """Write the program that git runs before it accepts a push."""
     hook = folder / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    package = shlex.quote(str(Path(__file__).resolve().parents[2]))
+    package = shlex.quote(str(Path(__file__).resolve().parents[3]))
     command = shlex.join([sys.executable, "-m", "spaceops.localhub.pre_receive"])
     hook.write_text(f"#!/bin/sh\nPYTHONPATH={package} exec {command}\n", "utf-8")
     hook.chmod(0o755)
@@ -46,7 +48,7 @@ def install_hook(folder: Path) -> None:
 async def info_refs(request: Request) -> Response:
     """`GET …/info/refs?service=…`: how every fetch and push begins."""
     service = request.query_params.get("service", "")
-    if service not in SERVICES:
+    if service not in COMMANDS:
         raise Refused(403, "Please upgrade your git client: only the smart protocol is spoken here")
     return await _backend(request, _repo(request, service), service, "/info/refs")
 
@@ -92,9 +94,7 @@ def _pulls(request: Request, repo: Repo) -> tuple[int, ...]:
 async def _backend(request: Request, repo: Repo, service: str, path: str, *, whole: bool = False) -> Response:
     """Run git's CGI program for one request; with `whole` its answer is complete before anything is sent."""
     process = await asyncio.create_subprocess_exec(
-        "/bin/sh",
-        "-c",
-        LIMITED,
+        *COMMANDS[service],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,  # what the client must know goes to the client
