@@ -102,7 +102,9 @@ QUOTA = "210 GPU seconds a day for free accounts, 1500 for PRO"
 GATED = "only its own people read a gated repository; everybody sees its facts, commits and the names of its files"
 SQUASHED = "of main it builds a Space anew"
 LARGE = "a large file is what has a NUL in its sample, more than 10 MB, or an LFS line in the nearest .gitattributes"
-COMMIT = "what changes nothing is no commit; a pull request that is over takes none (403)"
+CARD = "the words about license, colours, description and arrays are the Hub's, all others are ours"
+COMMIT = "what changes nothing is no commit; a pull request that is over takes none (403); paths have up to 900 bytes"
+PUSH = "branches, tags and open pull requests only; up to 100,000 files and folders in a commit"
 STATUS = "by its author or who may write; what is merged stays so (409)"
 MERGE = "one new commit on the base, whoever may write there; a draft or a conflict is a 409"
 SET_AGAIN = "set again without a description it has none; a value has at most 64 KiB, all together 1 MiB"
@@ -130,7 +132,7 @@ CALLS: list[Call] = [
     Call("GET", "/api/organizations/{name}/overview", accounts.org_overview, NUMBERS),
     Call("GET", "/api/organizations/{name}/members", accounts.org_members),
     Call("GET", "/api/agent-harnesses", accounts.agent_harnesses),
-    Call("POST", "/api/validate-yaml", accounts.validate_yaml),
+    Call("POST", "/api/validate-yaml", accounts.validate_yaml, guess=CARD),
     # repositories
     Call("POST", "/api/repos/create", repos.create_repo),
     Call("DELETE", "/api/repos/delete", repos.delete_repo),
@@ -316,7 +318,7 @@ PAGES: list[Call] = [
     Call("GET", "/raw/{revision}/{path:path}", files.raw),
     Call("GET", "/info/refs", git.info_refs),
     Call("POST", "/git-upload-pack", git.rpc),
-    Call("POST", "/git-receive-pack", git.rpc),
+    Call("POST", "/git-receive-pack", git.rpc, guess=PUSH),
     Call("POST", "/info/lfs/objects/batch", lfs.lfs_batch),
     Call("GET", "/info/lfs/locks", lfs.no_locks, NO_LOCKS),
     Call("POST", "/info/lfs/locks", lfs.no_locks, NO_LOCKS),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ATTRIBUTES = ".gitattributes"
 LONGEST_LINE = 64 << 20  # bytes; one is in memory at a time
+LONGEST_POINTER_LINE = 2048  # bytes; a line with what git holds in place of a large file is shorter
 SHORT_SHA = re.compile(r"[0-9a-fA-F]{5,40}")  # what the client takes for one
 
 
@@ -48,6 +49,7 @@ class File(msgspec.Struct):
 
     path: str
     at: int = 0
+    length: int = 0  # bytes of the line
 
 
 class Content(msgspec.Struct):
@@ -140,7 +142,7 @@ def read_proposal(body: IO[bytes]) -> Proposal:
         if proposal is None:
             raise bad_request("The first line must be the header")
         if isinstance(value, File):
-            value.at = at
+            value.at, value.length = at, len(text)
         value.path = checked_path(value.path)
         proposal.changes.append(value)
         if len(proposal.changes) > MOST_FILES:
@@ -257,6 +259,8 @@ def _check(repos: Repos, repo: Repo, head: str, snapshot: Snapshot, proposal: Pr
             raise no_entry(f"A file with this name doesn't exist: {change.path}", head)
         if isinstance(change, LargeFile):
             _check_large(repos, repo, change)
+        if isinstance(change, File) and change.length < LONGEST_POINTER_LINE:
+            _check_pointer(repos, repo, change, proposal)
     card = proposal.file("README.md")
     if card is not None and (found := problems(card.decode(errors="replace"), repo.kind)):
         raise bad_request("Invalid metadata in README.md: " + "; ".join(found))
@@ -289,11 +293,21 @@ def _check_crowds(ref: str, snapshot: Snapshot, proposal: Proposal) -> None:
 def _check_large(repos: Repos, repo: Repo, change: LargeFile) -> None:
     size = repos.large_files.size(repo, change.oid) if OID.fullmatch(change.oid) else None
     if size is None or change.size not in (None, size):
-        raise bad_request(
-            "Your push was rejected because an LFS pointer pointed to a file that does not exist. For instance, this can "
-            f"happen if you used git push --no-verify to push your changes. Offending file: - {change.path}"
-        )
+        raise _lost(change.path)
     change.size = size
+
+
+def _check_pointer(repos: Repos, repo: Repo, change: File, proposal: Proposal) -> None:
+    pointer = Pointer.read(proposal.content(change))
+    if pointer and repos.large_files.size(repo, pointer.oid) != pointer.size:
+        raise _lost(change.path)
+
+
+def _lost(path: str) -> Refused:
+    return bad_request(
+        "Your push was rejected because an LFS pointer pointed to a file that does not exist. For instance, this can "
+        f"happen if you used git push --no-verify to push your changes. Offending file: - {path}"
+    )
 
 
 def _attributes(repos: Repos, repo: Repo, head: str, proposal: Proposal) -> Iterator[bytes]:
