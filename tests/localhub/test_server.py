@@ -191,7 +191,7 @@ def test_a_folder_with_other_things_in_it_is_not_taken(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match="is not empty, and no data folder"):
         LocalHub(tmp_path).start()
-    assert ["thesis.tex"] == os.listdir(tmp_path)
+    assert ["thesis.tex"] == [entry.name for entry in tmp_path.iterdir()]
 
 
 def test_nobody_else_may_look_into_the_folder_even_if_it_was_open_before(tmp_path: Path) -> None:
