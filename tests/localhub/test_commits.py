@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 import sys
 import threading
@@ -308,6 +309,20 @@ def test_a_body_of_140_mb_takes_little_memory(tmp_path: Path) -> None:
 
     assert 200 == answer.status_code, answer.text
     assert max(sizes) - sizes[0] < 64 << 20
+
+
+def test_a_pointer_in_place_of_a_large_file_is_refused_unless_the_file_is_there(
+    api: HfApi, ask: Asker, model: str
+) -> None:
+    api.upload_file(path_or_fileobj=b"\0large", path_in_repo="x.bin", repo_id=model)
+    known = ask("GET", f"/{model}/raw/main/x.bin").text
+
+    for lost in (known.replace("size 6", "size 7"), re.sub("[0-9a-f]{64}", "0" * 64, known)):
+        answer = post(ask, model, add("y.bin", lost))
+        assert 400 == answer.status_code
+        assert "an LFS pointer pointed to a file that does not exist" in answer.json()["error"]
+    assert 200 == post(ask, model, add("y.bin", known)).status_code
+    assert b"\0large" == ask("GET", f"/{model}/resolve/main/y.bin").content
 
 
 def test_the_client_deletes_what_patterns_name(api: HfApi, model: str, tmp_path: Path) -> None:
