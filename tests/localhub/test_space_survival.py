@@ -121,7 +121,7 @@ class Server:
         return self.api.get_space_runtime(f"demo/{name}").raw.get("sha")
 
     def until(self, name: str, *stages: str) -> str:
-        eventually(lambda: self.stage(name) in stages, lambda: f"{name}: {self.stage(name)}")
+        eventually(lambda: self.stage(name) in stages, lambda: str(self.api.get_space_runtime(f"demo/{name}").raw))
         return self.stage(name)
 
     def visit(self, name: str) -> tuple[int, str]:
@@ -187,7 +187,8 @@ def test_the_next_server_goes_on_from_every_stage(tmp_path: Path, gate: Gate) ->
         for name in ("paused", "stopping", "sleeping"):
             assert second.stage(name) == stages[name]
         for name in ("rebuilding", "restarting", "failed", "running"):
-            eventually(lambda name=name: second.sha(name) == old[name])  # type: ignore[misc]
+            second.until(name, stages[name])
+            eventually(lambda name=name: second.sha(name) == old[name], lambda name=name: name)  # type: ignore[misc]
             assert second.visit(name) == (200, "version 1")
         eventually(lambda: asked <= set(gate.waiting), lambda: str(gate.waiting))
         assert {name: second.stage(name) for name in stages} == stages
