@@ -155,7 +155,9 @@ def _allowed(paths: ImagePaths, task: Task) -> tuple[list[str], list[str]]:
     if task.builds:
         lent = lent_to_builds()
         read += [*map(str, lent_paths(lent)), *(f"/etc/{name}" for name in ETC_OF_BUILDS)]
-        write += [lent[name] for name in CACHES]
+        for name in CACHES:
+            Path(lent[name]).mkdir(parents=True, exist_ok=True)  # it cannot be made from there
+            write.append(lent[name])
     return read, write
 
 

@@ -99,5 +99,14 @@ def _bind(mount: dict[str, str], stand: Stand, tree: Tree, undo: ExitStack) -> N
         path = posixpath.join(target, item.target) if into else target
         place = stand.paths.inside(posixpath.dirname(path)) / posixpath.basename(path)
         if not os.path.lexists(place):
-            undo.callback(remove, place)
+            undo.callback(_take_away, stand, path)
             copy([item], path, stand.paths.inside, into=False, mode=None)
+
+
+def _take_away(stand: Stand, path: str) -> None:
+    """Remove a file at an image path, wherever the RUN has left that."""
+    place = stand.paths.inside(posixpath.dirname(path)) / posixpath.basename(path)
+    if place.is_dir() and not place.is_symlink():
+        remove(place)
+    else:
+        place.unlink(missing_ok=True)

@@ -158,20 +158,35 @@ def clone(source: Path, target: Path, *, share: bool) -> None:
 def copy_tree(source: Path, folder: Path, *, share: bool = False) -> None:
     """Copy a folder into a folder, or a file; `cp` takes whatever an image may hold: pipes, holes, any depth.
 
-    Raises `OSError`, also before the disk is full.
+    What an image made unreadable is made readable. Raises `OSError`, also before the disk is full.
     """
-    command = ["cp", "-al" if share else "-a", "--", str(source), str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as copying:
-        reason = _watch(copying, folder)
+    reason = _copy(source, folder, "-al" if share else "-a")
     if reason and share:  # another file system, or one without hard links
         remove(folder / source.name)
-        copy_tree(source, folder)
-    elif reason:
+        reason = _copy(source, folder, "-a")
+    if reason == os.strerror(errno.EACCES):
+        remove(folder / source.name)
+        subprocess.run(["chmod", "-R", "u+rwX", "--", str(source)], capture_output=True, check=False)
+        reason = _copy(source, folder, "-a")
+    if reason:
         raise OSError(reason)
 
 
+def _copy(source: Path, folder: Path, how: str) -> str:
+    """Copy, and return why that failed, without the names, which are of this machine."""
+    env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    with subprocess.Popen(
+        ["cp", how, "--", str(source), str(folder)],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as copying:
+        return _watch(copying, folder)
+
+
 def _watch(copying: subprocess.Popen[str], folder: Path) -> str:
-    """Wait for the end of a copy, or end it; returns why it failed, without the names, which are of this machine."""
+    """Wait for the end of a copy, or end it before the disk is full."""
     while True:
         try:
             _, said = copying.communicate(timeout=LOOK_EVERY)
