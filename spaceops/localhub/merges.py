@@ -86,7 +86,8 @@ def _ends(repos: Repos, repo: Repo, pull: Pull) -> tuple[str | None, str | None]
 def _message(repos: Repos, repo: Repo, pull: Pull) -> str:
     """The Hub's words: the title with the number, then the commits."""
     told = "\n".join(f"- {commit.title} ({commit.oid})" for commit in commits(repos, repo, pull))
-    return f"{pull.title} (#{pull.num})\n\n{told}\n\nCo-authored-by: {pull.author} <{pull.author}@users.noreply.localhost>\n"
+    author = f"{pull.author} <{pull.author}@users.noreply.localhost>"
+    return f"{pull.title} (#{pull.num})\n\n{told}\n\nCo-authored-by: {author}\n"
 
 
 def _merged_tree(repos: Repos, repo: Repo, base: str, head: str) -> str:
