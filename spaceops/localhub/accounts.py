@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 ENTITY = re.compile(r"[\w.-]+|(?:(models|datasets|spaces|buckets)/)?[\w.-]+/[\w.-]+")
 EXAMPLE = 'A user is [[users]] with name = "ada" and token = "hf_...".'
+MAIL = "@users.noreply.localhost"  # follows the name of whom a commit is by
 READ, WRITE = "repo.content.read", "repo.write"  # the permissions that mean something here; the Hub has more
 
 
@@ -58,6 +59,11 @@ class User(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def id(self) -> str:
         """The id that the Hub shows in place of the name."""
         return identity(self.name)
+
+    @property
+    def mail(self) -> str:
+        """The address that stands in commits made here for the user."""
+        return f"{self.name}{MAIL}"
 
     def grants(self, permission: str, namespace: str, repo: Repo | None = None) -> bool:
         """Whether the token may be used for that, if its owner may do it. What may write may read."""

@@ -353,7 +353,7 @@ def _is_change(snapshot: Snapshot, proposal: Proposal, change: File | LargeFile 
 def begin_commit(ref: str, message: str, author: User, clock: Clock) -> bytes:
     """How a commit to a ref begins in the language of `git fast-import`."""
     name = re.sub(r"[<>\n\0]", "", author.fullname or author.name)
-    who = f"{name} <{author.name}@users.noreply.localhost> {int(clock.now().timestamp())} +0000"
+    who = f"{name} <{author.mail}> {int(clock.now().timestamp())} +0000"
     text = message.encode()
     begin = f"commit {ref}\nmark :1\nauthor {who}\ncommitter {who}\ndata {len(text)}\n"
     return begin.encode() + text + b"\n"

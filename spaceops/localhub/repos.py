@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from spaceops.localhub.accounts import MAIL
 from spaceops.localhub.clock import wire_time
 from spaceops.localhub.git import NOTHING, SHA, GitError, Node, contents, environment, git, is_ref_name, nodes
 from spaceops.localhub.lfs import POINTER_SIZES, LargeFiles, Pointer
@@ -54,7 +55,7 @@ class Commit:
 
     oid: str
     date: str  # "…Z"
-    author: str
+    author: str  # the name of the account; of who has none here, what git says
     title: str
     message: str  # what follows the title
 
@@ -264,7 +265,7 @@ class Repos:
     def _signed(self, author: User) -> dict[str, str]:
         """The environment in which git writes down who did something, and when."""
         name = re.sub(r"[<>\n\0]", "", author.fullname).strip() or author.name
-        facts = {"NAME": name, "EMAIL": f"{author.name}@users.noreply.localhost"}
+        facts = {"NAME": name, "EMAIL": author.mail}
         facts["DATE"] = f"{int(self.clock.now().timestamp())} +0000"
         who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in facts.items()}
         return {**environment(), **who}
@@ -338,14 +339,15 @@ def _words(pipe: int) -> Iterator[str]:
 
 
 def _log(folder: Path, *words: str) -> list[Commit]:
-    form = "--format=%H%x00%ct%x00%an%x00%s%x00%b"
+    form = "--format=%H%x00%ct%x00%an%x00%ae%x00%s%x00%b"
     command = ["git", f"--git-dir={folder}", "--literal-pathspecs"]
     text = git(folder, *command[2:], "log", "-z", form, *words).decode(errors="replace")
     fields = text.split("\0")[:-1]
-    return [_commit(*fields[start : start + 5]) for start in range(0, len(fields), 5)]
+    return [_commit(*fields[start : start + 6]) for start in range(0, len(fields), 6)]
 
 
-def _commit(oid: str, seconds: str, author: str, title: str, body: str) -> Commit:
+def _commit(oid: str, seconds: str, name: str, mail: str, title: str, body: str) -> Commit:
+    author = mail.removesuffix(MAIL) if mail.endswith(MAIL) else name
     return Commit(oid, wire_time(datetime.fromtimestamp(int(seconds), UTC)), author, title, body.strip())
 
 

@@ -148,7 +148,7 @@ def test_a_commit_says_who_when_and_why(repos: Repos, repo: Repo) -> None:
     found = repos.commit(repo, commit(repos, repo, add("x", "1")))
 
     assert found is not None
-    assert ("a commit", "why", "Demo") == (found.title, found.message, found.author)
+    assert ("a commit", "why", "demo") == (found.title, found.message, found.author)
     assert found.date[:13] == wire_time(Clock().now())[:13]
     assert found.date.endswith("Z")
 
