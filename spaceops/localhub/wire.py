@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 32 << 20  # bytes of JSON; files do not come this way
 KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
+PLAIN = "text/plain; charset=utf-8"
 T = TypeVar("T")
 
 
@@ -52,9 +53,6 @@ class Parts:
     xet: Xet
     buckets: Buckets
     creating: set[str] = field(default_factory=set)  # names of repositories that are being made
-
-
-PLAIN = "text/plain; charset=utf-8"
 
 
 class Json(Response):
@@ -112,8 +110,8 @@ async def raw_body(request: Request, most: int = LARGEST_BODY) -> bytes:
 
 
 async def body_of(request: Request, kind: type[T]) -> T:
-    """The request's body, which must be JSON of that shape."""
-    return msgspec.json.decode(await raw_body(request), type=kind)
+    """The request's body, which must be JSON of that shape; no body is as good as an empty object."""
+    return msgspec.json.decode((await raw_body(request)).strip() or b"{}", type=kind)
 
 
 def token_of(request: Request) -> str | None:

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from spaceops.localhub import LocalHub
 from spaceops.localhub.app import CALLS
+from spaceops.localhub.front import LONGEST_PATH
+from spaceops.localhub.wire import LARGEST_BODY
 from tests.localhub.asgi import serving
 from tests.localhub.conftest import Asker
 from tests.localhub.test_server import served
@@ -114,6 +116,23 @@ def test_what_is_no_http_is_a_400_in_json(localhub: LocalHub, raw: bytes) -> Non
 def test_a_huge_head_is_a_431(localhub: LocalHub) -> None:
     assert 431 == status_of(say(localhub, request("/", f"X-Much: {'x' * 200_000}")))
     assert 431 == status_of(say(localhub, request("/" + "x" * 200_000)))
+
+
+def test_of_a_huge_path_only_the_beginning_is_kept(localhub: LocalHub) -> None:
+    assert 501 == status_of(say(localhub, request("/" + "x" * 60_000)))
+    assert LONGEST_PATH == len(localhub.requests[-1][1])
+
+
+@pytest.mark.parametrize("call", ["branch/new", "discussions/1/merge"])
+def test_a_body_that_need_not_be_there_has_its_limit_too(ask: Asker, model: str, call: str) -> None:
+    assert 413 == ask("POST", f"/api/models/{model}/{call}", content=b" " * (LARGEST_BODY + 1)).status_code
+
+
+@pytest.mark.timeout(10)
+def test_a_form_of_many_fields_holds_nobody_up(ask: Asker, model: str) -> None:
+    answer = ask("POST", f"/api/models/{model}/paths-info/main", token=None, content=b"a=1&" * (LARGEST_BODY // 4))
+
+    assert (413, "At most 1000 paths in one call") == (answer.status_code, answer.json()["error"])
 
 
 def test_an_unknown_coding_of_the_body_is_refused(localhub: LocalHub) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -145,3 +146,20 @@ def test_the_same_file_sent_by_many_is_one_file(api: HfApi, model: str, size: in
 
     assert Counter({200: 4}) == at_once(send, 4)
     assert {size} == {entry.size for entry in api.get_paths_info(model, [f"{number}.bin" for number in range(4)])}
+
+
+def test_who_speaks_of_what_is_deleted_meanwhile_is_told_that_it_is_not_there(
+    localhub: LocalHub, api: HfApi, ask: Asker, model: str
+) -> None:
+    path = f"/api/models/{model}/discussions/{api.create_pull_request(model, title='One').num}/comment"
+
+    def slowly() -> Iterator[bytes]:
+        yield b'{"comment": '
+        while ("POST", path) not in localhub.requests:
+            time.sleep(0.01)  # the server has not read the head yet
+        api.delete_repo(model)
+        yield b'"Hello"}'
+
+    said = ask("POST", path, content=slowly())
+
+    assert (404, "RepoNotFound") == (said.status_code, said.headers["X-Error-Code"])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
 
 from spaceops.localhub import LocalHub
 from spaceops.localhub.app import ABSENT, BUCKET, CALLS, CAS, PAGES, REPO, SPACE, Call
@@ -198,7 +199,7 @@ def rule_of(call: Call) -> Rule:
     return Rule(NOT_HERE) if call.answer is None else RULES[f"{call.method} {call.path}"]
 
 
-def every(*who: str) -> Any:
+def every(*who: str) -> pytest.MarkDecorator:
     """The calls of the tables that may be asked by those, as pytest wants them."""
     known = [call for call in (*CALLS, *PAGES) if f"{call.method} {call.path}" in RULES]
     found = [call for call in known if call.answer and rule_of(call).who in who]
@@ -324,3 +325,16 @@ def test_what_is_not_here_is_not_here_for_anybody(call_of: Caller) -> None:
     for call in absent:
         told = [call_of(call, name, token) for name in ("hidden", "nothing") for token in OUTSIDERS.values()]
         assert {(501, "NotImplemented")} == {(each.status, each.code) for each in told}
+
+
+def test_a_name_without_its_namespace_is_no_repository_whatever_is_asked_of_it(localhub: LocalHub) -> None:
+    api = HfApi(endpoint=localhub.url, token="hf_ada")
+    for asked in (
+        lambda: api.list_repo_files("open"),
+        lambda: api.snapshot_download("open"),
+        lambda: api.hf_hub_download("open", "README.md"),
+        lambda: api.get_space_runtime("open"),
+        lambda: api.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id="open"),
+    ):
+        with pytest.raises(RepositoryNotFoundError):
+            asked()

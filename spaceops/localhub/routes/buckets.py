@@ -23,7 +23,6 @@ from spaceops.localhub.wire import (
     page,
     param,
     parts,
-    raw_body,
     repo_of,
     url_of,
 )
@@ -55,7 +54,7 @@ class BucketSettings(msgspec.Struct):
 
 async def create_bucket(request: Request) -> Response:
     """`POST /api/buckets/{namespace}/{name}`; `me` is the caller's own namespace."""
-    body = msgspec.json.decode(await raw_body(request) or b"{}", type=NewBucket)
+    body = await body_of(request, NewBucket)
     user, store = member(request), parts(request).store
     accounts, asked, name = parts(request).accounts, _namespace(request), checked_name(param(request, "name"))
     namespace = accounts.namespace(asked) or asked

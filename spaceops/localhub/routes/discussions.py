@@ -139,8 +139,7 @@ async def set_status(request: Request) -> Response:
 async def merge(request: Request) -> Response:
     """`POST …/discussions/{num}/merge`: what it changes becomes one commit of its base."""
     repo = repo_of(request, write=True)
-    text = await request.body()
-    body = msgspec.json.decode(text, type=Comment) if text.strip() else Comment()
+    body = await body_of(request, Comment)
     async with parts(request).discussions.lock(repo):
         pull = _pull(request, repo)
         if pull.status != "open":

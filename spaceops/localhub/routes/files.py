@@ -82,10 +82,8 @@ def _with_commits(repos: Repos, repo: Repo, sha: str, entries: list[dict[str, An
 async def paths_info(request: Request) -> Response:
     """`POST …/paths-info/{revision}`: facts about some paths; those that do not exist are left out."""
     repo = repo_of(request, facts=True)
-    form = parse_qs((await raw_body(request)).decode(errors="replace"))
+    form = _form((await raw_body(request)).decode(errors="replace"))
     paths = [path.strip("/") for path in form.get("paths", [])]
-    if len(paths) > PATHS_PER_CALL:
-        raise Refused(413, f"At most {PATHS_PER_CALL} paths in one call")
     expand = form.get("expand", ["false"])[0].lower() == "true"
     xet_name = parts(request).xet.names(repo)
 
@@ -97,6 +95,18 @@ async def paths_info(request: Request) -> Response:
         return _with_commits(repos, repo, sha, entries) if expand else entries
 
     return Json(await asyncio.to_thread(work))
+
+
+def _form(text: str) -> dict[str, list[str]]:
+    """The fields of a form. Refuses too many before it reads them: that would hold up everybody else."""
+    too_many = Refused(413, f"At most {PATHS_PER_CALL} paths in one call")
+    try:
+        form = parse_qs(text, max_num_fields=PATHS_PER_CALL + 1)  # and `expand`
+    except ValueError as error:
+        raise too_many from error
+    if len(form.get("paths", [])) > PATHS_PER_CALL:
+        raise too_many
+    return form
 
 
 async def resolve(request: Request) -> Response:

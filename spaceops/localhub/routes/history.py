@@ -69,8 +69,7 @@ async def list_refs(request: Request) -> Response:
 async def create_branch(request: Request) -> Response:
     """`POST …/branch/{name}`."""
     repo = repo_of(request, write=True)
-    text = await request.body()
-    body = msgspec.json.decode(text, type=NewBranch) if text.strip() else NewBranch()
+    body = await body_of(request, NewBranch)
     name = _checked_name("branch", param(request, "branch"))
     sha = await asyncio.to_thread(sha_of, request, repo, body.starting_point or "main")
     if not await asyncio.to_thread(parts(request).repos.create_ref, repo, f"refs/heads/{name}", sha):
