@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REQUESTS_KEPT = 100_000
+LONGEST_PATH = 1000  # characters of a request that are kept: 64 KiB may come
 CONTROL = "/_hub/"  # below it the server itself is asked, not the Hub that it plays
 ABSOLUTE = re.compile(r"https?://[^/?#]+(/.*)?", re.IGNORECASE)
 FAILED = "Internal Error - We're working hard to fix this as soon as possible!"
@@ -74,7 +75,7 @@ class Front:
             return
         await self._gate.enter(scope["method"])
         try:
-            self.requests.append((scope["method"], scope["path"]))
+            self.requests.append((scope["method"], scope["path"][:LONGEST_PATH]))
             self._count(scope, answer)
             fault = self._faults.strike(*OF_REQUESTS, method=scope["method"], path=scope["path"])
             if fault:
