@@ -28,13 +28,17 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Placing:
-    """A file that gets a path, and where its content may be; what has just been uploaded is moved, not copied."""
+    """A file that gets a path, and where its content may be.
+
+    What was uploaded is moved when it is used for the last time, and copied before that.
+    """
 
     path: str
     xet_hash: str
     mtime_ns: int
     content_type: str | None = None
     uploaded: Path | None = None
+    awaited: bool = False  # by others, who uploaded the same
     others: Sequence[Kept | Path] = ()
 
 
@@ -80,7 +84,7 @@ class Batch:
             try:
                 if isinstance(change, Placing):
                     to_come[change.uploaded] -= 1
-                    found = self._place(change, last=not to_come[change.uploaded])
+                    found = self._place(change, last=not (to_come[change.uploaded] or change.awaited))
                     outcome.placed.append((change, found))
                 else:
                     self._remove(change)

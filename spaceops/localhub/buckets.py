@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -62,7 +62,8 @@ class Buckets:
         self._db, self._folder = db, folder / "buckets"
         self.temporary = folder / "tmp"
         self._folders: dict[str, Folder] = {}
-        self._mounted: dict[str, set[str]] = {}
+        self._awaited: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._kept: defaultdict[str, set[str]] = defaultdict(set)
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._db.executescript(SCHEMA)
 
@@ -85,22 +86,30 @@ class Buckets:
     def bury(self, repo: Repo) -> Path | None:
         """Take a bucket's files away, and return the folder where they wait to be removed. Quick."""
         self._folders.pop(repo.id, None)
-        self._mounted.pop(repo.id, None)
+        self._kept.pop(repo.id, None)
+        self._awaited.pop(repo.id, None)
         self._changing.pop(repo.id, None)
         remains = self._folder / repo.id
         return remains.rename(Path(tempfile.mkdtemp(dir=self.temporary)) / repo.id) if remains.exists() else None
 
-    def mount(self, repo: Repo, path: str) -> Path:
-        """Where a folder of a bucket is, for an app; it stays when it is empty. Blocks; raises `WrongPath`."""
-        folder = self.folder(repo)
-        if not path:
-            return folder.root
-        self._mounted.setdefault(repo.id, set()).add(path)
-        return folder.make(path)
+    def uploaded(self, repo: Repo, hashes: Iterable[str]) -> None:
+        """Somebody uploaded content, and a batch of theirs is to say what for."""
+        self._awaited[repo.id].update(list(hashes))  # of a mapping it would add up the values
 
-    def mounted(self, repo: Repo) -> Collection[str]:
-        """The folders of a bucket that apps have."""
-        return frozenset(self._mounted.get(repo.id, ()))
+    def claim(self, repo: Repo, hashes: Iterable[str]) -> set[str]:
+        """Note that a batch uses content that was uploaded; returns what others uploaded too, and have not used yet."""
+        awaited = self._awaited[repo.id]
+        awaited.subtract(set(hashes))
+        self._awaited[repo.id] = +awaited
+        return set(self._awaited[repo.id])
+
+    def keep(self, repo: Repo, path: str) -> None:
+        """Let a folder stay when it is empty: an app has it."""
+        self._kept[repo.id].add(path)
+
+    def kept(self, repo: Repo) -> Collection[str]:
+        """The folders of a bucket that stay when they are empty."""
+        return frozenset(self._kept[repo.id])
 
     def describe(self, repo: Repo, found: Iterable[Found]) -> list[BucketFile]:
         """What is known of files; a hash is made up for those that an app wrote, whose content nobody has read."""

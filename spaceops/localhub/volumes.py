@@ -47,11 +47,17 @@ class Volumes:
         target, path = volume["mountPath"], (volume.get("path") or "").strip("/")
         try:
             if source.kind == "bucket":
-                folder = await in_thread(self._buckets.mount, source, path)
-                return Mount(folder, target, bool(volume.get("readOnly")))
+                return Mount(await self._bucket(source, path), target, bool(volume.get("readOnly")))
             return Mount(await in_thread(self._written, source, volume.get("revision") or "main", path), target, True)
         except (WrongPath, NotADirectoryError) as error:
             raise NotMounted(f"{source.kind} {source.repo_id} has no folder {path}") from error
+
+    async def _bucket(self, source: Repo, path: str) -> Path:
+        folder = self._buckets.folder(source)
+        if not path:
+            return folder.root
+        self._buckets.keep(source, path)
+        return await in_thread(folder.make, path)
 
     def _written(self, source: Repo, revision: str, path: str) -> Path:
         """The folder with a repository's files, or one of its folders, written now unless it is there. Blocks."""

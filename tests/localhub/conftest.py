@@ -70,6 +70,32 @@ def space(api: HfApi) -> str:
     return api.create_repo(f"ada/space-{next(NUMBERS)}", repo_type="space", space_sdk="docker").repo_id
 
 
+@pytest.fixture
+def bucket(api: HfApi) -> str:
+    """A new public bucket of ada's."""
+    return api.create_bucket(f"ada/bucket-{next(NUMBERS)}").bucket_id
+
+
+@pytest.fixture
+def secret(api: HfApi) -> str:
+    """A private bucket of ada's with one file."""
+    bucket = api.create_bucket(f"ada/secret-{next(NUMBERS)}", private=True).bucket_id
+    api.batch_bucket_files(bucket, add=[(b"secret", "file.txt")])
+    return bucket
+
+
+@pytest.fixture
+def bob(localhub: LocalHub) -> HfApi:
+    """The client as a stranger."""
+    return HfApi(endpoint=localhub.url, token="hf_bob")
+
+
+@pytest.fixture
+def nobody(localhub: LocalHub) -> HfApi:
+    """The client without a token."""
+    return HfApi(endpoint=localhub.url, token=False)
+
+
 @dataclass
 class Asker:
     """Plain requests, for what the client cannot say."""
@@ -87,6 +113,19 @@ def ask(localhub: LocalHub) -> Iterator[Asker]:
     """Plain requests, as ada unless said otherwise."""
     with httpx.Client(base_url=localhub.url, timeout=20, trust_env=False) as client:
         yield Asker(client)
+
+
+Mounted = Callable[[str], Path]
+
+
+@pytest.fixture
+def mounted(localhub: LocalHub, ask: Asker) -> Mounted:
+    """Where a bucket's files lie: what an app does that has it as a volume, without the app."""
+
+    def mounted(bucket: str) -> Path:
+        return localhub.folder / "buckets" / str(ask("GET", f"/api/buckets/{bucket}").json()["_id"]) / "files"
+
+    return mounted
 
 
 def ndjson(*lines: tuple[str, dict[str, Any]]) -> bytes:

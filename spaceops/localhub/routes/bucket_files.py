@@ -177,10 +177,11 @@ async def change_files(request: Request) -> Response:
     changes = _changes(await raw_body(request))
     buckets = parts(request).buckets
     async with buckets.changing(repo):
-        planned = [_planned(request, repo, change) for change in changes]
+        awaited = buckets.claim(repo, [change.xet_hash for change in changes if isinstance(change, AddFile)])
+        planned = [_planned(request, repo, change, awaited) for change in changes]
         # Known before it is done: who asks again, after this server was killed halfway, finds the content at its path.
         buckets.remember(repo, [file for change in planned if (file := _expected(change, now(request)))])
-        batch = Batch(buckets.folder(repo), buckets.temporary, buckets.mounted(repo))
+        batch = Batch(buckets.folder(repo), buckets.temporary, buckets.kept(repo))
         outcome = await in_thread(batch.apply, planned)
         buckets.remember(repo, [_file_of(placing, found, now(request)) for placing, found in outcome.placed])
     return _report(len(changes), outcome)
@@ -197,7 +198,7 @@ def _changes(body: bytes) -> list[Change]:
     return changes
 
 
-def _planned(request: Request, repo: Repo, change: Change) -> Placing | Removal | Impossible:
+def _planned(request: Request, repo: Repo, change: Change, awaited: set[str]) -> Placing | Removal | Impossible:
     """A change, and where the content for it is."""
     if isinstance(change, DeleteFile):
         return Removal(change.path)
@@ -220,6 +221,7 @@ def _planned(request: Request, repo: Repo, change: Change) -> Placing | Removal 
         mtime_ns=int(mtime * 1_000_000),
         content_type=change.content_type,
         uploaded=uploaded,
+        awaited=change.xet_hash in awaited,
         others=_content(request, source, change.xet_hash),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from starlette.responses import Response
@@ -99,15 +99,16 @@ async def put_shard(request: Request) -> Response:
     Whatever is wrong with one is a 400: the client would try for minutes after a 500.
     """
     repo = _xet_repo(request, write=True)
-    xet = parts(request).xet
+    xet, buckets = parts(request).xet, parts(request).buckets
     with xet.incoming() as shard:
         await receive(request, shard, shards.LARGEST)
-        made = await in_thread(checked, xet.assemble, repo, shard.file)
-    if parts(request).store.by_id(repo.id) is None:
-        raise no_repo(None)  # it was deleted meanwhile
-    xet.remember(repo, made)
-    if repo.kind == "bucket":
-        parts(request).buckets.uploaded(repo, made)
+        async with buckets.changing(repo) if repo.kind == "bucket" else nullcontext():
+            made = await in_thread(checked, xet.assemble, repo, shard.file)
+            if parts(request).store.by_id(repo.id) is None:
+                raise no_repo(None)  # it was deleted meanwhile
+            xet.remember(repo, made)
+            if repo.kind == "bucket":
+                buckets.uploaded(repo, made)
     if param(request, "version") == "v1":
         return Json({"result": 1})
     return Response(b'{"type":"result","result":1}\n', media_type="application/x-ndjson")
