@@ -63,7 +63,9 @@ class Front:
             await hang_up(scope, receive)
         except Exception as error:
             _log(error, scope, answer.id)
-            if answer.begun and not answer.complete:
+            if not answer.begun:
+                await refusal(Refused(500, FAILED))(scope, receive, answer)
+            elif not answer.complete:
                 await hang_up(scope, receive)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:

@@ -49,7 +49,12 @@ async def half(request: Request) -> Response:
     return StreamingResponse(pieces())
 
 
+async def wrong(request: Request) -> Response:
+    return PlainTextResponse("", headers={"X-Two-Lines": "one\ntwo"})
+
+
 ROUTES = [
+    Route("/wrong", wrong, methods=["POST"]),
     Route("/fine", fine, methods=["POST"]),
     Route("/broken", broken, methods=["POST"]),
     Route("/half", half, methods=["POST"]),
@@ -57,12 +62,12 @@ ROUTES = [
 
 
 @contextmanager
-def client() -> Iterator[httpx.Client]:
+def client(faults: Faults | None = None) -> Iterator[httpx.Client]:
     """A client of a Hub whose own routes fail, with the errors' handlers of the real one."""
     clock, accounts = Clock(), Accounts()
     app = Starlette(routes=ROUTES, exception_handlers=make_app().exception_handlers)
     limits = Limits(accounts, clock)
-    front = Front(app, accounts=accounts, clock=clock, faults=Faults(), limits=limits, gate=Gate())
+    front = Front(app, accounts=accounts, clock=clock, faults=faults or Faults(), limits=limits, gate=Gate())
     with (
         serving(front) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=HEADERS, trust_env=False) as found,
@@ -83,6 +88,22 @@ def test_a_failure_is_a_500_with_an_id_that_the_log_repeats_and_no_secret(caplog
     assert "in broken\n" in told
     assert SECRET not in told
     assert "hf_local" not in told
+
+
+def test_a_header_that_cannot_be_sent_is_not_sent_in_part(caplog: pytest.LogCaptureFixture) -> None:
+    with client() as ask:
+        with pytest.raises(httpx.TransportError):
+            ask.post("/wrong")
+        assert "fine" == ask.post("/fine").text
+    assert "POST /wrong failed" in caplog.text
+
+
+def test_a_failure_whose_answer_was_to_be_lost_is_told_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    faults = Faults()
+    faults.add("status", status=503, lose_answer=True, path="/broken")
+    with client(faults) as ask:
+        assert 500 == ask.post("/broken").status_code
+    assert "POST /broken failed" in caplog.text
 
 
 def test_an_answer_that_fails_half_way_does_not_look_whole(caplog: pytest.LogCaptureFixture) -> None:
