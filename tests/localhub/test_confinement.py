@@ -573,3 +573,13 @@ def test_a_sandbox_that_is_wanted_and_not_there_is_an_error(tmp_path: Path) -> N
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
     assert done.stdout == "open\n"
     assert "Spaces cannot be confined here: bubblewrap is not installed (bwrap)" in done.stderr
+
+
+def test_what_is_not_isolated_is_said_when_the_server_and_when_an_app_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = new_bench(tmp_path, confine=False)
+    runner = ProcessRunner(tmp_path / "envs", confine=False)
+    runner.tidy()
+    assert caplog.messages == [f"Spaces run without a sandbox (install bubblewrap): {runner.isolation.gaps}"]
+    assert start(bench, bench.build("CMD true\n"), []) == (0, f"note: no sandbox: {runner.isolation.gaps}\n")
