@@ -242,14 +242,13 @@ def test_an_upload_that_is_asked_for_again_after_its_content_was_moved_succeeds(
 
 def test_batches_at_once_do_not_disturb_each_other(api: HfApi, bucket: str, tmp_path: Path) -> None:
     def change(number: int) -> None:
-        api.batch_bucket_files(bucket, add=[(b"the same", f"{number}/{name}") for name in ("a", "b/c")])
-        api.batch_bucket_files(bucket, add=[(b"other", f"{number}/a")], delete=[f"{number}/b/c"])
+        api.batch_bucket_files(bucket, add=[(b"first %d" % number, f"{number}/{name}") for name in ("a", "b/c")])
+        api.batch_bucket_files(bucket, add=[(b"second %d" % number, f"{number}/a")], delete=[f"{number}/b/c"])
 
-    # What one of them moved to its path and removed again, another may just have uploaded too.
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(change, range(6)))
     assert [f"{number}/a" for number in range(6)] == paths(api, bucket)
-    assert b"other" == content(api, bucket, "3/a", tmp_path)
+    assert b"second 3" == content(api, bucket, "3/a", tmp_path)
 
 
 # copies
