@@ -129,7 +129,8 @@ def contents(folder: Path, oids: Iterable[str], env: Mapping[str, str] | None = 
     """The content of objects, in the order asked for; raises `GitError` for one that does not exist."""
     command = ["git", f"--git-dir={folder}", "cat-file", "--batch"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=env or environment()) as process:
+    silent = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=silent, env=env or environment()) as process:
         assert process.stdin and process.stdout  # noqa: S101  for the type checker: both are pipes
         for oid in oids:
             process.stdin.write(f"{oid}\n".encode())

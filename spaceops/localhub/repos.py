@@ -82,7 +82,7 @@ class Repos:
                 shutil.rmtree(folder)
         for left in self.folder.glob("git/*.git/objects/*incoming-*"):  # of a push
             shutil.rmtree(left)
-        for pattern in ("refs/**/*.lock", "packed-refs.lock", "objects/pack/tmp_pack_*"):
+        for pattern in ("refs/**/*.lock", "packed-refs.lock", "objects/pack/tmp_pack_*", "fast_import_crash_*"):
             for left in self.folder.glob(f"git/*.git/{pattern}"):
                 left.unlink(missing_ok=True)
 

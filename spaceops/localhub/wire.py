@@ -177,11 +177,6 @@ def _elsewhere(request: Request, kind: str, repo_id: str) -> Refused:
     return Refused(307, f"It is {repo.repo_id} now", Location="/".join(path) + (query and f"?{query}"))
 
 
-def kind_of_prefix(request: Request) -> str:
-    """The kind of repository that a path without `/api` means."""
-    return {"datasets": "dataset", "spaces": "space"}.get(str(request.path_params.get("kinds")), "model")
-
-
 def no_repo(user: User | None) -> Refused:
     """There is none, or none for them."""
     if user is None:

@@ -398,6 +398,7 @@ def test_all_variables_together_have_a_limit(ask: Asker, space: str) -> None:
     statuses = [ask("POST", path, json={"key": f"V{number}", "value": value}).status_code for number in range(17)]
 
     assert [200] * 16 + [400] == statuses
+    assert 400 == ask("POST", path, json={"key": "V", "value": "", "description": value}).status_code
 
 
 def test_whoever_follows_the_build_after_a_push_gets_that_build(api: HfApi) -> None:

@@ -29,7 +29,7 @@ class _Step(msgspec.Struct):
     seconds: float
 
 
-def owned(answer: Callable[[Request, Control], Awaitable[Any]]) -> Callable[[Request], Awaitable[Json]]:
+def for_owner(answer: Callable[[Request, Control], Awaitable[Any]]) -> Callable[[Request], Awaitable[Json]]:
     """For the owner of the server only, who also learns what to do about an error."""
 
     async def checked(request: Request) -> Json:
@@ -45,13 +45,13 @@ def owned(answer: Callable[[Request, Control], Awaitable[Any]]) -> Callable[[Req
     return checked
 
 
-@owned
+@for_owner
 async def list_faults(_request: Request, control: Control) -> Any:
     """`GET /_hub/faults`."""
     return [fault.as_dict() for fault in control.life.parts.faults.list()]
 
 
-@owned
+@for_owner
 async def add_fault(request: Request, control: Control) -> Any:
     """`POST /_hub/faults`: the fields of a `Fault`."""
     facts = await body_of(request, dict[str, Any])
@@ -59,7 +59,7 @@ async def add_fault(request: Request, control: Control) -> Any:
     return control.life.parts.faults.add(**facts).as_dict()
 
 
-@owned
+@for_owner
 async def clear_faults(request: Request, control: Control) -> Any:
     """`DELETE /_hub/faults` and `/_hub/faults/{number}`."""
     number = request.path_params.get("number")
@@ -69,20 +69,20 @@ async def clear_faults(request: Request, control: Control) -> Any:
     return {"cleared": cleared}
 
 
-@owned
+@for_owner
 async def advance_clock(request: Request, control: Control) -> Any:
     """`POST /_hub/clock`: put the clock forward by some seconds."""
     control.life.parts.clock.advance((await body_of(request, _Step)).seconds)
     return {"now": now(request)}
 
 
-@owned
+@for_owner
 async def counters(request: Request, control: Control) -> Any:
     """`GET /_hub/counters/{namespace}/{name}`: of a Space."""
     return await control.counters(f"{param(request, 'namespace')}/{param(request, 'name')}")
 
 
-@owned
+@for_owner
 async def snapshot(request: Request, control: Control) -> Any:
     """`POST /_hub/snapshot`: everything into one file of this machine."""
     wanted = await body_of(request, _File)
@@ -90,7 +90,7 @@ async def snapshot(request: Request, control: Control) -> Any:
     return {"file": wanted.file}
 
 
-@owned
+@for_owner
 async def restore(request: Request, control: Control) -> Any:
     """`POST /_hub/restore`: what a file holds, in place of everything."""
     wanted = await body_of(request, _File)
@@ -98,7 +98,7 @@ async def restore(request: Request, control: Control) -> Any:
     return {"file": wanted.file}
 
 
-@owned
+@for_owner
 async def reset(request: Request, control: Control) -> Any:  # noqa: ARG001
     """`POST /_hub/reset`: nothing, in place of everything."""
     await control.reset()

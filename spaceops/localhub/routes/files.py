@@ -39,8 +39,7 @@ async def tree(request: Request) -> Response:
             raise no_entry(f"{path} does not exist on {revision!r}", sha)
         inside = [found for found in snapshot.nodes if _is_in(found, path, recursive=recursive)]
         entries = [_entry(snapshot, found, xet_name) for found in inside]
-        answer = page(request, entries, EXPANDED_PER_PAGE if expand else ENTRIES_PER_PAGE)
-        return answer if not expand else _expanded(request, repos, repo, sha, entries)
+        return _expanded(request, repos, repo, sha, entries) if expand else page(request, entries, ENTRIES_PER_PAGE)
 
     return await asyncio.to_thread(work)
 

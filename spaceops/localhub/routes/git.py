@@ -17,7 +17,7 @@ from spaceops.localhub.git import environment
 from spaceops.localhub.pre_receive import FACTS, Push
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.routes.commits import DISCUSS, check_upload, pushed
-from spaceops.localhub.wire import PLAIN, caller, kind_of_prefix, parts, repo_of
+from spaceops.localhub.wire import PLAIN, caller, parts, repo_of
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -70,7 +70,7 @@ async def rpc(request: Request) -> Response:
 def _repo(request: Request, service: str) -> Repo:
     """The repository, for somebody who may do that with it; git sends its credentials only when it is asked to."""
     try:
-        repo = repo_of(request, kind=kind_of_prefix(request))
+        repo = repo_of(request)
         if service == "git-receive-pack" and not _pulls(request, repo):
             check_upload(request, repo, "main")
     except Refused as refused:

@@ -19,7 +19,6 @@ from spaceops.localhub.wire import (
     base,
     body_of,
     caller,
-    kind_of_prefix,
     no_repo,
     number,
     param,
@@ -80,7 +79,7 @@ class Completion(msgspec.Struct):
 async def lfs_batch(request: Request) -> Response:
     """`POST …/info/lfs/objects/batch`: where each large file is to be sent, or got."""
     body = await body_of(request, Batch)
-    repo = repo_of(request, kind=kind_of_prefix(request))
+    repo = repo_of(request)
     if body.operation == "upload":
         check_upload(request, repo, body.ref.name if body.ref else None)
     if len(body.objects) > OBJECTS_PER_CALL:
@@ -232,7 +231,7 @@ async def lfs_get(request: Request) -> Response:
 
 async def no_locks(request: Request) -> Response:
     """`…/info/lfs/locks`: git-lfs goes on without locks where there are none."""
-    repo_of(request, kind=kind_of_prefix(request))
+    repo_of(request)
     raise Refused(404, "Not found")
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 LARGEST_VALUE = 64 * 1024  # bytes: no kernel passes on a variable of more than 128 KiB
-LARGEST_ENVIRONMENT = 1024 * 1024  # bytes of all variables and secrets of a Space
+LARGEST_ENVIRONMENT = 1024 * 1024  # bytes of all variables and secrets of a Space, with what describes them
 MOST_REPLICAS = 100
 QUOTAS = {"free": 210, "pro": 1500}  # GPU seconds a day
 Tier = Literal["small", "medium", "large"]
@@ -143,7 +143,8 @@ def _entry(pair: Pair, at: str) -> Entry:
 def _check_size(settings: Settings) -> None:
     """What an app is started with has its limits."""
     everything = [*settings.variables.items(), *settings.secrets.items()]
-    if sum(len(key) + len(entry.value.encode()) for key, entry in everything) > LARGEST_ENVIRONMENT:
+    texts = (f"{key}{entry.value}{entry.description or ''}" for key, entry in everything)
+    if sum(len(text.encode()) for text in texts) > LARGEST_ENVIRONMENT:
         raise bad_request(f"All variables and secrets together have at most {LARGEST_ENVIRONMENT} bytes")
 
 
