@@ -215,6 +215,7 @@ def test_volumes_are_replaced_as_a_whole(api: HfApi, space: str) -> None:
         [{"type": "bucket", "source": "a", "mountPath": "/x"}],
         [{"type": "bucket", "source": "a/b", "mountPath": "x"}],
         [{"type": "bucket", "source": "a/b", "mountPath": "/x/../../etc"}],
+        [{"type": "bucket", "source": "a/b", "mountPath": "/proc/self"}],
         [{"type": "bucket", "source": "a/b", "mountPath": "/x"}] * 2,
     ],
 )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from spaceops.localhub.store import Repo
 
 
+RESERVED = ("proc", "sys", "dev", ".hub")  # no app would start without the first three; the last is this runner's
+
+
 async def checked_volumes(request: Request, volumes: Sequence[Volume]) -> tuple[dict[str, Any], ...]:
     """Volumes as a Space keeps them, each with the id of its source, which stays when the source is renamed.
 
@@ -34,6 +37,8 @@ async def checked_volumes(request: Request, volumes: Sequence[Volume]) -> tuple[
 async def _checked(request: Request, volume: Volume) -> dict[str, Any]:
     if not volume.mount_path.startswith("/"):
         raise bad_request(f"mountPath must be an absolute path, got {volume.mount_path!r}")
+    if volume.mount_path.split("/")[1] in RESERVED:
+        raise bad_request(f"Nothing can be mounted at {volume.mount_path}")
     if volume.source.count("/") != 1:
         raise bad_request(f"source must be namespace/name, got {volume.source!r}")
     try:
