@@ -285,9 +285,17 @@ def test_paths_info_drops_what_is_not_there(api: HfApi, model: str) -> None:
 
 
 def test_a_thousand_paths_are_enough(ask: Asker, model: str) -> None:
-    answer = ask("POST", f"/api/models/{model}/paths-info/main", data={"paths": ["x"] * 1001})
+    form = ask("POST", f"/api/models/{model}/paths-info/main", data={"paths": ["x"] * 1001})
+    body = ask("POST", f"/api/models/{model}/paths-info/main", json={"paths": ["x"] * 1001})
 
-    assert 413 == answer.status_code
+    assert [413, 413] == [form.status_code, body.status_code]
+
+
+def test_paths_can_come_as_json(ask: Asker, model: str) -> None:
+    asked = {"paths": [".gitattributes", "nope"], "expand": True}
+    answer = ask("POST", f"/api/models/{model}/paths-info/main", json=asked)
+
+    assert [(".gitattributes", "initial commit")] == [(at["path"], at["lastCommit"]["title"]) for at in answer.json()]
 
 
 def test_branches_and_tags_come_and_go(api: HfApi, model: str) -> None:

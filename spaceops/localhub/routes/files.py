@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+import msgspec
+
 from spaceops.localhub.content import deliver, disposition
 from spaceops.localhub.refusals import Refused, no_entry
-from spaceops.localhub.wire import Json, base, flag, page, param, parts, raw_body, repo_of, sha_of
+from spaceops.localhub.wire import Json, base, body_of, flag, page, param, parts, raw_body, repo_of, sha_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,9 +83,8 @@ def _with_commits(repos: Repos, repo: Repo, sha: str, entries: list[dict[str, An
 async def paths_info(request: Request) -> Response:
     """`POST …/paths-info/{revision}`: facts about some paths; those that do not exist are left out."""
     repo = repo_of(request, facts=True)
-    form = _form((await raw_body(request)).decode(errors="replace"))
-    paths = [path.strip("/") for path in form.get("paths", [])]
-    expand = form.get("expand", ["false"])[0].lower() == "true"
+    asked = await _asked(request)
+    paths = [path.strip("/") for path in asked.paths]
     xet_name = parts(request).xet.names(repo)
 
     def work() -> list[dict[str, Any]]:
@@ -91,21 +92,38 @@ async def paths_info(request: Request) -> Response:
         sha = sha_of(request, repo, param(request, "revision"))
         snapshot = repos.snapshot(repo, sha)
         entries = [_entry(snapshot, path, xet_name) for path in paths if path in snapshot.nodes]
-        return _with_commits(repos, repo, sha, entries) if expand else entries
+        return _with_commits(repos, repo, sha, entries) if asked.expand else entries
 
     return Json(await asyncio.to_thread(work))
 
 
-def _form(text: str) -> dict[str, list[str]]:
+class _Paths(msgspec.Struct):
+    """Some paths of a repository, and whether their last commits are wanted."""
+
+    paths: list[str] = []
+    expand: bool = False
+
+
+async def _asked(request: Request) -> _Paths:
+    """The form, as the Python client sends it, or the JSON of other clients."""
+    is_json = request.headers.get("content-type", "").startswith("application/json")
+    asked = await body_of(request, _Paths) if is_json else _form((await raw_body(request)).decode(errors="replace"))
+    if len(asked.paths) > PATHS_PER_CALL:
+        raise _too_many()
+    return asked
+
+
+def _form(text: str) -> _Paths:
     """The fields of a form. Refuses too many before it reads them: that would hold up everybody else."""
-    too_many = Refused(413, f"At most {PATHS_PER_CALL} paths in one call")
     try:
         form = parse_qs(text, max_num_fields=PATHS_PER_CALL + 1)  # and `expand`
     except ValueError as error:
-        raise too_many from error
-    if len(form.get("paths", [])) > PATHS_PER_CALL:
-        raise too_many
-    return form
+        raise _too_many() from error
+    return _Paths(form.get("paths", []), form.get("expand", ["false"])[0].lower() == "true")
+
+
+def _too_many() -> Refused:
+    return Refused(413, f"At most {PATHS_PER_CALL} paths in one call")
 
 
 async def resolve(request: Request) -> Response:
