@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DATABASE = "hub.sqlite3"
 FORMAT = 1
 MANIFEST = "snapshot.json"
-FOLDERS = ("git", "lfs", "xet", "buckets", "spaces")
+FOLDERS = ("git", "lfs", "buckets", "spaces")
 BESIDE = (f"{DATABASE}-wal", f"{DATABASE}-shm", "mounts")  # gone with the data that they belong to
 DATA = (DATABASE, KEY_FILE, *FOLDERS, *BESIDE)
 BUILDS = "builds"  # of a Space

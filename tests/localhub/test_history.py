@@ -146,3 +146,9 @@ def test_what_only_a_merge_touched_has_the_merge_for_its_last_commit(
     last = {entry.path: entry.last_commit for entry in api.get_paths_info(model, ["y"], expand=True)}
 
     assert "merged" == last["y"].title  # type: ignore[union-attr]
+
+
+def test_no_branch_is_named_as_a_commit_is(api: HfApi, model: str) -> None:
+    """It could be made, and never be read."""
+    with pytest.raises(BadRequestError, match="Invalid reference for a branch"):
+        api.create_branch(model, branch="a" * 40)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from spaceops.localhub.git import is_ref_name
+from spaceops.localhub.git import SHA, is_ref_name
 from spaceops.localhub.refusals import Refused, bad_request, no_revision
 from spaceops.localhub.routes.commits import pushed
 from spaceops.localhub.store import Repo
@@ -95,7 +95,7 @@ async def create_tag(request: Request) -> Response:
 
 
 def _checked_name(what: str, name: str) -> str:
-    if name.startswith("refs/") or not is_ref_name(name):
+    if name.startswith("refs/") or not is_ref_name(name) or SHA.fullmatch(name):  # who reads that means a commit
         raise bad_request(f"Invalid reference for a {what}: {name}")
     return name
 
