@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import git
+import psutil
 import pytest
 from huggingface_hub import HfApi
 
@@ -378,11 +381,29 @@ def test_a_push_that_breaks_off_leaves_nothing(ask: Asker, api: HfApi, localhub:
         ask("POST", f"/{model}.git/git-receive-pack", content=body(), headers=kind)
 
     assert ["main"] == [branch.name for branch in api.list_repo_refs(model).branches]
-    (folder,) = [path for path in localhub.folder.glob("git/*.git") if before in (path / "refs/heads/main").read_text()]
+    folder = localhub.folder / "git" / f"{ask('GET', f'/api/models/{model}').json()['_id']}.git"
     until = time.monotonic() + 10
     while list(folder.glob("objects/*incoming*")) and time.monotonic() < until:
         api.model_info(model)
     assert [] == list(folder.glob("objects/*incoming*"))
+
+
+@pytest.mark.parametrize("service", ["git-upload-pack", "git-receive-pack"])
+def test_no_git_waits_for_a_client_that_is_gone(localhub: LocalHub, model: str, service: str) -> None:
+    """It was told how much would come, and would look for the rest for ever."""
+    before = set(psutil.Process().children(recursive=True))
+    token = base64.b64encode(b"any:hf_ada").decode()
+    kind = f"Content-Type: application/x-{service}-request\r\nContent-Length: 1000"
+    head = f"POST /{model}.git/{service} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {token}\r\n{kind}\r\n\r\n"
+    begun = list[psutil.Process]()
+
+    with socket.create_connection(("127.0.0.1", int(localhub.url.rpartition(":")[2]))) as line:
+        line.sendall(head.encode() + b"00")
+        while not begun:
+            begun = [child for child in psutil.Process().children(recursive=True) if child not in before]
+
+    _, left = psutil.wait_procs(begun, timeout=10)
+    assert [] == left
 
 
 def test_a_body_may_come_packed(ask: Asker, model: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,14 +145,17 @@ def _facts(request: Request, repo: Repo) -> str:
 
 
 async def _feed(request: Request, process: Process) -> None:
-    """Hand the request's body to git; when the client goes away, git is told that no more comes."""
+    """Hand the request's body to git; when the client goes away, git is ended: it would look for the rest for ever."""
     assert process.stdin  # noqa: S101  for the type checker: it is a pipe
     try:
         async for chunk in request.stream():
             process.stdin.write(chunk)
             await process.stdin.drain()
-    except (ClientDisconnect, BrokenPipeError, ConnectionResetError):
-        pass
+    except ClientDisconnect:
+        with suppress(ProcessLookupError):
+            process.terminate()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # git has read enough
     finally:
         process.stdin.close()
 
