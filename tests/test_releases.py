@@ -8,7 +8,7 @@ import urllib.request
 import msgspec
 import pytest
 
-from spaceops import DeployFailed, Hub, Space, apply, delete, deploy, plan, status, wait
+from spaceops import DeployFailed, Hub, LocalHub, Space, apply, delete, deploy, plan, status, wait
 from spaceops.errors import BadInput, Forbidden, NotFound, PlanStale, SecretMissing, SpecError
 from spaceops.plans import SETTINGS
 from spaceops.releases import Release
@@ -29,6 +29,12 @@ def edit(space: Space, old: str, new: str, file: str = "app.py") -> None:
 def ask(release: Release, path: str = "/") -> dict:
     with urllib.request.urlopen(f"{release.host}{path}", timeout=10) as answer:
         return json.load(answer)
+
+
+def starts(localhub: LocalHub, space: Space) -> tuple[int, int]:
+    """How often the Space was restarted and rebuilt."""
+    counted = localhub.counters(space.repo_id)
+    return counted["restarts"], counted["rebuilds"]
 
 
 def until_last_write(requests) -> list[tuple[str, str]]:
@@ -56,21 +62,21 @@ def test_a_new_space_gets_everything_in_one_create_call_and_one_commit(space, hu
     assert 1 == sum(path.endswith("/commit/main") for _, path in asked)
     seen = ask(release, "/env")["env"]
     assert ("v3", "value-of-secret-7", space.repo_id) == (seen["VARIABLE_3"], seen["SECRET_7"], seen["SPACE_ID"])
-    assert {"restarts": 0, "rebuilds": 1} == localhub.counters(space.repo_id)
+    assert (0, 1) == starts(localhub, space)
 
 
 def test_deploying_again_asks_four_times_and_changes_nothing(space, hub, localhub, monkeypatch):
     monkeypatch.setenv("API_KEY", "correct horse battery")
     space = changed(space, variables={"LOG_LEVEL": "info"}, secrets={"API_KEY": "env:API_KEY"})
     first = deploy(space, hub)
-    counted = localhub.counters(space.repo_id)
+    counted = starts(localhub, space)
     localhub.requests.clear()
 
     again = deploy(space, Hub(localhub.url, token=localhub.token))
 
     assert ("unchanged", first.sha) == (again.outcome, again.sha)
     assert len(localhub.requests) <= 4, list(localhub.requests)
-    assert counted == localhub.counters(space.repo_id)
+    assert counted == starts(localhub, space)
 
 
 def test_one_changed_file_is_one_commit_in_at_most_eight_requests(space, hub, localhub):
