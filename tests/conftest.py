@@ -8,7 +8,6 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
@@ -16,6 +15,7 @@ _home = tempfile.TemporaryDirectory(prefix="spaceops-tests-")
 os.environ["HF_HOME"] = _home.name  # before huggingface_hub is loaded: the user's own caches and login stay out of this
 
 from spaceops import Hub, LocalHub, Space  # noqa: E402
+from tests.small_app import write_app  # noqa: E402
 
 
 def pytest_unconfigure() -> None:
@@ -23,23 +23,6 @@ def pytest_unconfigure() -> None:
 
 
 NUMBERS = itertools.count(1)
-APP = """
-import http.server, json, os, sys
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        answer = {"version": VERSION} | ({"env": dict(os.environ)} if self.path == "/env" else {})
-        body = json.dumps(answer)
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *args):
-        print("asked for", self.path, flush=True)
-
-print("serving version", VERSION, flush=True)
-http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -59,24 +42,6 @@ def localhub() -> Iterator[LocalHub]:
 def hub(localhub: LocalHub) -> Hub:
     """We, on that Hub."""
     return Hub(localhub.url, token=localhub.token)
-
-
-def write_app(folder: Path, *, version: int = 1, **fields: object) -> Path:
-    """A folder with the smallest app that a Docker Space can be."""
-    folder.mkdir(exist_ok=True)
-    (folder / "Dockerfile").write_text(
-        dedent(
-            """\
-            FROM python:3.11-slim
-            WORKDIR /app
-            COPY app.py .
-            CMD ["python", "app.py", "7860"]
-            """
-        )
-    )
-    (folder / "README.md").write_text("---\ntitle: Small\nsdk: docker\n---\n")
-    (folder / "app.py").write_text(f"VERSION = {version}\n{APP}")
-    return folder
 
 
 @pytest.fixture

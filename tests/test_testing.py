@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import write_app
+from tests.small_app import write_app
 
 ROOT = Path(__file__).parent.parent
 SPACE_TOML = 'repo_id = "acme/my-app"\nsource = "app"\n[health]\ntimeout = "60s"\n'

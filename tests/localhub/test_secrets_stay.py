@@ -14,7 +14,7 @@ from huggingface_hub import HfApi
 
 from spaceops.localhub import LocalHub
 from spaceops.localhub.app import routes
-from tests.conftest import write_app
+from tests.small_app import write_app
 
 SECRET = "sw0rdfish-and-more"
 TOKEN = "hf_onlyEveHasThisOne"

@@ -21,8 +21,8 @@ from spaceops.errors import BadInput, NotFound
 from spaceops.localhub import LocalHub, reset, restore, snapshot
 from spaceops.localhub.snapshots import ARRIVED, DATA, DECIDED
 from spaceops.localhub.vault import Vault
-from tests.conftest import write_app
 from tests.localhub.test_server import api_of
+from tests.small_app import write_app
 
 BIG = bytes(range(256)) * 400  # a large file, for .gitattributes says so of *.bin
 SECRET = "sw0rdfish"
