@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -100,6 +102,7 @@ async def _backend(request: Request, repo: Repo, service: str, path: str, *, who
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,  # what the client must know goes to the client
         env=_environment(request, repo, service, path),
+        start_new_session=True,  # so that all of them can be ended
     )
     feeding = asyncio.create_task(_feed(request, process))
     try:
@@ -152,8 +155,7 @@ async def _feed(request: Request, process: Process) -> None:
             process.stdin.write(chunk)
             await process.stdin.drain()
     except ClientDisconnect:
-        with suppress(ProcessLookupError):
-            process.terminate()
+        _stop(process)
     except (BrokenPipeError, ConnectionResetError):
         pass  # git has read enough
     finally:
@@ -193,5 +195,11 @@ async def _end(process: Process, feeding: asyncio.Task[None]) -> None:
     """Leave no program behind, whatever happened."""
     feeding.cancel()
     if process.returncode is None:
-        process.terminate()
-        await process.wait()
+        _stop(process)
+        await asyncio.shield(process.wait())  # it is waited for even if nobody waits for this
+
+
+def _stop(process: Process) -> None:
+    """End git and the programs that it began: `git http-backend` is two of them already."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
