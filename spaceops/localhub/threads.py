@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+MOST_THREADS = 32  # most of them wait for git or for another commit to the same repository, not for a processor
 FOR_REQUEST: ContextVar[bool] = ContextVar("FOR_REQUEST", default=False)
 
 
@@ -19,7 +20,7 @@ class Threads(ThreadPoolExecutor):
     """The threads of one server, which know what they do for requests: that goes on when the request was cancelled."""
 
     def __init__(self) -> None:
-        super().__init__(thread_name_prefix="localhub-work")
+        super().__init__(MOST_THREADS, thread_name_prefix="localhub-work")
         self._for_requests: set[Future[Any]] = set()
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
