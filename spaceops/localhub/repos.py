@@ -80,11 +80,15 @@ class Repos:
         for folder in (*self.folder.glob("git/*.git"), *self.folder.glob("lfs/*")):
             if folder.stem not in known:
                 shutil.rmtree(folder)
-        for left in self.folder.glob("git/*.git/objects/*incoming-*"):  # of a push
-            shutil.rmtree(left)
+        self.sweep("*")
         for pattern in ("refs/**/*.lock", "packed-refs.lock", "objects/pack/tmp_pack_*", "fast_import_crash_*"):
             for left in self.folder.glob(f"git/*.git/{pattern}"):
                 left.unlink(missing_ok=True)
+
+    def sweep(self, identity: str) -> None:
+        """Remove what broken pushes have left in the repository with that id, or in all: `*`. Quick."""
+        for left in self.folder.glob(f"git/{identity}.git/objects/*incoming-*"):
+            shutil.rmtree(left, ignore_errors=True)  # git itself may be at it
 
     def path(self, repo: Repo) -> Path:
         """The bare repository's folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote, urlencode
@@ -53,6 +54,7 @@ class Parts:
     xet: Xet
     buckets: Buckets
     creating: set[str] = field(default_factory=set)  # names of repositories that are being made
+    pushing: Counter[str] = field(default_factory=Counter)  # ids of repositories that git is pushed to, how often now
 
 
 class Json(Response):

@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from spaceops.localhub.wire import PLAIN, caller, parts, repo_of
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from starlette.requests import Request
 
@@ -64,10 +64,25 @@ async def rpc(request: Request) -> Response:
         return await _backend(request, repo, service, f"/{service}")
     heads = parts(request).repos
     before = heads.branch(repo, "main")
-    answer = await _backend(request, repo, service, f"/{service}", whole=True)
+    with _push_under_way(request, repo):
+        answer = await _backend(request, repo, service, f"/{service}", whole=True)
     if heads.branch(repo, "main") != before:
         pushed(request, repo, "main")
     return answer
+
+
+@contextmanager
+def _push_under_way(request: Request, repo: Repo) -> Iterator[None]:
+    """When the last push to a repository is over, what a broken one has left goes: nobody else can still need it."""
+    under_way = parts(request).pushing
+    under_way[repo.id] += 1
+    try:
+        yield
+    finally:
+        under_way[repo.id] -= 1
+        if not under_way[repo.id]:
+            del under_way[repo.id]
+            parts(request).repos.sweep(repo.id)  # on the loop, so that no push begins meanwhile
 
 
 def _repo(request: Request, service: str) -> Repo:
