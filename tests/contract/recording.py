@@ -75,10 +75,10 @@ class Recorder:
         self._names = sorted(names.items(), key=lambda pair: -len(pair[0]))  # the longest first
         self.outcome = Outcome()
 
-    def hear(self, session: Any) -> None:
-        """Listen to this session, once."""
-        if self._note not in session.event_hooks["response"]:
-            session.event_hooks["response"].append(self._note)
+    def hear(self, http: Any) -> None:
+        """Listen to this HTTP client, once."""
+        if self._note not in http.event_hooks["response"]:
+            http.event_hooks["response"].append(self._note)
 
     def plain(self, text: str) -> str:
         """The text with names for what differs from run to run."""

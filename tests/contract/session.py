@@ -19,7 +19,7 @@ from tests.contract.recording import Outcome, Recorder, decoded, shape
 
 PROGRAM_SECONDS = 120
 STREAM_SECONDS = 20.0
-OURS = "the token of this session"  # where None means none at all
+OURS = "the token that the calls are made with"  # where None means none at all
 
 
 class ProgramFailed(Exception):
