@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spaceops.errors import DeployFailed, SpaceopsError
     from spaceops.events import Event, follow, logs
+    from spaceops.history import Release
     from spaceops.hub import Hub
-    from spaceops.lifecycle import delete, pause, restart, status, wait
+    from spaceops.lifecycle import delete, pause, restart, status
     from spaceops.localhub import LocalHub
     from spaceops.notebooks import run_notebook
+    from spaceops.observed import Observed
     from spaceops.plans import SETTINGS, Plan
-    from spaceops.releases import Release, apply, deploy, plan
+    from spaceops.releases import apply, deploy, get_release, list_releases, plan, rollback, wait
     from spaceops.secret import Secret
-    from spaceops.spec import Observed, Space
+    from spaceops.spec import Space
     from spaceops.template import new
 
 __version__ = "0.1.0"
@@ -44,11 +46,14 @@ __all__ = [
     "delete",
     "deploy",
     "follow",
+    "get_release",
+    "list_releases",
     "logs",
     "new",
     "pause",
     "plan",
     "restart",
+    "rollback",
     "run_notebook",
     "status",
     "wait",
@@ -58,13 +63,15 @@ _HOMES = {
     "errors": ("DeployFailed", "SpaceopsError"),
     "events": ("Event", "follow", "logs"),
     "hub": ("Hub",),
-    "lifecycle": ("delete", "pause", "restart", "status", "wait"),
+    "lifecycle": ("delete", "pause", "restart", "status"),
     "localhub": ("LocalHub",),
     "notebooks": ("run_notebook",),
+    "observed": ("Observed",),
     "plans": ("SETTINGS", "Plan"),
-    "releases": ("Release", "apply", "deploy", "plan"),
+    "history": ("Release",),
+    "releases": ("apply", "deploy", "get_release", "list_releases", "plan", "rollback", "wait"),
     "secret": ("Secret",),
-    "spec": ("Observed", "Space"),
+    "spec": ("Space",),
     "template": ("new",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -179,7 +179,7 @@ def status_command(space: str, endpoint: str | None, as_json: bool) -> None:
 @json_option
 def wait_command(space: str, endpoint: str | None, timeout: str, as_json: bool) -> None:
     """Wait until the Space is built and started."""
-    from spaceops.lifecycle import wait
+    from spaceops.releases import wait
     from spaceops.spec import seconds
 
     show_observed(wait(repo_id_from(space), connect(endpoint), timeout=seconds("--timeout", timeout)), as_json)

@@ -81,7 +81,8 @@ def secrets_ls(space: str, endpoint: str | None, as_json: bool) -> None:
     """List the names of the secrets."""
     from spaceops.secret import without_fingerprint
 
-    found = {key: without_fingerprint(text) for key, text in connect(endpoint).secrets.ls(repo_id_from(space)).items()}
+    secrets = connect(endpoint).secrets.ls(repo_id_from(space))
+    found = {key: without_fingerprint(secret.description) for key, secret in secrets.items()}
     show(found, as_json, table(("KEY", "DESCRIPTION"), sorted(found.items())))
 
 
@@ -102,7 +103,7 @@ def secrets_set(space: str, names: tuple[str, ...], endpoint: str | None, as_jso
     values = {variable_name(key): resolve(key, reference or f"env:{key}", Path.cwd()) for key, _, reference in parts}
     hub, repo_id = announced(endpoint, space)
     _refuse_both(repo_id, values, hub.variables.ls(repo_id), "variable")
-    words = hub.secrets.ls(repo_id)
+    words = {key: found.description for key, found in hub.secrets.ls(repo_id).items()}
     for key, value in values.items():
         hub.secrets.set(repo_id, key, value, description=described(words.get(key), value))
     show({"set": list(values)}, as_json, f"set {', '.join(values)}")
@@ -198,7 +199,7 @@ def volumes_ls(space: str, endpoint: str | None, as_json: bool) -> None:
 @json_option
 def volumes_set(space: str, volumes: tuple[str, ...], endpoint: str | None, as_json: bool) -> None:
     """Replace all volumes; the app restarts."""
-    from spaceops.plans import volumes_wanted
+    from spaceops.comparison import volumes_wanted
     from spaceops.spec import volume_of
 
     wanted = volumes_wanted(tuple(volume_of(text) for text in volumes))

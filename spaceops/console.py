@@ -18,7 +18,8 @@ from spaceops.errors import BadInput, SecretMissing, SpecError
 
 if TYPE_CHECKING:
     from spaceops.hub import Hub
-    from spaceops.spec import Observed, Space
+    from spaceops.observed import Observed
+    from spaceops.spec import Space
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Data as JSON on stdout.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -12,11 +12,16 @@
     │   ├── PaymentRequired 4   payment-required   402
     │   ├── Conflict        5   conflict           409 and 412
     │   ├── RateLimited    75   rate-limited       429
+    │   ├── NoCapacity     75   no-capacity        the Hub has no such hardware free at the moment
     │   └── Unreachable    75   hub-unreachable    nobody answers there, or HF_HUB_OFFLINE is set
     ├── PlanStale           5   plan-stale         the Space changed since the plan was made
+    ├── Locked              5   locked             somebody else is deploying to this Space now
+    ├── LedgerTooNew        1   ledger-too-new     a newer spaceops wrote the releases of this Space
+    ├── OverLimit           4   over-limit         it would cost more than [limits] allows
     ├── InUse               5   in-use             a port or a data folder belongs to another process
     ├── SecretMissing      10   secret-missing     a reference to a secret leads nowhere on this machine
     ├── DeployFailed      7, 8  deploy-failed      the build failed (7), or the app does not come up (8)
+    │   └── RolledBack      9   rolled-back        it did not come up, and the release before it runs again
     ├── TimedOut          124   timed-out          it did not happen within the time allowed
     ├── NotebookFailed 1, 138   notebook-failed    a cell raised (1), or the kernel died (138)
     └── ExtraMissing        1   extra-missing      an optional part of spaceops is not installed
@@ -133,6 +138,13 @@ class RateLimited(HubError):
     exit_code = 75
 
 
+class NoCapacity(HubError):
+    """The Hub has no such hardware free at the moment. Another one, or the same command later, may work."""
+
+    code = "no-capacity"
+    exit_code = 75
+
+
 class Unreachable(HubError):
     """Nobody answers at the endpoint, the network is down, or HF_HUB_OFFLINE forbids to try."""
 
@@ -145,6 +157,40 @@ class PlanStale(SpaceopsError):
 
     code = "plan-stale"
     exit_code = 5
+
+
+class Locked(SpaceopsError):
+    """Somebody else is deploying to this Space: `by` whom, until when their lease lasts (server's time, UTC)."""
+
+    code = "locked"
+    exit_code = 5
+
+    def __init__(self, repo_id: str, *, by: str, since: str, until: str) -> None:
+        super().__init__(
+            f"{repo_id}: {by} has been deploying since {since}, and holds the lock until {until}",
+            hint="Run the same command again then; a lock that outlives its lease is taken over.",
+        )
+        self.by, self.since, self.until = by, since, until
+
+
+class LedgerTooNew(SpaceopsError):
+    """The releases of this Space were written by a newer spaceops than this one. Nothing was changed."""
+
+    code = "ledger-too-new"
+
+    def __init__(self, where: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{where} has format {found}, and this spaceops knows formats up to {known}",
+            hint="pip install --upgrade spaceops",
+        )
+        self.found, self.known = found, known
+
+
+class OverLimit(SpaceopsError):
+    """What the Space would cost is more than `[limits]` in space.toml allows. Nothing was changed."""
+
+    code = "over-limit"
+    exit_code = 4
 
 
 class InUse(SpaceopsError):
@@ -166,15 +212,25 @@ class SecretMissing(SpaceopsError):
 
 
 class DeployFailed(SpaceopsError):
-    """The Space did not come up with the new version: the build failed (exit code 7) or the app is not healthy (8)."""
+    """The Space did not come up with the new version: the build failed (exit code 7) or the app is not healthy (8).
+
+    `codes` say how: build-error, runtime-error, config-error, unhealthy, overtaken, stopped.
+    """
 
     code = "deploy-failed"
 
     def __init__(
-        self, message: str, *, release: Any, log_tail: Sequence[str] = (), built: bool = False, hint: str | None = None
+        self,
+        message: str,
+        *,
+        release: Any,
+        log_tail: Sequence[str] = (),
+        built: bool = False,
+        hint: str | None = None,
+        codes: Sequence[str] = (),
     ) -> None:
         super().__init__(message, hint=hint)
-        self.release, self.log_tail, self.built = release, list(log_tail), built
+        self.release, self.log_tail, self.built, self.codes = release, list(log_tail), built, tuple(codes)
         self.exit_code = 8 if built else 7
 
     def __str__(self) -> str:
@@ -184,6 +240,23 @@ class DeployFailed(SpaceopsError):
     def as_dict(self) -> dict[str, Any]:
         """The error with the last lines of the log that explains it."""
         return super().as_dict() | {"log_tail": self.log_tail}
+
+
+class RolledBack(DeployFailed):
+    """The new version did not come up, and an earlier release was restored and runs: `restored`. `release` failed."""
+
+    code = "rolled-back"
+
+    def __init__(self, cause: SpaceopsError, *, release: Any, restored: Any) -> None:
+        super().__init__(
+            f"{cause.message}; release {restored.record.restores} was restored and runs",
+            release=release,
+            log_tail=getattr(cause, "log_tail", ()),
+            hint=cause.hint,
+            codes=getattr(cause, "codes", (cause.code,)),
+        )
+        self.restored = restored
+        self.exit_code = 9
 
 
 class TimedOut(SpaceopsError):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from spaceops.hub import Hub
-    from spaceops.spec import Runtime
+    from spaceops.observed import Runtime
 
 STAGE, BUILD, RUN, GAP = "stage", "build", "run", "gap"
 TRIES = 5  # looks at the stage in a row that fail, until we give up

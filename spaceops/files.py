@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from pathspec import GitIgnoreSpec
 
 from spaceops.card import Card
 from spaceops.errors import BadInput
-from spaceops.spec import FILE_NAME, RemoteFile
+from spaceops.observed import RemoteFile
+from spaceops.spec import FILE_NAME, Space
 
 IGNORE_FILES = (".gitignore", ".hfignore")
 CHUNK = 1 << 20  # bytes
@@ -66,11 +67,12 @@ class Source:
     skipped: tuple[str, ...] = ()  # links to folders, out of the root, or to nothing
 
 
-def scan(root: Path, *, private: Collection[Path] = ()) -> Source:
-    """Find what would be pushed, the `private` files excepted.
+def scan(space: Space) -> Source:
+    """Find what would be pushed of the Space's source.
 
     Raises `BadInput` for a folder that cannot become a Docker Space: before anything is created, not after.
     """
+    root, private = space.root, space.private_files
     if not root.is_dir():
         raise BadInput(f"{root} is not a folder", hint="`source` in space.toml names the folder with the app.")
     found = dict(_walk(root, root, [("", _IGNORED)]))

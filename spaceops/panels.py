@@ -26,7 +26,8 @@ from spaceops.hub import Hub
 from spaceops.lifecycle import pause, restart, status
 
 if TYPE_CHECKING:
-    from spaceops.spec import Observed, Runtime, Space
+    from spaceops.observed import Observed, Runtime
+    from spaceops.spec import Space
 
 LINES = 200  # of the logs, kept and shown
 WIDTH = 400  # characters of a line

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
@@ -21,48 +21,62 @@ if TYPE_CHECKING:
 LARGEST_PLAIN_FILE = 10 << 20  # bytes; the Hub refuses larger ones outside of LFS
 
 
+Land = Callable[[str], str]  # makes the commit with a message (a summary, an empty line, more); its sha
+
+
 class Transport(Protocol):
     """A way to get files into a Space."""
 
     def __call__(
-        self,
-        hub: Hub,
-        repo_id: str,
-        *,
-        write: Mapping[str, LocalFile],
-        remove: Sequence[str],
-        message: str,
-        parent: str | None,
-    ) -> str:
-        """Make one commit of files written and removed, on top of `parent` if there is one; its sha."""
+        self, hub: Hub, repo_id: str, *, write: Mapping[str, LocalFile], remove: Sequence[str], parent: str | None
+    ) -> AbstractContextManager[Land]:
+        """One commit of files written and removed, on top of `parent` if there is one, ready to land.
+
+        What can go up before is up when the context is entered. Landing raises `Conflict` when main has moved.
+        """
 
 
+@contextmanager
 def by_api(
-    hub: Hub, repo_id: str, *, write: Mapping[str, LocalFile], remove: Sequence[str], message: str, parent: str | None
-) -> str:
+    hub: Hub, repo_id: str, *, write: Mapping[str, LocalFile], remove: Sequence[str], parent: str | None
+) -> Iterator[Land]:
     """Through the Hub's commit API: no git needed, large files go where the Hub wants them."""
     add = {path: str(file.path) for path, file in write.items()}
-    return hub.commit(repo_id, add=add, remove=remove, message=message, parent=parent)
+    yield lambda message: hub.commit(repo_id, add=add, remove=remove, message=message, parent=parent)
 
 
+@contextmanager
 def by_git(
-    hub: Hub, repo_id: str, *, write: Mapping[str, LocalFile], remove: Sequence[str], message: str, parent: str | None
-) -> str:
+    hub: Hub, repo_id: str, *, write: Mapping[str, LocalFile], remove: Sequence[str], parent: str | None
+) -> Iterator[Land]:
     """Through a shallow clone without a checkout, and a push. The token is in git's environment only."""
-    with TemporaryDirectory(prefix="spaceops-push-") as folder, _git_errors(repo_id):
-        repo = _clone(hub, repo_id, Path(folder))
-        head = str(repo.head.commit.hexsha)
-        if parent and head != parent:
-            raise errors.Conflict(f"{repo_id}: main moved from {parent[:7]} to {head[:7]}", hint="spaceops plan")
-        _stage(repo, write, remove)
-        if not repo.git.diff("--cached", "--name-only"):
-            return head
-        repo.git.commit("--no-verify", "--quiet", "--message", message)
-        repo.git.push("--quiet", "origin", "HEAD:refs/heads/main")
-        return str(repo.head.commit.hexsha)
+    with TemporaryDirectory(prefix="spaceops-push-") as folder:
+        with _git_errors(repo_id):
+            repo = _clone(hub, repo_id, Path(folder))
+            head = str(repo.head.commit.hexsha)
+            if parent and head != parent:
+                raise errors.Conflict(f"{repo_id}: main moved from {parent[:7]} to {head[:7]}", hint="spaceops plan")
+            _stage(repo, write, remove)
+
+        def land(message: str) -> str:
+            with _git_errors(repo_id):
+                if not repo.git.diff("--cached", "--name-only"):
+                    return head
+                repo.git.commit("--no-verify", "--quiet", "--message", message)
+                repo.git.push("--quiet", "origin", "HEAD:refs/heads/main")
+                return str(repo.head.commit.hexsha)
+
+        yield land
 
 
 TRANSPORTS: Mapping[str, Transport] = {"api": by_api, "git": by_git}
+
+
+@contextmanager
+def restoring(hub: Hub, repo_id: str, *, commit: str, parent: str) -> Iterator[Land]:
+    """A commit on top of `parent` with the tree of the older `commit`, which is its second parent, ready to land."""
+    raise NotImplementedError
+    yield
 
 
 def _clone(hub: Hub, repo_id: str, folder: Path) -> Repo:

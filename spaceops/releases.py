@@ -1,143 +1,110 @@
-"""Plan, apply, deploy: the only module that changes a Space's code and settings."""
+"""Plan, apply, deploy, roll back: each change of a Space's code and settings is a release, recorded and undoable."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from html import escape
-from typing import Any
+from dataclasses import replace
 
-from spaceops import errors
-from spaceops.events import Event, follow, happened
+import msgspec
+
+from spaceops import errors, ledger
+from spaceops.comparison import compare, compare_files, compare_trees
+from spaceops.execution import Execution, Watcher, refuse_unready, step, timed
 from spaceops.files import scan
-from spaceops.hub import Hub, volumes_of
-from spaceops.lifecycle import failure, healthy
-from spaceops.plans import PARTS, SETTINGS, Plan, compare, volumes_wanted
-from spaceops.push import TRANSPORTS
-from spaceops.secret import Secret, described, resolve, without_fingerprint
-from spaceops.spec import BUSY_STAGES, FREE_HARDWARE, Observed, Space, short
+from spaceops.history import Release
+from spaceops.hub import Hub
+from spaceops.lifecycle import pause, status
+from spaceops.observed import Observed
+from spaceops.plans import PARTS, SETTINGS, FileChanges, Plan
+from spaceops.records import Ledger, Outcome, Record
+from spaceops.secret import Secret, resolve
+from spaceops.spec import Health, Space, repo_id_of, volume_as_written
+from spaceops.verification import CURABLE, Goal, evidence_of, settled, verify
 
-Watcher = Callable[[Event], None]
+HISTORY = 50  # releases that are looked through for one to go back to
 
-
-@dataclass(frozen=True)
-class Release:
-    """What a deploy did. `outcome`: planned (a dry run), unchanged, applied (not followed), or running (verified)."""
-
-    plan: Plan = field(repr=False)
-    outcome: str
-    sha: str | None = None
-    host: str | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)  # by step
-
-    @property
-    def repo_id(self) -> str:
-        """The Space."""
-        return self.plan.space.repo_id
-
-    @property
-    def url(self) -> str:
-        """The Space's page."""
-        return f"{self.plan.endpoint}/spaces/{self.repo_id}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """The release for `--json`."""
-        return {
-            "schema": 1,
-            "repo_id": self.repo_id,
-            "outcome": self.outcome,
-            "sha": self.sha,
-            "url": self.url,
-            "host": self.host,
-            "seconds": dict(self.seconds),
-            "plan": self.plan.as_dict(),
-        }
-
-    def __str__(self) -> str:
-        if self.outcome == "planned":
-            return f"{self.plan}\nDry run: nothing was changed."
-        took = ", ".join(f"{step} {spent:.1f} s" for step, spent in self.seconds.items())
-        at = f" at {short(self.sha)}" if self.sha else ""
-        lines = [f"{self.repo_id} {self.outcome}{at}", f"  app   {self.host}", f"  page  {self.url}"]
-        return "\n".join(lines if self.host else [lines[0], lines[2]]) + (f"\n  took  {took}" if took else "")
-
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """The same text in a notebook without a front end."""
-        printer.text(str(self))
-
-    def _repr_html_(self) -> str:
-        if self.outcome == "planned":
-            return self.plan._repr_html_() + "<p>Dry run: nothing was changed.</p>"
-        app = f' <a href="{escape(self.host)}">{escape(self.host)}</a>' if self.host else ""
-        at = f" at <code>{short(self.sha)}</code>" if self.sha else ""
-        return f"<p><b>{escape(self.repo_id)}</b> {self.outcome}{at}{app}</p>"
+Approver = Callable[[Plan], None]
 
 
-def plan(space: Space, hub: Hub, only: set[str] | frozenset[str] | None = None, *, prune: bool = False) -> Plan:
+def plan(
+    space: Space,
+    hub: Hub,
+    only: Collection[str] | None = None,
+    *,
+    prune: bool | None = None,
+    overwrite: bool = False,
+    rotate: Collection[str] = (),
+) -> Plan:
     """What would change, without changing anything; `only` limits it to some of `spaceops.plans.PARTS`.
 
-    Four requests: who we are, the Space, its variables, its secrets; the prices too when the hardware changes.
+    `prune` (of space.toml unless given) removes what is on the Hub only; `overwrite` allows to lose what somebody else
+    changed there since the last release; `rotate` names secrets to send although they are unchanged. Four requests
+    and who we are: the ledger, the Space, its variables, its secrets; the prices too when the hardware changes.
     """
-    parts = PARTS if only is None else frozenset(only)
-    if unknown := parts - PARTS:
-        raise errors.BadInput(f"only: there is no part {min(unknown)!r}", hint=f"One of {', '.join(sorted(PARTS))}.")
-    source = scan(space.root, private=space.private_files) if "files" in parts else None
+    parts = _parts(only)
+    prunes = space.prune if prune is None else prune
+    source = scan(space) if "files" in parts else None
     secrets = {key: _resolved(key, space) for key in space.secrets} if "secrets" in parts else {}
-    with ThreadPoolExecutor(1) as pool:
-        observing = pool.submit(hub.observe, space.repo_id)
-        account = hub.account  # a token that is not accepted is told as that, not as a missing Space
-        observed = observing.result()
+    account, known, observed = _look(space.repo_id, hub)
     if not observed.exists and not parts >= SETTINGS:
         hint = "Create it with all its settings first: spaceops deploy, or the notebook 01_create."
         raise errors.NotFound(f"{space.repo_id} does not exist on {hub.endpoint}", hint=hint)
-    prices = {flavor.name: flavor.hourly_cost for flavor in hub.hardware.ls()} if _needs_prices(space, observed) else {}
-    if prices and space.hardware not in prices:
-        raise errors.SpecError("hardware", got=space.hardware, want=f"one of {', '.join(prices)}")
+    prices = hub.hardware.prices() if _needs_prices(space, observed, parts) else {}
+    for flavor in space.flavors if prices else ():
+        if flavor not in prices:
+            raise errors.SpecError("hardware", got=flavor, want=f"one of {', '.join(prices)}")
+    files = FileChanges()
+    overwrites: tuple[str, ...] = ()
+    if source is not None:
+        files = compare_files(
+            source,
+            observed,
+            keep=space.keep,
+            prune=prunes,
+            written=lambda: ledger.files_written(space.repo_id, hub, known),
+        )
+        overwrites = () if overwrite else _overwrites(space.repo_id, hub, known, observed, files)
     return compare(
         space,
-        source,
         observed,
+        files,
         account=account,
         endpoint=hub.endpoint,
         secrets=secrets,
         prices=prices,
         parts=parts,
-        prune=prune,
+        prune=prunes,
+        rotate=rotate,
+        ledger=known,
+        skipped=source.skipped if source else (),
+        overwrites=overwrites,
     )
 
 
 def apply(plan: Plan, hub: Hub, *, dry_run: bool = False, watch: Watcher | None = None) -> Release:
-    """Do what the plan says: one create call for a new Space; else settings first, then the one commit.
+    """Do what the plan says, under the lock of the Space, and record it as a release.
 
-    Interrupted anywhere, a new plan finds what is missing. Raises `SecretMissing` before anything changes,
-    `PlanStale` when somebody else was faster.
+    Interrupted anywhere, a new plan finds what is missing, and goes on with the same release. Raises before anything
+    changes: `SecretMissing`, `Forbidden` for what the token may not do, `OverLimit`, `Locked` while somebody else
+    deploys, `PlanStale` when somebody was faster.
     """
-    release = Release(plan, "planned" if dry_run else "applied", plan.observed.sha, plan.observed.host)
+    release = _unreleased(plan, hub, "planned" if dry_run else "unchanged")
     if dry_run:
         return release
-    for key in plan.unresolved:
-        resolve(key, plan.space.secrets[key], plan.space.folder)  # says where it looked
-        raise errors.PlanStale(f"The secret {key} can be resolved now, and is not in the plan", hint="Plan again.")
-    if not plan:
-        return replace(release, outcome="unchanged")
-    tell = watch or (lambda _event: None)
-    seconds: dict[str, float] = {}
+    _refuse_unresolved(plan)
+    if not plan and plan.ledger.index.outcome != "deploying":
+        return release
+    refuse_unready(plan)
+    hub.check_may(plan.space.repo_id, plan.verbs)
+    execution = Execution(plan, hub, watch or _nobody)
     try:
-        with _timed(seconds, "settings"):
-            _create(plan, hub, tell) if plan.creates else _change_settings(plan, hub, tell)
-        sha = plan.observed.sha
-        if plan.files:
-            with _timed(seconds, "push"):
-                sha = _push(plan, hub)
-            tell(_step(f"pushed {short(sha)}: {plan.files}"))
+        record = execution.run()
     except errors.Conflict as error:
         raise errors.PlanStale(
             f"{plan.space.repo_id} changed since the plan was made: {error.message}", hint="Plan again and look."
         ) from error
-    return replace(release, sha=sha, seconds=seconds)
+    return replace(release, outcome="applied", sha=record.sha, seconds=execution.seconds, record=record)
 
 
 def deploy(
@@ -145,72 +112,252 @@ def deploy(
     hub: Hub,
     *,
     dry_run: bool = False,
-    only: set[str] | frozenset[str] | None = None,
-    prune: bool = False,
+    only: Collection[str] | None = None,
+    prune: bool | None = None,
+    overwrite: bool = False,
+    rotate: Collection[str] = (),
     detach: bool = False,
-    approve: Callable[[Plan], None] | None = None,
+    approve: Approver | None = None,
     watch: Watcher | None = None,
 ) -> Release:
     """Plan, apply, follow, verify. It has succeeded when the pushed commit runs and the health path answers.
 
     `approve` sees the plan before anything changes and may raise; `watch` is called with every event; `detach`
-    returns without following. Raises `DeployFailed` with the end of the
-    log when the build fails or the app does not come up, `TimedOut` after `health.timeout`.
+    returns without following. Raises `DeployFailed` with the end of the log when the build fails or the app does not
+    come up, `TimedOut` after `health.timeout`; where `on_failure` says so and an earlier release ran, that one is
+    restored first, and the error is `RolledBack`.
     """
     seconds: dict[str, float] = {}
-    with _timed(seconds, "plan"):
-        proposal = plan(space, hub, only, prune=prune)
+    with timed(seconds, "plan"):
+        proposal = plan(space, hub, only, prune=prune, overwrite=overwrite, rotate=rotate)
+    return _deploy(proposal, hub, seconds, dry_run=dry_run, detach=detach, approve=approve, watch=watch)
+
+
+def rollback(
+    space: Space | str,
+    hub: Hub,
+    number: int | None = None,
+    *,
+    dry_run: bool = False,
+    detach: bool = False,
+    approve: Approver | None = None,
+    watch: Watcher | None = None,
+) -> Release:
+    """Make a new release with the content and settings of an old one: of `number`, else the last that ran before.
+
+    The visibility stays as it is, and so do secrets: their old values are nowhere. The plan says which those are.
+    Raises `NotFound` where there is no such release.
+    """
+    seconds: dict[str, float] = {}
+    with timed(seconds, "plan"):
+        proposal = plan_rollback(space, hub, number)
+    return _deploy(proposal, hub, seconds, dry_run=dry_run, detach=detach, approve=approve, watch=watch)
+
+
+def plan_rollback(space: Space | str, hub: Hub, number: int | None = None) -> Plan:
+    """What `rollback` would change, without changing anything."""
+    repo_id = space.repo_id if isinstance(space, Space) else repo_id_of(space)
+    account, known, observed = _look(repo_id, hub)
+    current, target = _target(repo_id, hub, known, number)
+    wanted = _space_of(target, repo_id)
+    prices = hub.hardware.prices() if _needs_prices(wanted, observed, PARTS) else {}
+    then = hub.files(repo_id, target.sha) if target.sha and target.sha != observed.sha else observed.files
+    return compare(
+        wanted,
+        observed,
+        compare_trees(then, observed.files),
+        account=account,
+        endpoint=hub.endpoint,
+        secrets={},
+        prices=prices,
+        ledger=known,
+        restores=target,
+        added_since=current.settings.variables.keys() - target.settings.variables.keys(),
+    )
+
+
+def list_releases(space: Space | str, hub: Hub, *, count: int = 10) -> list[Release]:
+    """The newest releases of a Space, the newest first."""
+    repo_id = space.repo_id if isinstance(space, Space) else repo_id_of(space)
+    newest = ledger.read(repo_id, hub).index.last
+    found = ledger.records(repo_id, hub, newest=newest, count=count)
+    return [_of_record(record, repo_id, hub) for record in found]
+
+
+def get_release(space: Space | str, hub: Hub, number: int) -> Release:
+    """One release of a Space. Raises `NotFound`."""
+    repo_id = space.repo_id if isinstance(space, Space) else repo_id_of(space)
+    return _of_record(ledger.record_of(repo_id, hub, number), repo_id, hub)
+
+
+def wait(space: Space | str, hub: Hub, *, timeout: float | None = None, watch: Watcher | None = None) -> Observed:
+    """Wait until nothing is built or started any more; return what is then.
+
+    A release that was applied and not followed is verified, and its outcome recorded, as `deploy` does it. Raises
+    `DeployFailed` when the Space ends in an error, `TimedOut` after `timeout` seconds.
+    """
+    repo_id = space.repo_id if isinstance(space, Space) else repo_id_of(space)
+    observed = status(repo_id, hub)
+    known = ledger.read(repo_id, hub)
+    if known.index.outcome == "applied" and known.index.sha == observed.sha:
+        record = ledger.record_of(repo_id, hub, known.index.last)
+        _settle(_of_record(record, repo_id, hub), observed, hub, watch or _nobody, timeout=timeout)
+    else:
+        settled(observed, hub, timeout=timeout, watch=watch or _nobody)
+    return status(repo_id, hub)
+
+
+def _deploy(
+    proposal: Plan,
+    hub: Hub,
+    seconds: dict[str, float],
+    *,
+    dry_run: bool,
+    detach: bool,
+    approve: Approver | None,
+    watch: Watcher | None,
+) -> Release:
     if approve:
         approve(proposal)
-    release = apply(proposal, hub, dry_run=dry_run, watch=watch)
-    release = replace(release, seconds={**seconds, **release.seconds})
+    done = apply(proposal, hub, dry_run=dry_run, watch=watch)
+    done = replace(done, seconds={**seconds, **done.seconds})
     if dry_run or detach or not _runs_something(proposal):
-        return release
-    return _verify(release, hub, watch or (lambda _event: None))
+        return done
+    return _settle(done, proposal.observed, hub, watch or _nobody)
 
 
-def _verify(release: Release, hub: Hub, watch: Watcher) -> Release:
-    """Follow until the wanted commit serves and answers."""
-    space, seconds = release.plan.space, dict(release.seconds)
-    deadline = time.monotonic() + space.health.seconds
-    runtime = release.plan.observed.runtime
-    host = release.host
-    if release.outcome != "unchanged" or runtime.stage in BUSY_STAGES:
-        log: list[Event] = []
-        with _timed(seconds, "build and start"):
-            for event in follow(space.repo_id, hub, release.sha, timeout=space.health.seconds):
-                watch(event)
-                log.append(event)
-                runtime = event.runtime or runtime
-                del log[:-2000]
-        if runtime.stage != "RUNNING":
-            raise failure(space.repo_id, runtime, log, release=release)
-        if runtime.sha not in (None, release.sha):
-            raise _overtaken(release, runtime.sha)
-        host = runtime.host or host
-    elif runtime.stage not in ("RUNNING", "SLEEPING"):
-        raise failure(space.repo_id, runtime, None, hub=hub, release=release)
-    private = (space.visibility or release.plan.observed.visibility) == "private"
-    with _timed(seconds, "verify"):
-        healthy(space, hub, host or release.url, private=private, deadline=deadline, release=release)
-    watch(_step(f"{space.health.path} answers {space.health.status}"))
-    outcome = "unchanged" if release.outcome == "unchanged" else "running"
-    return replace(release, outcome=outcome, host=host, seconds=seconds)
+def _settle(done: Release, observed: Observed, hub: Hub, watch: Watcher, *, timeout: float | None = None) -> Release:
+    """Follow a release until it runs and answers, or does not; record that, and on failure do what it asks for."""
+    goal = _goal(done, observed, timeout)
+    seconds = dict(done.seconds)
+    try:
+        with timed(seconds, "verify"):
+            host = verify(goal, hub, watch, release=done)
+    except (errors.DeployFailed, errors.TimedOut) as error:
+        failed = _concluded(replace(done, seconds=seconds), hub, "failed", error, shows_lines=goal.source_is_private)
+        _after_failure(failed, error, hub, watch)
+        raise
+    return _concluded(replace(done, seconds=seconds, host=host), hub, "running")
 
 
-def _overtaken(release: Release, sha: str | None) -> errors.DeployFailed:
-    said = (
-        f"{release.repo_id} runs {short(sha)}, not {short(release.sha)}: somebody pushed after it, or it never started"
+def _goal(done: Release, observed: Observed, timeout: float | None) -> Goal:
+    """What must be seen: of a release that was just made, or of one whose record says what it wanted."""
+    record, plan = done.record, done.plan
+    health = msgspec.convert(record.health, Health) if record else plan.space.health if plan else Health()
+    visibility = (record.settings.visibility if record else None) or observed.visibility
+    return Goal(
+        repo_id=done.repo_id,
+        sha=done.sha,
+        health=health,
+        visibility=visibility or "public",
+        is_new=done.outcome == "applied",
+        runtime=observed.runtime,
+        host=observed.host,
+        timeout=health.seconds if timeout is None else timeout,
     )
-    return errors.DeployFailed(said, release=release, built=True, hint=f"spaceops status {release.repo_id}")
 
 
-def _runs_something(plan: Plan) -> bool:
-    return bool(plan.files) or (plan.observed.exists and plan.observed.stage != "NO_APP_FILE")
+def _concluded(
+    done: Release, hub: Hub, outcome: Outcome, error: errors.SpaceopsError | None = None, *, shows_lines: bool = False
+) -> Release:
+    """Write down how a release came out; one that changed nothing concludes the one before, if that is still open."""
+    record = done.record
+    if record is None and done.plan and done.plan.ledger.index.outcome == "applied":
+        record = ledger.record_of(done.repo_id, hub, done.plan.ledger.index.last)
+    if record is None:
+        return done
+    codes, lines = evidence_of(error) if error else ((), ())
+    seconds = {**record.seconds, **done.seconds}
+    record = msgspec.structs.replace(
+        record, outcome=outcome, seconds=seconds, codes=codes, evidence=lines if shows_lines else ()
+    )
+    ledger.conclude(done.repo_id, hub, record)
+    return replace(done, outcome=outcome, record=record) if done.record else done
 
 
-def _needs_prices(space: Space, observed: Observed) -> bool:
-    return space.hardware is not None and space.hardware != observed.hardware
+def _after_failure(failed: Release, error: errors.SpaceopsError, hub: Hub, watch: Watcher) -> None:
+    """Do what `on_failure` says, where the new version itself is the cause. Raises `RolledBack`."""
+    record = failed.record
+    if record is None or not CURABLE & set(record.codes):
+        return
+    if record.on_failure == "pause":
+        pause(failed.repo_id, hub)
+        watch(step(f"paused {failed.repo_id}"))
+    good = ledger.read(failed.repo_id, hub).index.good if record.on_failure == "rollback" else None
+    if good is None or record.restores is not None:
+        return
+    watch(step(f"release {record.number} failed: rolling back to release {good}"))
+    try:
+        restored = rollback(failed.repo_id, hub, good, watch=watch)
+    except errors.SpaceopsError as second:
+        watch(step(f"it could not be rolled back: {second.message}"))
+        return
+    if restored.outcome == "running":
+        raise errors.RolledBack(error, release=failed, restored=restored) from error
+
+
+def _target(repo_id: str, hub: Hub, known: Ledger, number: int | None) -> tuple[Record, Record]:
+    """The newest release, and the one to go back to: `number`, else the last that ran before what runs now."""
+    if not known.index.last:
+        raise errors.NotFound(f"{repo_id} has no releases to go back to", hint="spaceops deploy makes the first one.")
+    found = ledger.records(repo_id, hub, newest=known.index.last, count=1 if number else HISTORY)
+    if not found:
+        raise errors.NotFound(f"{repo_id}: release {known.index.last} is not in the ledger", hint="spaceops releases")
+    newest = found[0]
+    if number is not None:
+        return newest, ledger.record_of(repo_id, hub, number)
+    if newest.outcome in ("deploying", "applied") and newest.restores is not None:  # it was interrupted
+        return newest, ledger.record_of(repo_id, hub, newest.restores)
+    before = newest.restores or newest.number
+    for record in found:
+        if record.outcome == "running" and record.number < before:
+            return newest, record
+    said = f"{repo_id}: none of the {len(found)} newest releases before {before} was seen running"
+    raise errors.NotFound(said, hint=f"spaceops releases {repo_id}; spaceops rollback {repo_id} N takes any of them.")
+
+
+def _space_of(record: Record, repo_id: str) -> Space:
+    """The Space as an old release wanted it, but for its visibility, and its secrets, whose values are nowhere."""
+    settings = record.settings
+    return Space(
+        repo_id=repo_id,
+        hardware=settings.hardware,
+        sleep_time=settings.sleep_time,
+        variables=dict(settings.variables),
+        volumes=tuple(map(volume_as_written, settings.volumes)),
+        health=msgspec.convert(record.health, Health),
+        on_failure="keep",
+    )
+
+
+def _look(repo_id: str, hub: Hub) -> tuple[str, Ledger, Observed]:
+    """Who we are, the ledger, and then the Space: were it observed first, a release in between would go unseen."""
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(ledger.read, repo_id, hub)
+        account = hub.account  # a token that is not accepted is told as that, not as a missing Space
+        known = reading.result()
+    return account, known, hub.observe(repo_id)
+
+
+def _overwrites(repo_id: str, hub: Hub, known: Ledger, observed: Observed, files: FileChanges) -> tuple[str, ...]:
+    """The files that somebody else changed on main since the last release, and that this plan would lose."""
+    lost = files.changed.keys() | set(files.removed)
+    if not lost or known.index.sha in (None, observed.sha):
+        return ()
+    then = hub.files(repo_id, known.index.sha)
+    return tuple(sorted(path for path in lost if observed.files.get(path) != then.get(path)))
+
+
+def _parts(only: Collection[str] | None) -> frozenset[str]:
+    parts = PARTS if only is None else frozenset(only)
+    if unknown := parts - PARTS:
+        raise errors.BadInput(f"only: there is no part {min(unknown)!r}", hint=f"One of {', '.join(sorted(PARTS))}.")
+    return parts
+
+
+def _needs_prices(space: Space, observed: Observed, parts: Collection[str]) -> bool:
+    changes = bool(space.flavors) and observed.hardware not in space.flavors
+    return "hardware" in parts and (changes or not observed.exists or space.limits.max_hourly_cost is not None)
 
 
 def _resolved(key: str, space: Space) -> Secret | None:
@@ -220,112 +367,25 @@ def _resolved(key: str, space: Space) -> Secret | None:
         return None  # a plan can be read without it; apply says where it looked
 
 
-def _create(plan: Plan, hub: Hub, tell: Watcher) -> None:
-    space = plan.space
-    settings: dict[str, Any] = {
-        "space_hardware": space.hardware,
-        "space_sleep_time": space.sleep_seconds if plan.has("sleep_time") else None,
-        "space_variables": [{"key": key, "value": value} for key, value in space.environment.items()],
-        "space_secrets": _secrets(plan),
-        "space_volumes": volumes_of(volumes_wanted(space.volumes)),
-    }
-    hub.create(space.repo_id, visibility=space.visibility, settings={k: v for k, v in settings.items() if v})
-    tell(_step(f"created {space.repo_id} with {len(space.variables)} variables and {len(plan.secrets)} secrets"))
+def _refuse_unresolved(plan: Plan) -> None:
+    for key in plan.unresolved:
+        resolve(key, plan.space.secrets[key], plan.space.folder)  # says where it looked
+        raise errors.PlanStale(f"The secret {key} can be resolved now, and is not in the plan", hint="Plan again.")
 
 
-def _secrets(plan: Plan) -> list[dict[str, str]]:
-    """As the create call takes them. Fingerprints are slow by design: they are made side by side."""
-
-    def entry(key: str) -> dict[str, str]:
-        secret = plan.secrets[key]
-        return {"key": key, "value": secret.reveal(), "description": _description(plan, key, secret)}
-
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(entry, plan.secrets))
+def _unreleased(plan: Plan, hub: Hub, outcome: str) -> Release:
+    page = hub.url(plan.space.repo_id)
+    return Release(plan.space.repo_id, page, outcome, plan.observed.sha, plan.observed.host, plan=plan)
 
 
-def _change_settings(plan: Plan, hub: Hub, tell: Watcher) -> None:
-    """Back to back, so that the Hub merges the restarts, and before the commit, which rebuilds anyway."""
-    for change in sorted(plan.changes, key=lambda change: change.sign != "-"):  # a name must be free before it is used
-        if change.counts and change.subject in _CHANGERS:
-            change_it = _DELETERS[change.subject] if change.sign == "-" else _CHANGERS[change.subject]
-            change_it(plan, hub, change.key or "")
-            tell(_step(f"{'deleted' if change.sign == '-' else 'set'} {change.subject} {change.key or change.text}"))
+def _of_record(record: Record, repo_id: str, hub: Hub) -> Release:
+    page = hub.url(repo_id)
+    return Release(repo_id, page, record.outcome, record.sha, seconds=record.seconds, record=record)
 
 
-def _set_visibility(plan: Plan, hub: Hub, _key: str) -> None:
-    if plan.space.visibility:
-        hub.set_visibility(plan.space.repo_id, plan.space.visibility)
+def _runs_something(plan: Plan) -> bool:
+    return bool(plan.files) or (plan.observed.exists and plan.observed.stage != "NO_APP_FILE")
 
 
-def _set_hardware(plan: Plan, hub: Hub, _key: str) -> None:
-    sleep_time = plan.space.sleep_seconds if plan.has("sleep_time") else None
-    hub.hardware.set(plan.space.repo_id, plan.space.hardware or FREE_HARDWARE, sleep_time=sleep_time)
-
-
-def _set_sleep_time(plan: Plan, hub: Hub, _key: str) -> None:
-    if plan.space.sleep_seconds is not None and not plan.has("hardware"):  # else it went along with the hardware
-        hub.hardware.set_sleep_time(plan.space.repo_id, plan.space.sleep_seconds)
-
-
-def _set_variable(plan: Plan, hub: Hub, key: str) -> None:
-    hub.variables.set(plan.space.repo_id, key, plan.space.environment[key])
-
-
-def _set_secret(plan: Plan, hub: Hub, key: str) -> None:
-    secret = plan.secrets[key]
-    hub.secrets.set(plan.space.repo_id, key, secret, description=_description(plan, key, secret))
-
-
-def _delete_variable(plan: Plan, hub: Hub, key: str) -> None:
-    hub.variables.delete(plan.space.repo_id, key)
-
-
-def _delete_secret(plan: Plan, hub: Hub, key: str) -> None:
-    hub.secrets.delete(plan.space.repo_id, key)
-
-
-def _set_volumes(plan: Plan, hub: Hub, _key: str) -> None:
-    hub.volumes.set(plan.space.repo_id, volumes_wanted(plan.space.volumes))
-
-
-_CHANGERS: dict[str, Callable[[Plan, Hub, str], None]] = {
-    "visibility": _set_visibility,
-    "hardware": _set_hardware,
-    "sleep_time": _set_sleep_time,
-    "variable": _set_variable,
-    "secret": _set_secret,
-    "volumes": _set_volumes,
-}
-
-
-_DELETERS = {"variable": _delete_variable, "secret": _delete_secret}
-
-
-def _description(plan: Plan, key: str, secret: Secret) -> str:
-    words = plan.observed.secrets.get(key)
-    return described(words, secret) if plan.space.fingerprints else without_fingerprint(words)
-
-
-def _push(plan: Plan, hub: Hub) -> str:
-    return TRANSPORTS[plan.space.transport](
-        hub,
-        plan.space.repo_id,
-        write=plan.files.written,
-        remove=plan.files.removed,
-        message=f"Deploy: {plan.files}",
-        parent=plan.observed.sha,
-    )
-
-
-def _step(text: str) -> Event:
-    return happened("step", text)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    start = time.monotonic()
-    try:
-        yield
-    finally:
-        seconds[step] = round(time.monotonic() - start, 2)
+def _nobody(_event: object) -> None:
+    """Whoever does not watch."""

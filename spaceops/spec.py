@@ -1,4 +1,4 @@
-"""What a Space should be (`Space`, read from space.toml) and what it is (`Observed`): frozen data, no effects."""
+"""What a Space should be: `Space`, read from space.toml. Frozen data, no effects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -14,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from spaceops.errors import BadInput, SpecError
-from spaceops.secret import expanded, is_reference, local_file, redact
+from spaceops.secret import expanded, is_reference, local_file
 
 FILE_NAME = "space.toml"
 BUSY_STAGES = frozenset({"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
@@ -33,6 +32,7 @@ _OURS = frozenset({"folder", "file"})  # fields of Space that are no keys
 
 Visibility = Literal["public", "protected", "private"]
 Transport = Literal["api", "git"]
+OnFailure = Literal["rollback", "pause", "keep"]
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,12 +41,30 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     path: Annotated[str, Meta(description="The path that is asked for, with GET.")] = "/"
     status: Annotated[int, Meta(ge=100, le=599, description="The HTTP status that counts as healthy.")] = 200
     times: Annotated[int, Meta(ge=1, le=100, description="How many answers in a row make it healthy.")] = 3
+    body: Annotated[str | None, Meta(description="Text that a healthy answer holds.")] = None
+    grace: Annotated[
+        str, Meta(description="How long after the start a wrong answer (404, a redirect) is taken for start-up.")
+    ] = "30s"
     timeout: Annotated[str, Meta(description="How long the build and the start may take: 90s, 15m, 1h.")] = "30m"
 
     @property
     def seconds(self) -> int:
         """The time-out in seconds."""
         return seconds("health.timeout", self.timeout)
+
+    @property
+    def grace_seconds(self) -> int:
+        """The grace in seconds."""
+        return seconds("health.grace", self.grace)
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[limits]`: what a deploy may not exceed."""
+
+    max_hourly_cost: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="Dollars an hour that the hardware may cost; apply refuses more."),
+    ] = None
 
 
 class Volume(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -65,13 +83,30 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     visibility: Annotated[
         Visibility | None, Meta(description="public, protected (private source, public app) or private.")
     ] = None
-    hardware: Annotated[str | None, Meta(description="A flavor of the Hub, such as cpu-basic or t4-small.")] = None
+    hardware: Annotated[
+        str | tuple[str, ...] | None,
+        Meta(description="A flavor of the Hub, such as t4-small, or a list: the first that the Hub has free is taken."),
+    ] = None
     sleep_time: Annotated[
         str | int | None, Meta(description="Idle time before it sleeps: 30m, 2h, or never. Not on cpu-basic.")
     ] = None
     transport: Annotated[
         Transport, Meta(description="api (the Hub's commit API) or git, which alone keeps executable bits.")
     ] = "api"
+    exclude: Annotated[
+        tuple[str, ...], Meta(description="Patterns, as in .gitignore, of files in the source that are not pushed.")
+    ] = ()
+    keep: Annotated[
+        tuple[str, ...], Meta(description="Patterns, as in .gitignore, of files on the Hub that are never removed.")
+    ] = ()
+    prune: Annotated[
+        bool,
+        Meta(description="Whether variables, secrets and files that are on the Hub only are removed, not just shown."),
+    ] = False
+    on_failure: Annotated[
+        OnFailure,
+        Meta(description="When a deploy does not come up: rollback to the last release that ran, pause, or keep."),
+    ] = "rollback"
     fingerprints: Annotated[
         bool,
         Meta(description="Whether the descriptions of secrets carry a fingerprint, to tell changed from unchanged."),
@@ -85,6 +120,7 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = {}
     volumes: Annotated[tuple[Volume, ...], Meta(description="Buckets and repositories mounted as folders.")] = ()
     health: Annotated[Health, Meta(description="What must answer before a deploy has succeeded.")] = Health()
+    limits: Annotated[Limits, Meta(description="What a deploy may not exceed.")] = Limits()
     # not keys of space.toml, but where it lies
     folder: Path = msgspec.field(default_factory=Path)
     file: str = FILE_NAME
@@ -117,6 +153,13 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return space
 
     @property
+    def flavors(self) -> tuple[str, ...]:
+        """The hardware in order of preference; empty where it is unmanaged."""
+        if self.hardware is None:
+            return ()
+        return (self.hardware,) if isinstance(self.hardware, str) else self.hardware
+
+    @property
     def root(self) -> Path:
         """The folder that is pushed."""
         return (self.folder / self.source).resolve()
@@ -140,129 +183,6 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if self.sleep_time is None or isinstance(self.sleep_time, int):
             return self.sleep_time
         return NEVER if self.sleep_time == "never" else seconds("sleep_time", self.sleep_time)
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """What runs now, as the Hub says it (`GET /api/spaces/{id}/runtime`)."""
-
-    stage: str
-    error_message: str | None = None
-    sha: str | None = None  # the commit that serves
-    hardware: str | None = None
-    requested_hardware: str | None = None
-    sleep_time: int | None = None  # seconds; None is never
-    volumes: tuple[Mapping[str, Any], ...] = ()
-    host: str | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Runtime:
-        """Read the Hub's JSON; a log's tail in `errorMessage` is redacted."""
-        hardware = raw.get("hardware") or {}
-        domain = next((item.get("domain") for item in raw.get("domains") or () if item.get("domain")), None)
-        return cls(
-            stage=raw["stage"],
-            error_message=redact(raw["errorMessage"]) if raw.get("errorMessage") else None,
-            sha=raw.get("sha"),
-            hardware=hardware.get("current"),
-            requested_hardware=hardware.get("requested"),
-            sleep_time=raw.get("gcTimeout"),
-            volumes=tuple(raw.get("volumes") or ()),
-            host=_address(domain) if domain else None,
-            raw=raw,
-        )
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether it is building or starting, so that waiting makes sense."""
-        return self.stage in BUSY_STAGES
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more happens by itself."""
-        return not self.is_busy
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file on the Hub: its size in bytes, its git blob id, and the sha256 of its content if it is a large one."""
-
-    size: int
-    oid: str | None = None
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What a Space is. One that does not exist has `exists=False` and nothing else."""
-
-    repo_id: str
-    exists: bool = False
-    sha: str | None = None  # head of main
-    runtime: Runtime = Runtime("NONE")
-    visibility: str | None = None
-    url: str | None = None
-    host: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, str | None] = field(default_factory=dict)  # key -> description
-    files: Mapping[str, RemoteFile] = field(default_factory=dict, repr=False)
-    has_settings: bool = True  # whether variables and secrets were asked for
-
-    @property
-    def hardware(self) -> str:
-        """The hardware that was last asked for; it may still be on its way."""
-        return self.runtime.requested_hardware or self.runtime.hardware or FREE_HARDWARE
-
-    @property
-    def stage(self) -> str:
-        """The stage of the Hub's runtime, such as RUNNING."""
-        return self.runtime.stage
-
-    def as_dict(self) -> dict[str, Any]:
-        """The Space for `--json`; of secrets the names only."""
-        return {
-            "schema": 1,
-            "repo_id": self.repo_id,
-            "exists": self.exists,
-            "stage": self.stage,
-            "error_message": self.runtime.error_message,
-            "sha": self.sha,
-            "running_sha": self.runtime.sha,
-            "hardware": self.runtime.hardware,
-            "requested_hardware": self.runtime.requested_hardware,
-            "sleep_time": self.runtime.sleep_time,
-            "visibility": self.visibility,
-            "url": self.url,
-            "host": self.host,
-            "volumes": [dict(volume) for volume in self.runtime.volumes],
-            **({"variables": dict(self.variables), "secrets": sorted(self.secrets)} if self.has_settings else {}),
-        }
-
-    def __str__(self) -> str:
-        runtime = self.runtime
-        rows = {
-            "stage": self.stage,
-            "error": runtime.error_message,
-            "sha": short(self.sha),
-            "running": short(runtime.sha) if runtime.sha else None,
-            "hardware": self.hardware,
-            "sleeps": idle(runtime.sleep_time) if runtime.sleep_time is None else f"after {idle(runtime.sleep_time)}",
-            "visibility": self.visibility,
-            "app": self.host,
-            "page": self.url,
-        }
-        lines = (f"  {name:<11}{value}" for name, value in rows.items() if value)
-        return "\n".join((self.repo_id, *lines)) if self.exists else f"{self.repo_id} does not exist"
-
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """The same text in a notebook without a front end."""
-        printer.text(str(self))
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<pre>{escape(str(self))}</pre>"
 
 
 def find(path: str | Path) -> Path:
@@ -326,6 +246,12 @@ def volume_of(text: str) -> Volume:
     return Volume(source=found[1], mount=found[2], read_only=bool(found[3]))
 
 
+def volume_as_written(volume: Mapping[str, Any]) -> Volume:
+    """A volume in the Hub's form (type, source, mountPath, readOnly) as space.toml has it."""
+    source = f"hf://{volume['type']}s/{volume['source']}"
+    return Volume(source=source, mount=volume["mountPath"], read_only=bool(volume.get("readOnly")))
+
+
 def short(sha: str | None) -> str:
     """The first seven digits of a commit."""
     return sha[:7] if sha else "nothing"
@@ -337,12 +263,6 @@ def schema() -> dict[str, Any]:
     for name in _OURS:
         made["$defs"]["Space"]["properties"].pop(name)
     return made
-
-
-def _address(domain: str) -> str:
-    if "://" in domain:
-        return domain
-    return f"{'http' if domain.startswith(LOOPBACK) else 'https'}://{domain}"
 
 
 def _check(space: Space, file: str) -> None:

@@ -23,9 +23,8 @@ import pytest
 from spaceops.events import logs
 from spaceops.hub import Hub
 from spaceops.hub.redirect import OVERRIDES, settings_of_client
-from spaceops.lifecycle import wait
 from spaceops.localhub import LocalHub
-from spaceops.releases import apply, plan
+from spaceops.releases import apply, plan, wait
 from spaceops.spec import LOOPBACK, Space
 
 SCOPES = ("function", "class", "module", "package", "session")

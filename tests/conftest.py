@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 _home = tempfile.TemporaryDirectory(prefix="spaceops-tests-")
+os.environ["SPACEOPS_CACHE"] = f"{_home.name}/cache"
 os.environ["HF_HOME"] = _home.name  # before huggingface_hub is loaded: the user's own caches and login stay out of this
 
 from spaceops import Hub, LocalHub, Space  # noqa: E402

@@ -9,7 +9,7 @@ import pytest
 
 from spaceops.errors import BadInput
 from spaceops.files import scan
-from spaceops.spec import RemoteFile
+from spaceops.observed import RemoteFile
 
 
 @pytest.fixture

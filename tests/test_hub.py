@@ -22,7 +22,7 @@ from spaceops.errors import (
     RateLimited,
     Unreachable,
 )
-from spaceops.plans import volumes_wanted
+from spaceops.comparison import volumes_wanted
 from spaceops.spec import volume_of
 
 

@@ -12,8 +12,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from spaceops import Event, deploy, run_notebook, status
 from spaceops.errors import NotFound
+from spaceops.observed import Runtime
 from spaceops.panels import LINES, WIDTH, Board, Screen, controls, live, monitor
-from spaceops.spec import Runtime
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
 AT = "2026-01-31T21:54:{:02d}.000000Z"

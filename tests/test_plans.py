@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from spaceops.files import LocalFile, Source
-from spaceops.plans import PARTS, Effect, compare, volumes_wanted
+from spaceops.observed import Observed, RemoteFile, Runtime
+from spaceops.comparison import compare, volumes_wanted
+from spaceops.plans import PARTS, Effect
 from spaceops.secret import Secret, fingerprint
-from spaceops.spec import Observed, RemoteFile, Runtime, Space
+from spaceops.spec import Space
 
 SHA = "3f2a91c" + "0" * 33
 PRICES = {"cpu-basic": 0.0, "t4-small": 0.40, "l4x1": 0.80}

@@ -242,7 +242,7 @@ def test_without_following_wait_comes_to_the_same_end(space, hub):
 def test_a_release_prints_what_was_done_and_where(space, hub):
     release = deploy(space, hub)
 
-    assert f"{space.repo_id} running at {short(release.sha)}" == str(release).splitlines()[0]
+    assert f"{space.repo_id} running at {short(release.sha)}, release 1" == str(release).splitlines()[0]
     assert {"plan", "settings", "push", "build and start", "verify"} == set(release.seconds)
     assert release.as_dict()["host"] == release.host
     assert space.repo_id in release._repr_html_()

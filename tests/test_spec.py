@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from spaceops.errors import BadInput, SpecError
-from spaceops.spec import Observed, Runtime, Space, find, repo_id_of, schema, volume_of
+from spaceops.observed import Observed, Runtime
+from spaceops.spec import Space, find, repo_id_of, schema, volume_of
 
 FULL = """
 repo_id = "acme/sentiment"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -13,9 +13,11 @@ from urllib.parse import quote, urlsplit
 
 from spaceops import errors
 from spaceops.hub.border import LOGIN, answers_of_a_hub, client_errors, our_errors, redact_debug_log
+from spaceops.hub.branch import Branch
 from spaceops.hub.settings import Flavor, Hardware, Secrets, Variables, Volumes, volumes_of
+from spaceops.observed import Observed, RemoteFile, RemoteSecret, Runtime
 from spaceops.secret import Secret, redact
-from spaceops.spec import LOOPBACK, Observed, RemoteFile, Runtime, Visibility
+from spaceops.spec import LOOPBACK, Visibility
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -89,9 +91,15 @@ class Hub:
         if not settings:
             return _observed(info, self.url(repo_id))
         with ThreadPoolExecutor(2) as pool:
-            variables = pool.submit(self.variables.ls, repo_id)
+            variables = pool.submit(self.variables.described, repo_id)
             secrets = pool.submit(self.secrets.ls, repo_id)
             return _observed(info, self.url(repo_id), variables.result(), secrets.result())
+
+    def files(self, repo_id: str, revision: str) -> dict[str, RemoteFile]:
+        """The files of a Space at a revision. One request."""
+        with our_errors(f"{repo_id} at {revision}"):
+            info = self._api.space_info(repo_id, revision=revision, files_metadata=True, timeout=READ_SECONDS)
+        return _files(info)
 
     def runtime(self, repo_id: str) -> Runtime:
         """What runs now. One request."""
@@ -134,6 +142,9 @@ class Hub:
         ):
             beginning = b"" if response.is_success else next(response.iter_bytes(300), b"")
             return response.status_code, redact(beginning.decode(errors="replace"))
+
+    def check_may(self, repo_id: str, verbs: Collection[str]) -> None:
+        """Raise `Forbidden` for what the token may not do there, as far as the Hub tells."""
 
     # changing
 
@@ -183,6 +194,7 @@ class Hub:
         """
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
+        summary, _, description = message.partition("\n\n")
         operations: list[Any] = [CommitOperationAdd(path, source) for path, source in add.items()]
         operations += [CommitOperationDelete(path, is_folder=False) for path in remove]
         with client_errors(repo_id):
@@ -190,10 +202,15 @@ class Hub:
                 repo_id,
                 operations,
                 repo_type="space",
-                commit_message=message,
+                commit_message=summary,
+                commit_description=description,
                 parent_commit=parent,
             )
         return str(done.oid)
+
+    def branch(self, repo_id: str, name: str) -> Branch:
+        """A branch of a Space as a store of small files."""
+        return Branch(self.endpoint, self._headers(), repo_id, name)
 
     @property
     def variables(self) -> Variables:
@@ -231,8 +248,8 @@ class Hub:
 def _observed(
     info: SpaceInfo,
     url: str,
-    variables: Mapping[str, str] | None = None,
-    secrets: Mapping[str, str | None] | None = None,
+    variables: Mapping[str, tuple[str, str | None]] | None = None,
+    secrets: Mapping[str, RemoteSecret] | None = None,
 ) -> Observed:
     runtime = Runtime.read(info.runtime.raw) if info.runtime else Runtime("NO_APP_FILE")
     return Observed(
@@ -243,18 +260,23 @@ def _observed(
         visibility=getattr(info, "visibility", None) or ("private" if info.private else "public"),
         url=url,
         host=info.host or runtime.host,
-        variables=variables or {},
+        variables={key: value for key, (value, _) in (variables or {}).items()},
+        descriptions={key: words for key, (_, words) in (variables or {}).items() if words},
         secrets=secrets or {},
         has_settings=variables is not None,
-        files={
-            file.rfilename: RemoteFile(
-                size=file.lfs.size if file.lfs else file.size or 0,
-                oid=file.blob_id,
-                sha256=file.lfs.sha256 if file.lfs else None,
-            )
-            for file in info.siblings or ()
-        },
+        files=_files(info),
     )
+
+
+def _files(info: SpaceInfo) -> dict[str, RemoteFile]:
+    return {
+        file.rfilename: RemoteFile(
+            size=file.lfs.size if file.lfs else file.size or 0,
+            oid=file.blob_id,
+            sha256=file.lfs.sha256 if file.lfs else None,
+        )
+        for file in info.siblings or ()
+    }
 
 
 def _checked(endpoint: str) -> str:

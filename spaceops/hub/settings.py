@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from spaceops.hub.border import our_errors, quiet
+from spaceops.observed import RemoteSecret, Runtime
 from spaceops.secret import Secret
-from spaceops.spec import Runtime
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -22,9 +23,13 @@ class Variables:
 
     def ls(self, repo_id: str) -> dict[str, str]:
         """The variables and their values."""
+        return {key: value for key, (value, _) in self.described(repo_id).items()}
+
+    def described(self, repo_id: str) -> dict[str, tuple[str, str | None]]:
+        """The variables, their values and their descriptions."""
         with our_errors(repo_id):
             found = self._api.get_space_variables(repo_id)
-        return {key: variable.value for key, variable in found.items()}
+        return {key: (variable.value, variable.description) for key, variable in found.items()}
 
     def set(self, repo_id: str, key: str, value: str, *, description: str | None = None) -> None:
         """Set one variable; the app restarts."""
@@ -43,11 +48,11 @@ class Secrets:
     def __init__(self, api: HfApi) -> None:
         self._api = api
 
-    def ls(self, repo_id: str) -> dict[str, str | None]:
-        """The names of the secrets, each with its description."""
+    def ls(self, repo_id: str) -> dict[str, RemoteSecret]:
+        """The names of the secrets, each with its description and the time of its last change."""
         with our_errors(repo_id):
             found = self._api.get_space_secrets(repo_id)
-        return {key: secret.description for key, secret in found.items()}
+        return {key: _remote(secret) for key, secret in found.items()}
 
     def set(self, repo_id: str, key: str, value: Secret, *, description: str | None = None) -> None:
         """Set one secret; the app restarts."""
@@ -88,6 +93,10 @@ class Hardware:
             found = self._api.list_spaces_hardware()
         return [_flavor(item) for item in found]
 
+    def prices(self) -> dict[str, float]:
+        """Dollars an hour of each flavor."""
+        return {flavor.name: flavor.hourly_cost for flavor in self.ls()}
+
     def set(self, repo_id: str, flavor: str, *, sleep_time: int | None = None) -> Runtime:
         """Ask for another machine (and a sleep time in seconds, -1 for never); the app restarts on it."""
         with our_errors(f"{repo_id}: hardware {flavor}"), quiet():
@@ -124,6 +133,11 @@ class Volumes:
         """Take all volumes away; the app restarts."""
         with our_errors(f"{repo_id}: volumes"):
             self._api.delete_space_volumes(repo_id)
+
+
+def _remote(secret: Any) -> RemoteSecret:
+    at = secret.updated_at
+    return RemoteSecret(secret.description, at.astimezone(UTC).isoformat() if at else None)
 
 
 def volumes_of(volumes: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -1,0 +1,103 @@
+"""A branch of a Space as a small store: what a file holds, at which commit, when; and a commit that must follow it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from spaceops.hub.border import our_errors
+
+if TYPE_CHECKING:
+    from huggingface_hub.utils import httpx
+
+SECONDS = 40.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a file holds (None: there is none), the commit it was read at, and the server's time."""
+
+    content: bytes | None
+    head: str | None
+    now: datetime
+
+
+class Branch:
+    """One branch of one Space. Each call is one request, but for `make`, whose commit follows by `write`."""
+
+    def __init__(self, endpoint: str, headers: Mapping[str, str], repo_id: str, name: str) -> None:
+        self._endpoint, self._headers, self.repo_id, self.name = endpoint, headers, repo_id, name
+
+    def read(self, path: str, revision: str | None = None) -> Reading:
+        """A file at the branch's head or at `revision`; no content where file, branch or Space do not exist."""
+        from huggingface_hub.utils import hf_raise_for_status
+
+        place = f"/spaces/{self.repo_id}/resolve/{quote(revision or self.name, safe='')}/{quote(path)}"
+        with our_errors(f"{self.repo_id}: {path} of the branch {self.name}"):
+            answer = self._ask("GET", place, follow_redirects=True)
+            heads = [step.headers.get("X-Repo-Commit") for step in (*answer.history, answer)]
+            head = next(filter(None, heads), None)
+            if answer.headers.get("X-Error-Code") in ("EntryNotFound", "RevisionNotFound", "RepoNotFound"):
+                return Reading(None, head, _date(answer))
+            hf_raise_for_status(answer)
+        return Reading(answer.content, head, _date(answer))
+
+    def make(self, start: str | None) -> None:
+        """Let the branch begin at the commit `start`, or at the head of main. One that is there is a `Conflict`."""
+        body = {"startingPoint": start} if start else {}
+        with our_errors(f"{self.repo_id}: branch {self.name}"):
+            self._ask("POST", f"/api/spaces/{self.repo_id}/branch/{quote(self.name, safe='')}", json=body, check=True)
+
+    def write(self, files: Mapping[str, bytes | None], message: str, parent: str | None) -> str:
+        """Make one commit of files written, or removed where there is None, on top of `parent`; its sha.
+
+        Raises `Conflict` when the branch is not at `parent` any more.
+        """
+        lines = [{"key": "header", "value": {"summary": message, **({"parentCommit": parent} if parent else {})}}]
+        lines += [_operation(path, content) for path, content in files.items()]
+        with our_errors(f"{self.repo_id}: branch {self.name}"):
+            answer = self._ask(
+                "POST",
+                f"/api/spaces/{self.repo_id}/commit/{quote(self.name, safe='')}",
+                content="".join(json.dumps(line) + "\n" for line in lines).encode(),
+                headers={"Content-Type": "application/x-ndjson"},
+                check=True,
+            )
+        return str(answer.json()["commitOid"])
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        check: bool = False,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> httpx.Response:
+        from huggingface_hub.utils import get_session, hf_raise_for_status
+
+        answer = get_session().request(
+            method, self._endpoint + path, headers={**self._headers, **(headers or {})}, timeout=SECONDS, **more
+        )
+        if check:
+            hf_raise_for_status(answer)
+        return answer
+
+
+def _operation(path: str, content: bytes | None) -> dict[str, Any]:
+    if content is None:
+        return {"key": "deletedFile", "value": {"path": path}}
+    encoded = base64.b64encode(content).decode()
+    return {"key": "file", "value": {"path": path, "content": encoded, "encoding": "base64"}}
+
+
+def _date(answer: httpx.Response) -> datetime:
+    """The server's clock, whole seconds; ours for a server that does not tell."""
+    said = answer.headers.get("Date")
+    return parsedate_to_datetime(said).astimezone(UTC) if said else datetime.now(UTC)
