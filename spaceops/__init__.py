@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spaceops.errors import DeployFailed, SpaceopsError
+    from spaceops.errors import DeployFailed, RolledBack, SpaceopsError
     from spaceops.events import Event, follow, logs
     from spaceops.history import Release
     from spaceops.hub import Hub
@@ -39,6 +39,7 @@ __all__ = [
     "Observed",
     "Plan",
     "Release",
+    "RolledBack",
     "Secret",
     "Space",
     "SpaceopsError",
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "errors": ("DeployFailed", "SpaceopsError"),
+    "errors": ("DeployFailed", "RolledBack", "SpaceopsError"),
     "events": ("Event", "follow", "logs"),
     "hub": ("Hub",),
     "lifecycle": ("delete", "pause", "restart", "status"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -17,9 +18,9 @@ from spaceops.hub import Hub
 from spaceops.lifecycle import pause, status
 from spaceops.observed import Observed
 from spaceops.plans import PARTS, SETTINGS, FileChanges, Plan
-from spaceops.records import Ledger, Outcome, Record
+from spaceops.records import Ledger, Record
 from spaceops.secret import Secret, resolve
-from spaceops.spec import Health, Space, repo_id_of, volume_as_written
+from spaceops.spec import FREE_HARDWARE, Health, Space, repo_id_of, volume_as_written
 from spaceops.verification import CURABLE, Goal, evidence_of, settled, verify
 
 HISTORY = 50  # releases that are looked through for one to go back to
@@ -212,10 +213,10 @@ def _deploy(
     hub: Hub,
     seconds: dict[str, float],
     *,
-    dry_run: bool,
-    detach: bool,
-    approve: Approver | None,
-    watch: Watcher | None,
+    dry_run: bool = False,
+    detach: bool = False,
+    approve: Approver | None = None,
+    watch: Watcher | None = None,
 ) -> Release:
     if approve:
         approve(proposal)
@@ -223,7 +224,15 @@ def _deploy(
     done = replace(done, seconds={**seconds, **done.seconds})
     if dry_run or detach or not _runs_something(proposal):
         return done
-    return _settle(done, proposal.observed, hub, watch or _nobody)
+    return _settle(_with_open_record(done, hub), proposal.observed, hub, watch or _nobody)
+
+
+def _with_open_record(done: Release, hub: Hub) -> Release:
+    """A release that changed nothing stands for the newest one, if nobody has seen that run yet."""
+    known = done.plan.ledger.index if done.plan is not None else None
+    if known is None or done.record or known.outcome not in ("applied", "failed") or known.sha != done.sha:
+        return done
+    return replace(done, record=ledger.record_of(done.repo_id, hub, known.last))
 
 
 def _settle(done: Release, observed: Observed, hub: Hub, watch: Watcher, *, timeout: float | None = None) -> Release:
@@ -234,22 +243,26 @@ def _settle(done: Release, observed: Observed, hub: Hub, watch: Watcher, *, time
         with timed(seconds, "verify"):
             host = verify(goal, hub, watch, release=done)
     except (errors.DeployFailed, errors.TimedOut) as error:
-        failed = _concluded(replace(done, seconds=seconds), hub, "failed", error, shows_lines=goal.source_is_private)
-        _after_failure(failed, error, hub, watch)
+        codes, lines = evidence_of(error)
+        shown = lines if goal.source_is_private else ()
+        failed = _concluded(replace(done, seconds=seconds), hub, outcome="failed", codes=codes, evidence=shown)
+        if other := _on_other_hardware(failed, hub, watch):
+            return other
+        _after_failure(failed, error, codes, hub, watch)
         raise
-    return _concluded(replace(done, seconds=seconds, host=host), hub, "running")
+    return _concluded(replace(done, seconds=seconds, host=host), hub, outcome="running")
 
 
 def _goal(done: Release, observed: Observed, timeout: float | None) -> Goal:
-    """What must be seen: of a release that was just made, or of one whose record says what it wanted."""
+    """What must be seen of a release; its record says so where it was not planned here."""
     record, plan = done.record, done.plan
-    health = msgspec.convert(record.health, Health) if record else plan.space.health if plan else Health()
-    visibility = (record.settings.visibility if record else None) or observed.visibility
+    recorded = msgspec.convert(record.health, Health) if record else Health()
+    health = recorded if plan is None else plan.space.health
     return Goal(
         repo_id=done.repo_id,
         sha=done.sha,
         health=health,
-        visibility=visibility or "public",
+        visibility=(record.settings.visibility if record else None) or observed.visibility or "public",
         is_new=done.outcome == "applied",
         runtime=observed.runtime,
         host=observed.host,
@@ -257,34 +270,40 @@ def _goal(done: Release, observed: Observed, timeout: float | None) -> Goal:
     )
 
 
-def _concluded(
-    done: Release, hub: Hub, outcome: Outcome, error: errors.SpaceopsError | None = None, *, shows_lines: bool = False
-) -> Release:
-    """Write down how a release came out; one that changed nothing concludes the one before, if that is still open."""
-    record = done.record
-    if record is None and done.plan and done.plan.ledger.index.outcome == "applied":
-        record = ledger.record_of(done.repo_id, hub, done.plan.ledger.index.last)
-    if record is None:
+def _concluded(done: Release, hub: Hub, **came_out: Any) -> Release:
+    """Write down how a release came out; what changed nothing is none."""
+    if done.record is None:
         return done
-    codes, lines = evidence_of(error) if error else ((), ())
-    seconds = {**record.seconds, **done.seconds}
-    record = msgspec.structs.replace(
-        record, outcome=outcome, seconds=seconds, codes=codes, evidence=lines if shows_lines else ()
-    )
+    record = msgspec.structs.replace(done.record, seconds={**done.record.seconds, **done.seconds}, **came_out)
     ledger.conclude(done.repo_id, hub, record)
-    return replace(done, outcome=outcome, record=record) if done.record else done
+    return replace(done, outcome=record.outcome, record=record)
 
 
-def _after_failure(failed: Release, error: errors.SpaceopsError, hub: Hub, watch: Watcher) -> None:
+def _on_other_hardware(failed: Release, hub: Hub, watch: Watcher) -> Release | None:
+    """Where the Hub found no such machine after all: a release with the next one in order of preference."""
+    record, plan = failed.record, failed.plan
+    if record is None or plan is None or "no-capacity" not in record.codes:
+        return None
+    flavors, tried = plan.space.flavors, record.settings.hardware
+    rest = flavors[flavors.index(tried) + 1 :] if tried in flavors else ()
+    if not rest:
+        return None
+    watch(step(f"the Hub has no {tried} free: trying {rest[0]}"))
+    return deploy(msgspec.structs.replace(plan.space, hardware=rest), hub, only={"hardware"}, watch=watch)
+
+
+def _after_failure(
+    failed: Release, error: errors.SpaceopsError, codes: Collection[str], hub: Hub, watch: Watcher
+) -> None:
     """Do what `on_failure` says, where the new version itself is the cause. Raises `RolledBack`."""
     record = failed.record
-    if record is None or not CURABLE & set(record.codes):
+    if record is None or record.restores is not None or not CURABLE & set(codes):
         return
     if record.on_failure == "pause":
         pause(failed.repo_id, hub)
         watch(step(f"paused {failed.repo_id}"))
     good = ledger.read(failed.repo_id, hub).index.good if record.on_failure == "rollback" else None
-    if good is None or record.restores is not None:
+    if good is None:
         return
     watch(step(f"release {record.number} failed: rolling back to release {good}"))
     try:
@@ -322,7 +341,7 @@ def _space_of(record: Record, repo_id: str) -> Space:
     return Space(
         repo_id=repo_id,
         hardware=settings.hardware,
-        sleep_time=settings.sleep_time,
+        sleep_time=None if settings.hardware == FREE_HARDWARE else settings.sleep_time,
         variables=dict(settings.variables),
         volumes=tuple(map(volume_as_written, settings.volumes)),
         health=msgspec.convert(record.health, Health),
@@ -357,7 +376,7 @@ def _parts(only: Collection[str] | None) -> frozenset[str]:
 
 def _needs_prices(space: Space, observed: Observed, parts: Collection[str]) -> bool:
     changes = bool(space.flavors) and observed.hardware not in space.flavors
-    return "hardware" in parts and (changes or not observed.exists or space.limits.max_hourly_cost is not None)
+    return "hardware" in parts and (changes or space.limits.max_hourly_cost is not None)
 
 
 def _resolved(key: str, space: Space) -> Secret | None:
