@@ -14,6 +14,7 @@ import click
 from spaceops import __version__
 from spaceops.cli_hub import hub_group
 from spaceops.cli_settings import hardware_group, secrets_group, variables_group, volumes_group
+from spaceops.cli_whoami import whoami_command
 from spaceops.console import (
     Group,
     announced,
@@ -259,6 +260,7 @@ cli.add_command(variables_group, "variables")
 cli.add_command(secrets_group, "secrets")
 cli.add_command(hardware_group, "hardware")
 cli.add_command(volumes_group, "volumes")
+cli.add_command(whoami_command)
 
 # notebooks, the local Hub, the demo, the documentation
 

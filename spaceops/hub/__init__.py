@@ -11,9 +11,21 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from spaceops import errors
-from spaceops.hub.border import LOGIN, answers_of_a_hub, client_errors, our_errors, redact_debug_log
-from spaceops.hub.branch import Branch
+from spaceops import __version__, errors
+from spaceops.hub.account import remember, remembered
+from spaceops.hub.border import (
+    CONNECT_SECONDS,
+    LOGIN,
+    OUR_CLIENT,
+    answers_of_a_hub,
+    client_errors,
+    hardware_errors,
+    limit_time,
+    our_errors,
+    redact_debug_log,
+)
+from spaceops.hub.branch import Branch, Commit
+from spaceops.hub.identity import TOKENS, Identity, Rights
 from spaceops.hub.settings import Flavor, Hardware, Secrets, Variables, Volumes, volumes_of
 from spaceops.observed import Observed, RemoteFile, RemoteSecret, Runtime
 from spaceops.secret import Secret, redact
@@ -26,7 +38,6 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 REAL = "https://huggingface.co"
-CONNECT_SECONDS = 10.0
 READ_SECONDS = 40.0  # the Hub sends a keep-alive every 30 s
 APP_SECONDS = 10.0
 
@@ -53,19 +64,37 @@ class Hub:
     def __repr__(self) -> str:
         return f"Hub({self.endpoint!r})"
 
-    @cached_property
+    @property
     def _api(self) -> HfApi:
+        limit_time()
+        return self._client
+
+    @cached_property
+    def _client(self) -> HfApi:
         from huggingface_hub import HfApi
 
-        return HfApi(endpoint=self.endpoint, token=self._token.reveal() if self._token else False)
+        token = self._token.reveal() if self._token else False
+        return HfApi(endpoint=self.endpoint, token=token, library_name=OUR_CLIENT, library_version=__version__)
 
     @cached_property
     def account(self) -> str:
-        """The user that the token belongs to. One request, once."""
+        """The user that the token belongs to. One request, and none for an hour after it."""
+        known = remembered(self.endpoint, self._token.reveal()) if self._token else None
+        return known or self.identity().name
+
+    def identity(self) -> Identity:
+        """Who the token belongs to, and what is known of it. One request, each time."""
         if self._token is None:
             raise errors.Forbidden(f"No token for {self.endpoint}", hint=LOGIN, status=401)
         with answers_of_a_hub(self.endpoint), our_errors(self.endpoint):
-            return str(self._api.whoami()["name"])
+            found = Identity.read(self._api.whoami())
+        remember(self.endpoint, self._token.reveal(), found.name)
+        return found
+
+    def rights(self, repo_id: str, identity: Identity | None = None) -> Rights:
+        """What the token may do to a Space. What it does not tell by itself, the Hub is asked: one request more."""
+        rights = (identity or self.identity()).rights(repo_id)
+        return rights.settled(self._may_write(repo_id)) if rights.is_open(rights.verbs) else rights
 
     @property
     def token(self) -> Secret | None:
@@ -106,10 +135,19 @@ class Hub:
         with our_errors(repo_id):
             return Runtime.read(self._get(f"/api/spaces/{repo_id}/runtime").json())
 
-    def read(self, repo_id: str, path: str) -> bytes:
-        """The content of one file on main."""
+    def read(self, repo_id: str, path: str, revision: str = "main") -> bytes:
+        """The content of one file at a revision."""
         with our_errors(f"{repo_id}: {path}"):
-            return self._get(f"/spaces/{repo_id}/resolve/main/{quote(path)}").content
+            return self._get(f"/spaces/{repo_id}/resolve/{quote(revision, safe='')}/{quote(path)}").content
+
+    def history(self, repo_id: str, *, since: str | None = None, count: int = 50) -> list[Commit]:
+        """The last commits on main, at most `count` (and 50), the newest first; those after the commit `since`.
+
+        One request. Where `since` is further back, or is none of main's, they do not reach back to it.
+        """
+        found = self.branch(repo_id, "main").history(count)
+        shas = [commit.sha for commit in found]
+        return found[: shas.index(since)] if since in shas else found
 
     @contextmanager
     def stream(self, path: str) -> Iterator[httpx.Response]:
@@ -144,7 +182,32 @@ class Hub:
             return response.status_code, redact(beginning.decode(errors="replace"))
 
     def check_may(self, repo_id: str, verbs: Collection[str]) -> None:
-        """Raise `Forbidden` for what the token may not do there, as far as the Hub tells."""
+        """Raise `Forbidden` for what the token may not do there, as far as the Hub tells before it is tried.
+
+        One request, and one more where the token does not tell by itself; none without `verbs`.
+        """
+        if not verbs:
+            return
+        try:
+            rights = self.identity().rights(repo_id)
+        except errors.RateLimited:  # of this question alone; the Hub refuses by itself what is not allowed
+            return
+        if "create" not in verbs and rights.is_open(verbs):
+            rights = rights.settled(self._may_write(repo_id))
+        if said := rights.refusal(verbs):
+            hint = f"A write token may, or a fine-grained one with repo.write there: {TOKENS}"
+            raise errors.Forbidden(said, hint=hint, status=403)
+
+    def _may_write(self, repo_id: str) -> bool | None:
+        """Whether the Hub lets us write there; None where there is no such Space, or nothing answers that question."""
+        try:
+            with our_errors(repo_id):
+                self._api.auth_check(repo_id, repo_type="space", write=True)
+        except errors.Forbidden:
+            return False
+        except errors.NotFound:
+            return None
+        return True
 
     # changing
 
@@ -153,7 +216,7 @@ class Hub:
 
         `settings` are the `space_…` arguments of `HfApi.create_repo`.
         """
-        with client_errors(repo_id):
+        with hardware_errors(), client_errors(repo_id):
             made = self._api.create_repo(
                 repo_id, repo_type="space", space_sdk="docker", visibility=visibility, **settings
             )
@@ -340,4 +403,4 @@ def _make_session_without(proxies: Mapping[str, str]) -> None:
         os.environ.update(proxies)
 
 
-__all__ = ["LOCAL", "REAL", "Flavor", "Hub", "our_errors", "volumes_of"]
+__all__ = ["LOCAL", "REAL", "Commit", "Flavor", "Hub", "Identity", "Rights", "our_errors", "volumes_of"]

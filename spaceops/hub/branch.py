@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from huggingface_hub.utils import httpx
 
 SECONDS = 40.0
+_MISSING = ("EntryNotFound", "RevisionNotFound", "RepoNotFound")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,17 @@ class Reading:
     content: bytes | None
     head: str | None
     now: datetime
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit as the Hub lists it: its title is the first line of its message, its time ISO 8601, UTC."""
+
+    sha: str
+    title: str
+    message: str
+    authors: tuple[str, ...]
+    date: str
 
 
 class Branch:
@@ -43,10 +55,17 @@ class Branch:
             answer = self._ask("GET", place, follow_redirects=True)
             heads = [step.headers.get("X-Repo-Commit") for step in (*answer.history, answer)]
             head = next(filter(None, heads), None)
-            if answer.headers.get("X-Error-Code") in ("EntryNotFound", "RevisionNotFound", "RepoNotFound"):
+            if answer.status_code == 404 and answer.headers.get("X-Error-Code") in _MISSING:
                 return Reading(None, head, _date(answer))
             hf_raise_for_status(answer)
         return Reading(answer.content, head, _date(answer))
+
+    def history(self, count: int) -> list[Commit]:
+        """The last `count` commits, at most a page of the Hub's (50), the newest first."""
+        with our_errors(f"{self.repo_id}: branch {self.name}"):
+            place = f"/api/spaces/{self.repo_id}/commits/{quote(self.name, safe='')}"
+            answer = self._ask("GET", place, params={"limit": count}, follow_redirects=True, check=True)
+        return [_commit(found) for found in answer.json()[:count]]
 
     def make(self, start: str | None) -> None:
         """Let the branch begin at the commit `start`, or at the head of main. One that is there is a `Conflict`."""
@@ -88,6 +107,11 @@ class Branch:
         if check:
             hf_raise_for_status(answer)
         return answer
+
+
+def _commit(found: Mapping[str, Any]) -> Commit:
+    authors = tuple(author.get("user") or author.get("name") or "" for author in found.get("authors") or ())
+    return Commit(found["id"], found["title"], found.get("message") or "", authors, found["date"])
 
 
 def _operation(path: str, content: bytes | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from spaceops.hub.border import our_errors, quiet
+from spaceops.hub.border import hardware_errors, our_errors, quiet
 from spaceops.observed import RemoteSecret, Runtime
 from spaceops.secret import Secret
 
@@ -99,7 +99,8 @@ class Hardware:
 
     def set(self, repo_id: str, flavor: str, *, sleep_time: int | None = None) -> Runtime:
         """Ask for another machine (and a sleep time in seconds, -1 for never); the app restarts on it."""
-        with our_errors(f"{repo_id}: hardware {flavor}"), quiet():
+        subject = f"{repo_id}: hardware {flavor}"
+        with hardware_errors(), our_errors(subject), quiet():
             done = self._api.request_space_hardware(repo_id, flavor, sleep_time=sleep_time)  # type: ignore[arg-type]
         return Runtime.read(done.raw)
 
