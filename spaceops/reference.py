@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from inspect import cleandoc
-from typing import Any, get_type_hints
+from typing import Any
 
 import click
 
@@ -12,6 +12,57 @@ from spaceops import errors
 from spaceops.errors import BadInput, SpaceopsError
 
 HELP = ["-h", "--help"]
+EXAMPLE = """
+repo_id = "acme/sentiment"
+source = "."
+visibility = "private"               # public, protected, private
+hardware = ["l4x1", "t4-small"]      # the first that the Hub has free; or one: "t4-small"
+sleep_time = "2h"
+transport = "api"                    # or "git"
+exclude = ["notes/", "*.csv"]        # in the source, not pushed
+keep = ["data/"]                     # on the Hub, never removed
+prune = false
+on_failure = "rollback"              # or "pause", "keep"
+fingerprints = true
+
+[variables]                          # everybody can read them
+MODEL_ID = "acme/sentiment-small"
+LOG_LEVEL = "info"
+
+[secrets]                            # references, never values
+HF_TOKEN = "env:HF_TOKEN"
+API_KEY = "dotenv:.env#API_KEY"
+
+[[volumes]]
+source = "hf://buckets/acme/state"
+mount = "/data"
+
+[[volumes]]
+source = "hf://models/acme/sentiment-small"
+mount = "/model"
+read_only = true                     # as repositories always are
+
+[health]
+path = "/ready"
+status = 200
+times = 3
+body = "ok"
+grace = "30s"
+timeout = "15m"
+
+[limits]
+max_hourly_cost = 1.0                # dollars
+
+[env.staging]                        # spaceops deploy -e staging
+repo_id = "acme/sentiment-staging"
+hardware = "cpu-basic"
+volumes = []
+without = ["API_KEY"]
+
+[env.staging.variables]
+LOG_LEVEL = "debug"
+"""
+_HEAD = ("| key | default | meaning |", "|---|---|---|")
 
 
 def render(section: str, cli: click.Group) -> str:
@@ -52,30 +103,38 @@ def explain(code: str) -> dict[str, Any]:
 
 
 def _space() -> str:
-    from spaceops.spec import Health, Space, Volume
+    from spaceops import environments
+    from spaceops.spec import Health, Limits, Space, Volume
 
     parts = ["# space.toml", "", "One file beside the app says what the Space should be. Unknown keys are errors.", ""]
-    for title, kind in (("Top level", Space), ("[health]", Health), ("[[volumes]]", Volume)):
-        parts += [f"## {title}", "", "| key | default | meaning |", "|---|---|---|", *_rows(kind), ""]
-    return "\n".join(parts)
+    for title, kind in (
+        ("Top level", Space),
+        ("[[volumes]]", Volume),
+        ("[health]", Health),
+        ("[limits]", Limits),
+    ):
+        parts += [f"## {title}", "", *_HEAD, *_rows(kind), ""]
+    row = f"| `{environments.WITHOUT}` | none | {environments.WITHOUT_MEANS} |"
+    parts += ["## [env.NAME]", "", cleandoc(environments.__doc__ or ""), "", *_HEAD, row, ""]
+    return "\n".join([*parts, "## A whole file", "", "```toml", EXAMPLE.strip(), "```", ""])
 
 
 def _rows(kind: Any) -> Iterator[str]:
     import msgspec
 
-    hints = get_type_hints(kind, include_extras=True)
+    from spaceops.fields import description
+
     for item in msgspec.structs.fields(kind):
-        meaning = next((meta.description for meta in getattr(hints[item.name], "__metadata__", ())), None)
-        if meaning:
-            yield f"| `{item.name}` | {_default(item)} | {meaning} |"
+        if meaning := description(kind, item.name):
+            yield f"| `{item.name}` | {_default(item, of_a_space='repo_id' in kind.__struct_fields__)} | {meaning} |"
 
 
-def _default(item: Any) -> str:
+def _default(item: Any, *, of_a_space: bool) -> str:
     value = item.default
     if item.required:
         return "required"
     if value is None:
-        return "left alone"
+        return "left alone" if of_a_space else "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`" if isinstance(value, str | int) else "none"
 
 

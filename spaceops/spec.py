@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from spaceops import environments
 from spaceops.errors import BadInput, SpecError
+from spaceops.fields import read, refuse_unknown
 from spaceops.secret import expanded, is_reference, local_file
 
 FILE_NAME = "space.toml"
 BUSY_STAGES = frozenset({"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
 FREE_HARDWARE = "cpu-basic"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ENVIRONMENT = "SPACEOPS_ENV"  # the variable that chooses an environment
 NEVER = -1  # the Hub's word for "does not sleep"
 
 # The rules of `huggingface_hub.utils.validate_repo_id`, for a name with its owner.
 _REPO_ID = re.compile(r"(?!.*(--|\.\.))(?=.{1,96}$)\w([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _VOLUME = re.compile(r"(hf://[^:]+):(/[^:]+)(:ro)?")
+# Whole buckets and repositories; of models and data sets some old ones have no owner, and `hf://NAME` is a model.
+_NAME = r"[\w-][\w.-]*"
+_KINDS = "models|datasets|buckets|spaces"
+_SOURCE = re.compile(
+    rf"hf://(((models|datasets)/|(?!({_KINDS})(/|$))){_NAME}(/{_NAME})?|(buckets|spaces)/{_NAME}/{_NAME})", re.ASCII
+)
 _DURATION = re.compile(r"(\d+)\s*([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
-_OURS = frozenset({"folder", "file"})  # fields of Space that are no keys
+_OURS = frozenset({"folder", "file", "env_name", "references"})  # fields of Space that are no keys
 
 Visibility = Literal["public", "protected", "private"]
 Transport = Literal["api", "git"]
@@ -121,16 +130,19 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     volumes: Annotated[tuple[Volume, ...], Meta(description="Buckets and repositories mounted as folders.")] = ()
     health: Annotated[Health, Meta(description="What must answer before a deploy has succeeded.")] = Health()
     limits: Annotated[Limits, Meta(description="What a deploy may not exceed.")] = Limits()
-    # not keys of space.toml, but where it lies
+    # not keys of space.toml, but where it lies, which of its environments this is, and all that its secrets are read of
     folder: Path = msgspec.field(default_factory=Path)
     file: str = FILE_NAME
+    env_name: str | None = None
+    references: frozenset[str] = frozenset()
 
     @classmethod
-    def load(cls, path: str | Path = ".", **changes: Any) -> Space:
+    def load(cls, path: str | Path = ".", *, env: str | None = None, **changes: Any) -> Space:
         """Read `path` (a space.toml, or the folder with one); `changes` replace fields.
 
-        A relative path is looked for from the working directory and then from its parents.
-        Raises `BadInput` when there is none and `SpecError` when it is wrong.
+        `env` chooses one of its environments; without it SPACEOPS_ENV does; where that is empty too, the top level
+        counts. A relative path is looked for from the working directory and then from its parents.
+        Raises `BadInput` when there is no file and `SpecError` when it is wrong.
         """
         file = find(path)
         try:
@@ -138,19 +150,34 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             hint = "Mend the line named; spaceops docs space shows how each key is written."
             raise SpecError("syntax", got=str(error), want="valid TOML", hint=hint, file=file.name) from error
+        env = os.environ.get(ENVIRONMENT) if env is None else env
         changes = {name: value for name, value in changes.items() if value is not None}
-        return cls.parse(data | changes, folder=file.parent, file=file.name)
+        return cls.parse(data, env=env or None, changes=changes, folder=file.parent, file=file.name)
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any], *, folder: Path = Path(), file: str = FILE_NAME) -> Space:
-        """Make a `Space` of plain data, every field checked."""
-        _refuse_unknown(cls, data, file)
-        try:
-            space = msgspec.convert({**data, "folder": folder, "file": file}, cls, strict=True, dec_hook=_path)
-        except msgspec.ValidationError as error:
-            raise _spec_error(cls, data, str(error), file) from error
-        _check(space, file)
-        return space
+    def parse(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        env: str | None = None,
+        changes: Mapping[str, Any] | None = None,
+        folder: Path = Path(),
+        file: str = FILE_NAME,
+    ) -> Space:
+        """Make a `Space` of plain data, every field checked, in all environments; `changes` replace fields."""
+        changes = changes or {}
+        refuse_unknown(cls, {**data, **changes}, file=file, ours=_OURS, also=[environments.KEY])
+        references = frozenset(environments.references(data, file))
+        given = {"folder": folder, "file": file, "env_name": env, "references": references}
+        known = environments.tables(data, file)
+        top = {key: value for key, value in data.items() if key != environments.KEY}
+        if known:
+            _check_environments(cls, data, top, given)
+        chosen = {**(environments.merged(data, env, file) if env else top), **changes}
+        if known and "repo_id" not in chosen:
+            hint = f"Choose one: {', '.join(f'-e {name}' for name in known)}."
+            raise SpecError("repo_id", got=None, want="a value, or an environment with one", hint=hint, file=file)
+        return _made(cls, chosen, given)
 
     @property
     def flavors(self) -> tuple[str, ...]:
@@ -166,8 +193,8 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def private_files(self) -> frozenset[Path]:
-        """Files that are never pushed: space.toml itself, and those that the secrets are read from."""
-        found = (local_file(reference, self.folder) for reference in self.secrets.values())
+        """Files that are never pushed: space.toml itself, and those that secrets are read from, in any environment."""
+        found = (local_file(reference, self.folder) for reference in {*self.references, *self.secrets.values()})
         return frozenset({(self.folder / self.file).resolve(), *filter(None, found)})
 
     @property
@@ -247,9 +274,13 @@ def volume_of(text: str) -> Volume:
 
 
 def volume_as_written(volume: Mapping[str, Any]) -> Volume:
-    """A volume in the Hub's form (type, source, mountPath, readOnly) as space.toml has it."""
-    source = f"hf://{volume['type']}s/{volume['source']}"
-    return Volume(source=source, mount=volume["mountPath"], read_only=bool(volume.get("readOnly")))
+    """A volume in the Hub's form (type, source, mountPath, readOnly) as space.toml has it.
+
+    A `revision` and a `path` in it are lost: space.toml names whole buckets, and repositories as they are now.
+    """
+    kind = volume["type"]
+    read_only = kind == "bucket" and bool(volume.get("readOnly"))  # repositories are read-only anyhow
+    return Volume(source=f"hf://{kind}s/{volume['source']}", mount=volume["mountPath"], read_only=read_only)
 
 
 def short(sha: str | None) -> str:
@@ -260,33 +291,47 @@ def short(sha: str | None) -> str:
 def schema() -> dict[str, Any]:
     """The JSON Schema of space.toml."""
     made = msgspec.json.schema(Space, schema_hook=lambda _: {"type": "string"})
-    for name in _OURS:
-        made["$defs"]["Space"]["properties"].pop(name)
+    top = made["$defs"]["Space"]
+    top["properties"] = {name: key for name, key in top["properties"].items() if name not in _OURS}
+    names = {"type": "array", "items": {"type": "string"}, "description": environments.WITHOUT_MEANS}
+    within = {**top, "title": "Environment", "properties": {**top["properties"], environments.WITHOUT: names}}
+    within["description"] = "One environment: what it does not say, it inherits."
+    tables = {"type": "object", "additionalProperties": {"$ref": "#/$defs/Environment"}}
+    tables["description"] = "Environments such as staging and production, each a Space of its own."
+    made["$defs"]["Environment"] = within
+    top["properties"][environments.KEY] = tables
+    top["anyOf"] = [{"required": [key]} for key in (*top.pop("required"), environments.KEY)]
     return made
 
 
-def _check(space: Space, file: str) -> None:
-    if not _REPO_ID.fullmatch(space.repo_id):
-        raise SpecError("repo_id", got=space.repo_id, want="owner/name", file=file)
-    if not space.health.path.startswith("/"):
-        raise SpecError("health.path", got=space.health.path, want="a path that starts with /", file=file)
-    _check_names(space, file)
-    for key, reference in space.secrets.items():
-        if not is_reference(reference):
-            hint = f'{key} = "env:{key}" takes the value from the environment.'
-            raise SpecError(
-                f"secrets.{key}", got="[REDACTED]", want="a reference, never the value", hint=hint, file=file
-            )
-    for number, volume in enumerate(space.volumes):
-        if not volume.source.startswith("hf://") or not volume.mount.startswith("/"):
-            got = f"{volume.source} at {volume.mount}"
-            raise SpecError(f"volumes[{number}]", got=got, want="source hf://… and mount /…", file=file)
-    if space.sleep_seconds is not None and space.sleep_seconds != NEVER and space.sleep_seconds <= 0:
-        raise SpecError("sleep_time", got=space.sleep_time, want="a duration such as 30m, or never", file=file)
-    _ = space.health.seconds
+def _check_environments(
+    kind: type[Space], data: Mapping[str, Any], top: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Check the top level, which may be a mere base, and every environment over it: what is wrong there is theirs."""
+    file = given["file"]
+    _made(kind, {"repo_id": "owner/name", **top}, given)
+    for name, table in environments.tables(data, file).items():
+        where = f"{environments.KEY}.{name}."
+        refuse_unknown(kind, table, file=file, where=where, ours=_OURS, also=[environments.WITHOUT])
+        whole = environments.merged(data, name, file)
+        try:
+            _made(kind, whole, given)
+        except SpecError as error:
+            path = where + error.field
+            raise SpecError(path, got=error.got, want=error.want, hint=error.hint, file=file) from error
+    environments.refuse_shared(data, file)
+
+
+def _made(kind: type[Space], data: Mapping[str, Any], given: Mapping[str, Any]) -> Space:
+    space = read(kind, data, given=given, file=given["file"])
+    for check in (_check_names, _check_secrets, _check_hardware, _check_patterns, _check_volumes, _check_times):
+        check(space, space.file)
+    return space
 
 
 def _check_names(space: Space, file: str) -> None:
+    if not _REPO_ID.fullmatch(space.repo_id):
+        raise SpecError("repo_id", got=space.repo_id, want="owner/name", file=file)
     for table in ("variables", "secrets"):
         for key in getattr(space, table):
             if not _VARIABLE.fullmatch(key):
@@ -295,45 +340,65 @@ def _check_names(space: Space, file: str) -> None:
         raise SpecError(f"secrets.{key}", got=key, want="a name that is not a variable too", file=file)
 
 
-def _refuse_unknown(kind: type[Struct], data: Mapping[str, Any], file: str, where: str = "") -> None:
-    known = [name for name in kind.__struct_fields__ if name not in _OURS]
-    for key in data:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"Did you mean {where}{near[0]}?" if near else "spaceops docs space lists every key."
-            raise SpecError(f"{where}{key}", got=key, want=f"one of {', '.join(known)}", hint=hint, file=file)
-    if isinstance(health := data.get("health"), dict):
-        _refuse_unknown(Health, health, file, "health.")
-    volumes = data.get("volumes", [])
-    for volume in volumes if isinstance(volumes, list) else []:
-        if isinstance(volume, dict):
-            _refuse_unknown(Volume, volume, file, "volumes.")
+def _check_secrets(space: Space, file: str) -> None:
+    for key, reference in space.secrets.items():
+        if not is_reference(reference):
+            hint = f'{key} = "env:{key}" takes the value from the environment.'
+            want = "a reference, never the value"
+            raise SpecError(f"secrets.{key}", got="[REDACTED]", want=want, hint=hint, file=file)
 
 
-def _spec_error(kind: type[Struct], data: Mapping[str, Any], message: str, file: str) -> SpecError:
-    """msgspec's `Expected X, got Y - at $.a.b` as our error: the field's path, the value, the field's description."""
-    text, _, place = message.partition(" - at `$")
-    path = place.rstrip("`").removeprefix(".").replace("[...]", "")
-    top, _, inner = path.partition(".")
-    top = top.partition("[")[0]
-    if top == "health" and isinstance(data["health"], dict) and inner:
-        kind, data, top = Health, data["health"], inner
-    got: object = "[REDACTED]" if top == "secrets" else data.get(top)
-    wanted = text.removeprefix("Expected ").partition(", got")[0].replace("`", "")
-    if missing := re.search(r"missing required field `(\w+)`", text):
-        path = f"{path}.{missing[1]}".strip(".")
-        top, got, wanted = top or path, None, "a value"
-    elif text.startswith("Invalid enum value"):
-        wanted = "one of the values that the hint names"
-    return SpecError(path or top, got=got, want=wanted, hint=_description(kind, top), file=file)
+def _check_hardware(space: Space, file: str) -> None:
+    flavors = space.flavors
+    if space.hardware is not None and (not flavors or not all(flavors)):
+        hint = "spaceops hardware ls shows them; without the key the hardware is left alone."
+        raise SpecError("hardware", got=space.hardware, want="the name of a flavor, or several", hint=hint, file=file)
+    for number, flavor in enumerate(flavors):
+        if flavor in flavors[:number]:
+            want = "each flavor once: the first that the Hub has free is taken"
+            raise SpecError(f"hardware[{number}]", got=flavor, want=want, file=file)
 
 
-def _description(kind: type[Struct], name: str) -> str | None:
-    hints = get_type_hints(kind, include_extras=True)
-    return next((meta.description for meta in getattr(hints.get(name), "__metadata__", ()) if meta.description), None)
+def _check_patterns(space: Space, file: str) -> None:
+    for field in ("exclude", "keep"):
+        for number, pattern in enumerate(getattr(space, field)):
+            if not _is_pattern(pattern):
+                hint = "data/, *.csv, !data/keep.csv"
+                raise SpecError(f"{field}[{number}]", got=pattern, want="a pattern of .gitignore", hint=hint, file=file)
 
 
-def _path(kind: type, value: Any) -> Any:
-    if kind is Path:
-        return Path(value)
-    raise TypeError(kind)
+def _is_pattern(text: str) -> bool:
+    from pathspec import GitIgnoreSpec  # some milliseconds that only a file with patterns should cost
+
+    if not text.strip() or "\n" in text:
+        return False
+    try:
+        GitIgnoreSpec.from_lines([text])
+    except (ValueError, re.error):  # pathspec makes a regular expression of it
+        return False
+    return True
+
+
+def _check_volumes(space: Space, file: str) -> None:
+    mounts: dict[str, int] = {}
+    for number, volume in enumerate(space.volumes):
+        if not volume.source.startswith("hf://") or not volume.mount.startswith("/"):
+            got = f"{volume.source} at {volume.mount}"
+            raise SpecError(f"volumes[{number}]", got=got, want="source hf://… and mount /…", file=file)
+        if not _SOURCE.fullmatch(volume.source):
+            want = "hf://buckets/NS/NAME, hf://models/…, hf://datasets/… or hf://spaces/…"
+            hint = "A whole bucket or repository: no folder in it, no revision."
+            raise SpecError(f"volumes[{number}].source", got=volume.source, want=want, hint=hint, file=file)
+        if (other := mounts.setdefault(volume.mount.rstrip("/"), number)) != number:
+            want = f"another folder than volumes[{other}] has"
+            raise SpecError(f"volumes[{number}].mount", got=volume.mount, want=want, file=file)
+
+
+def _check_times(space: Space, file: str) -> None:
+    if not space.health.path.startswith("/"):
+        raise SpecError("health.path", got=space.health.path, want="a path that starts with /", file=file)
+    if space.sleep_seconds is not None and space.sleep_seconds != NEVER and space.sleep_seconds <= 0:
+        raise SpecError("sleep_time", got=space.sleep_time, want="a duration such as 30m, or never", file=file)
+    if space.health.seconds <= 0:
+        raise SpecError("health.timeout", got=space.health.timeout, want="a duration such as 15m", file=file)
+    _ = space.health.grace_seconds
