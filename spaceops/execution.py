@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from spaceops import errors
 from spaceops.comparison import volumes_wanted
 from spaceops.events import Event, happened
-from spaceops.ledger import Hold, files_written, held
+from spaceops.ledger import Hold, files_written, held, record_of
 from spaceops.provenance import origin_of
 from spaceops.push import TRANSPORTS, Land, restoring
-from spaceops.records import Origin, Outcome, Record, Settings
+from spaceops.records import Origin, Record, Settings
 from spaceops.secret import Secret, described, without_fingerprint
 from spaceops.spec import FREE_HARDWARE, NEVER, short
 
@@ -37,6 +38,8 @@ class Execution:
     tell: Watcher
     seconds: dict[str, float] = field(default_factory=dict)
     flavor: str | None = None  # the hardware that the Hub had
+    begun: Record | None = None  # the same release, as one who was interrupted has left it
+    written: frozenset[str] = frozenset()  # the files that releases before this one have written
 
     def __post_init__(self) -> None:
         self.flavor = self.plan.flavor
@@ -48,6 +51,9 @@ class Execution:
         where nobody sees it; then come the settings, back to back, and at once the one commit, which rebuilds anyway.
         """
         plan = self.plan
+        hold = Hold(plan.space.repo_id, self.hub, plan.ledger, plan.account)
+        hold.check()
+        self._read_before()
         origin = None if plan.restores else origin_of(plan.space.root)
         descriptions = self._descriptions()
         with ExitStack() as stack:
@@ -55,8 +61,10 @@ class Execution:
                 with timed(self.seconds, "settings"):
                     self._create(descriptions)
             land = stack.enter_context(self._prepared()) if plan.files else None
-            record = self._record("deploying", origin, plan.observed.sha)
-            hold = stack.enter_context(held(plan.space.repo_id, self.hub, plan.ledger, record, start=plan.observed.sha))
+            stack.enter_context(held(hold))
+            record = self._claimed(hold, origin)
+            may_write = {*self.written, *plan.files.written} if plan.files else None
+            hold.claim(record, start=plan.observed.sha, files=may_write, secrets=self._versions())
             self._say_whose_lock(hold)
             if not plan.creates:
                 with timed(self.seconds, "settings"):
@@ -67,9 +75,18 @@ class Execution:
                     hold.keep()
                     sha = land(self._message(hold.number, origin))
                 self.tell(step(f"pushed {short(sha)}: {plan.files}"))
-            record = self._record("applied", origin, sha)
+            record = replace(record, outcome="applied", sha=sha, settings=self._settings(), seconds=dict(self.seconds))
             hold.finish(record, self._files(), sha=sha, secrets=self._versions())
         return record
+
+    def _read_before(self) -> None:
+        """What an interrupted one has left of this release, and whose files are whose."""
+        repo_id, known = self.plan.space.repo_id, self.plan.ledger
+        if known.index.outcome == "deploying":
+            with suppress(errors.NotFound):
+                self.begun = record_of(repo_id, self.hub, known.index.next)
+        if self.plan.files or self.begun:
+            self.written = files_written(repo_id, self.hub, known)
 
     def _say_whose_lock(self, hold: Hold) -> None:
         if lock := hold.taken_from:
@@ -194,21 +211,22 @@ class Execution:
 
     # the record
 
-    def _record(self, outcome: Outcome, origin: Origin | None, sha: str | None) -> Record:
-        plan, space, index = self.plan, self.plan.space, self.plan.ledger.index
+    def _claimed(self, hold: Hold, origin: Origin | None) -> Record:
+        """The release as it is about to be made, with what an interrupted one has made of it."""
+        plan, space, begun = self.plan, self.plan.space, self.begun
+        changes = [change.brief for change in plan.changes if change.counts]
         return Record(
-            number=index.next,
-            outcome=outcome,
+            number=hold.number,
+            outcome="deploying",
             by=plan.account,
-            started=plan.ledger.now.isoformat(),
-            sha=sha,
+            started=begun.started if begun else hold.now.isoformat(),
+            sha=plan.observed.sha,
             restores=plan.restores.number if plan.restores else None,
             origin=origin,
             settings=self._settings(),
             health=msgspec.to_builtins(space.health),
             on_failure=space.on_failure,
-            changes=tuple(change.brief for change in plan.changes if change.counts),
-            seconds=dict(self.seconds),
+            changes=tuple(dict.fromkeys([*(begun.changes if begun else ()), *changes])),
         )
 
     def _settings(self) -> Settings:
@@ -217,6 +235,7 @@ class Execution:
         set_now = {change.key for change in plan.changes if change.subject == "variable" and change.counts}
         there = {key for key in space.environment if key in observed.variables or key in set_now}
         versions = self._versions()
+        known = plan.restores.settings.secrets if plan.restores else space.secrets
         idle = observed.runtime.sleep_time if observed.exists else None
         return Settings(
             visibility=(space.visibility if plan.has("visibility") or plan.creates else None) or observed.visibility,
@@ -225,28 +244,28 @@ class Execution:
             variables={
                 key: space.environment[key] if key in set_now else observed.variables[key] for key in sorted(there)
             },
-            secrets={
-                key: versions.get(key, 0) for key in space.secrets if key in plan.secrets or key in observed.secrets
-            },
+            secrets={key: versions.get(key, 0) for key in known if key in plan.secrets or key in observed.secrets},
             volumes=tuple(
                 volumes_wanted(space.volumes) if plan.has("volumes") else map(dict, observed.runtime.volumes)
             ),
         )
 
     def _versions(self) -> dict[str, int]:
-        """The release that last sent each secret."""
-        gone = {change.key for change in self.plan.changes if change.subject == "secret" and change.sign == "-"}
-        kept = {key: number for key, number in self.plan.ledger.index.secrets.items() if key not in gone}
-        return kept | dict.fromkeys(self.plan.secrets, self.plan.ledger.index.next)
+        """The release that last sent each secret; of one whose sender is unknown, the first that finds it there."""
+        plan, index = self.plan, self.plan.ledger.index
+        gone = {change.key for change in plan.changes if change.subject == "secret" and change.sign == "-"}
+        same = {change.key: index.next for change in plan.changes if change.subject == "secret" and change.sign == "="}
+        kept = {key: number for key, number in (same | dict(index.secrets)).items() if key and key not in gone}
+        return kept | dict.fromkeys(plan.secrets, index.next)
 
     def _files(self) -> list[str] | None:
-        """The files on main that releases wrote; None where that stays as it is."""
-        plan = self.plan
-        if not plan.files.added and not plan.files.removed and not plan.files.changed:
+        """The files on main that releases wrote; None where that stays as it was claimed."""
+        files = self.plan.files
+        if not files and not self.begun:
             return None
-        before = files_written(plan.space.repo_id, self.hub, plan.ledger)
-        now = (before | plan.files.added.keys() | plan.files.changed.keys()) - set(plan.files.removed)
-        return sorted(now) if now != before else None
+        there = (self.plan.observed.files.keys() | files.written) - set(files.removed)
+        now = (self.written | files.written.keys()) & there
+        return sorted(now) if now != self.written | files.written.keys() else None
 
     def _descriptions(self) -> dict[str, str]:
         """The description for each secret that is sent. Fingerprints are slow by design: they are made side by side."""

@@ -8,26 +8,41 @@ from __future__ import annotations
 
 import fcntl
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from time import monotonic
-from typing import IO, TYPE_CHECKING, Any
+from socket import gethostname
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from spaceops import errors
 from spaceops.cachefolder import cache_folder
-from spaceops.records import BRANCH, INDEX, LEASE, WRITTEN, Index, Ledger, Lock, Record, decoded, encoded, path_of
+from spaceops.records import (
+    BRANCH,
+    INDEX,
+    LEASE,
+    WRITTEN,
+    Index,
+    Ledger,
+    Lock,
+    Record,
+    decoded,
+    encoded,
+    index_of,
+    path_of,
+)
 
 if TYPE_CHECKING:
     from spaceops.hub import Hub
     from spaceops.hub.branch import Branch
 
 TRIES = 5  # writes to the branch that others overtake, until we give up
+FRESH = 30.0  # seconds that a ledger may be old when its lock is claimed, before it is looked at again
 
 
 def read(repo_id: str, hub: Hub) -> Ledger:
@@ -35,10 +50,16 @@ def read(repo_id: str, hub: Hub) -> Ledger:
     return _read(hub.branch(repo_id, BRANCH))
 
 
-def _read(branch: Branch) -> Ledger:
+def passed() -> float:
+    """Seconds since some moment: the machine may sleep meanwhile, which `time.monotonic` does not count."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _read(branch: Branch, passed: Callable[[], float] = passed) -> Ledger:
+    read_at = passed()
     found = branch.read(INDEX)
-    index = decoded(Index, found.content, f"{branch.repo_id}: {INDEX}") if found.content is not None else Index()
-    return Ledger(index, found.head, found.now)
+    index = index_of(found.content, f"{branch.repo_id}: {INDEX}") if found.content is not None else Index()
+    return Ledger(index, found.head, found.now, read_at)
 
 
 def record_of(repo_id: str, hub: Hub, number: int) -> Record:
@@ -65,7 +86,7 @@ def records(repo_id: str, hub: Hub, *, newest: int, count: int) -> list[Record]:
 
 def files_written(repo_id: str, hub: Hub, ledger: Ledger) -> frozenset[str]:
     """The files on main that releases have written, which a mirror may remove. One request, none without releases."""
-    if ledger.head is None:
+    if ledger.head is None or not ledger.index.last:  # a branch that was only begun holds what main held
         return frozenset()
     found = hub.branch(repo_id, BRANCH).read(WRITTEN, ledger.head)
     return frozenset(msgspec.json.decode(found.content)) if found.content else frozenset()
@@ -75,80 +96,108 @@ class Hold:
     """The lock of a Space while it is changed: `number` is the release that is being made.
 
     Leaving it without `finish` gives the lock back and leaves the release unfinished: the next one takes its number.
+    `passed` tells how many seconds have passed since some moment, also while the machine slept.
     """
 
-    def __init__(self, repo_id: str, hub: Hub, ledger: Ledger, by: str) -> None:
-        self._branch, self._ledger, self._by = hub.branch(repo_id, BRANCH), ledger, by
-        self._id = secrets.token_hex(8)
-        self._since = monotonic()
-        self._finished = False
+    def __init__(
+        self, repo_id: str, hub: Hub, ledger: Ledger, by: str, *, passed: Callable[[], float] = passed
+    ) -> None:
+        self._branch, self._ledger, self._by, self._passed = hub.branch(repo_id, BRANCH), ledger, by, passed
+        self.id = secrets.token_hex(8)
+        self._asked = self._has = False  # whether we asked for the lock, and whether we were answered
         self.number = ledger.index.next
         self.taken_from = ledger.index.lock  # whose lock it was
 
     @property
     def now(self) -> datetime:
-        """The server's time, as far as we know it."""
-        return self._ledger.now + timedelta(seconds=monotonic() - self._since)
+        """The server's time, from when the ledger was read and how long ago that is."""
+        read_at = self._passed() if self._ledger.read_at is None else self._ledger.read_at
+        return self._ledger.now + timedelta(seconds=self._passed() - read_at)
 
-    def claim(self, record: Record, *, start: str | None) -> None:
-        """Take the lock for the release `record`; the branch begins at the commit `start` (None: main's head).
+    def check(self) -> None:
+        """Raise what `claim` would raise, as far as one can tell before."""
+        if self._ledger.read_at is None or self._passed() - self._ledger.read_at > FRESH:
+            self._look_again()
+        lock = self._ledger.index.lock
+        if lock and not lock.is_over(self.now) and not _is_dead(lock.id):
+            raise errors.Locked(self._branch.repo_id, by=lock.by, since=lock.since, until=lock.until)
 
-        Raises `Locked` while somebody else holds it, and `PlanStale` when there was a release since the plan.
+    def claim(
+        self, record: Record, *, start: str | None = None, files: Collection[str] | None = None, **changes: Any
+    ) -> None:
+        """Take the lock for the release `record`, and say what it is about to do; `changes` are of the index.
+
+        `files` are those that releases have written and that this one may write (None: they stay as they are). The
+        branch begins at the commit `start` (None: main's head). Raises `Locked` while somebody else holds it, and
+        `PlanStale` when there was a release since the plan.
         """
-        self._refuse_if_held()
-        if self._ledger.head is None:
-            self._begin(start)
-        index = replace(self._ledger.index, last=self.number, outcome="deploying", lock=self._lock())
-        files = {INDEX: encoded(index), record.path: encoded(record)}
-        try:
-            head = self._branch.write(files, f"Release {self.number}: claimed by {self._by}", self._ledger.head)
-        except errors.Conflict as error:
-            raise self._stale() from error
-        self._ledger = Ledger(index, head, self._ledger.now)
-        if self.taken_from:
-            with suppress(OSError):
-                _sign(self.taken_from.id).unlink(missing_ok=True)
+        if files is None and not self._ledger.index.last:
+            files = ()  # on a branch that was only begun, the list is a file of main's
+        for _ in range(TRIES):
+            self.check()
+            if self._ledger.head is None:
+                self._begin(start)
+            index = replace(self._ledger.index, last=self.number, outcome="deploying", lock=self._lock(), **changes)
+            written = {INDEX: encoded(index), record.path: encoded(record)} | _listed(files)
+            self._asked = True
+            try:
+                head = self._branch.write(written, f"Release {self.number}: claimed by {self._by}", self._ledger.head)
+            except errors.Conflict:
+                self._asked = False
+                self._look_again()
+            else:
+                self._ledger, self._has = self._at(index, head), True
+                _forget(self.taken_from)
+                return
+        raise _never_still(self._branch)
 
     def keep(self) -> None:
         """Before a change: make sure that the lock is still ours, and renew it when half its lease is over.
 
-        Raises `Locked` when it was taken over.
+        Raises `PlanStale` when it was taken over.
         """
         lock = self._ledger.index.lock
         if lock and datetime.fromisoformat(lock.until) - self.now < LEASE / 2:
             self._write({}, {"lock": self._lock()}, f"Release {self.number}: lease renewed")
 
-    def finish(self, record: Record, files: Sequence[str] | None = None, **changes: Any) -> None:
+    def finish(self, record: Record, files: Collection[str] | None = None, **changes: Any) -> None:
         """Write the applied release, change the index, give the lock back; `files` are those that releases wrote."""
-        written = {record.path: encoded(record)}
-        if files is not None:
-            written[WRITTEN] = msgspec.json.encode(sorted(files)) + b"\n"
+        written = {record.path: encoded(record)} | _listed(files)
         changes = {"last": record.number, "outcome": record.outcome, "lock": None} | changes
         self._write(written, changes, f"Release {record.number}: {record.outcome}")
-        self._finished = True
+        self._asked = False
 
-    def leave(self) -> None:
-        """Give the lock back without a result, as far as the Hub can be reached."""
-        if not self._finished and self._ledger.index.lock and self._ledger.index.lock.id == self._id:
-            with suppress(errors.SpaceopsError):
-                self._write({}, {"lock": None}, f"Release {self.number}: interrupted")
-
-    def _refuse_if_held(self) -> None:
-        lock = self._ledger.index.lock
-        if lock and not lock.is_over(self._ledger.now) and not _is_dead(lock.id):
-            raise errors.Locked(self._branch.repo_id, by=lock.by, since=lock.since, until=lock.until)
+    def leave(self) -> bool:
+        """Give the lock back without a result, as far as the Hub can be reached; whether it is surely not ours."""
+        if not self._asked:
+            return True
+        try:
+            if not self._has:  # the claim was not answered: it may have taken effect
+                self._ledger = self._reread()
+            self._write({}, {"lock": None}, f"Release {self.number}: interrupted")
+        except errors.PlanStale:  # it is another's by now, or was never ours
+            return True
+        except errors.SpaceopsError:
+            return False
+        return True
 
     def _begin(self, start: str | None) -> None:
+        """Make the branch; one that is there by now serves as well, if nobody has written a release to it."""
         try:
             self._branch.make(start)
-        except errors.Conflict as error:
-            raise self._stale() from error
-        head = start or self._branch.read(INDEX).head
-        self._ledger = Ledger(self._ledger.index, head, self._ledger.now)
+        except errors.Conflict:
+            start = None
+        if start is None:
+            self._look_again()
+        else:
+            self._ledger = self._at(self._ledger.index, start)
 
     def _lock(self) -> Lock:
         now = self.now
-        return Lock(id=self._id, by=self._by, since=now.isoformat(), until=(now + LEASE).isoformat())
+        return Lock(id=self.id, by=self._by, since=now.isoformat(), until=(now + LEASE).isoformat())
+
+    def _at(self, index: Index, head: str) -> Ledger:
+        return Ledger(index, head, self.now, self._passed())
 
     def _write(self, files: Mapping[str, bytes], changes: Mapping[str, Any], message: str) -> None:
         """Write while the lock is ours; what others wrote meanwhile (an outcome of an older release) stays."""
@@ -159,36 +208,60 @@ class Hold:
             except errors.Conflict:
                 self._ledger = self._reread()
             else:
-                self._ledger = Ledger(index, head, self._ledger.now)
+                self._ledger = self._at(index, head)
                 return
-        raise errors.Conflict(f"{self._branch.repo_id}: the branch {BRANCH} changes all the time", hint="Try again.")
+        raise _never_still(self._branch)
+
+    def _look_again(self) -> None:
+        """Take the ledger as it is now, for one in which nothing happened since the plan but an outcome.
+
+        Raises `Locked` when somebody holds the lock by now, `PlanStale` when there was another release.
+        """
+        found, index = _read(self._branch, self._passed), self._ledger.index
+        lock = found.index.lock
+        if found.head != self._ledger.head and not _is_same(index, found.index):
+            if lock and lock != index.lock:
+                raise errors.Locked(self._branch.repo_id, by=lock.by, since=lock.since, until=lock.until)
+            said = "there was another release since the plan was made"
+            raise errors.PlanStale(f"{self._branch.repo_id}: {said}", hint="Plan again and look.")
+        self._ledger = found
 
     def _reread(self) -> Ledger:
-        found = _read(self._branch)
+        found = _read(self._branch, self._passed)
         lock = found.index.lock
-        if lock is None or lock.id != self._id:
+        if lock is None or lock.id != self.id:
             said = f"the lock of release {self.number} was taken over" + (f" by {lock.by}" if lock else "")
             raise errors.PlanStale(f"{self._branch.repo_id}: {said}", hint="Plan again and look.")
-        return Ledger(found.index, found.head, self._ledger.now)
+        return found
 
-    def _stale(self) -> errors.SpaceopsError:
-        lock = _read(self._branch).index.lock
-        if lock:
-            return errors.Locked(self._branch.repo_id, by=lock.by, since=lock.since, until=lock.until)
-        said = "there was another release since the plan was made"
-        return errors.PlanStale(f"{self._branch.repo_id}: {said}", hint="Plan again and look.")
+
+def _is_same(planned: Index, found: Index) -> bool:
+    """Whether there was no release in between: the outcome of the last one may have become known."""
+    came_out = planned.outcome == found.outcome or (planned.outcome != "deploying" != found.outcome)
+    return came_out and replace(planned, outcome=found.outcome, good=found.good) == found
+
+
+def _never_still(branch: Branch) -> errors.Conflict:
+    return errors.Conflict(f"{branch.repo_id}: the branch {BRANCH} changes all the time", hint="Try again.")
+
+
+def _listed(files: Collection[str] | None) -> dict[str, bytes]:
+    return {} if files is None else {WRITTEN: msgspec.json.encode(sorted(files)) + b"\n"}
 
 
 @contextmanager
-def held(repo_id: str, hub: Hub, ledger: Ledger, record: Record, *, start: str | None) -> Iterator[Hold]:
-    """The lock, claimed for `record` and given back whatever happens; while it is held, a file of ours says we live."""
-    hold = Hold(repo_id, hub, ledger, record.by)
-    with _alive(hold._id):
+def held(hold: Hold) -> Iterator[Hold]:
+    """Give the lock back whatever happens, if it was claimed; meanwhile a file of ours says that we live.
+
+    That file stays when the lock may still be ours on the Hub, so that another process here takes it over at once.
+    """
+    with _alive(hold.id) as sign:
         try:
-            hold.claim(record, start=start)
             yield hold
         finally:
-            hold.leave()
+            if hold.leave():
+                with suppress(OSError):
+                    sign.unlink(missing_ok=True)
 
 
 def conclude(repo_id: str, hub: Hub, record: Record) -> None:
@@ -197,6 +270,8 @@ def conclude(repo_id: str, hub: Hub, record: Record) -> None:
     for _ in range(TRIES):
         found = _read(branch)
         index = found.index
+        if index.last < record.number:  # the branch was deleted meanwhile, and perhaps begun anew
+            return
         if index.last == record.number:
             index = replace(index, outcome=record.outcome)
         if record.outcome == "running":
@@ -205,33 +280,40 @@ def conclude(repo_id: str, hub: Hub, record: Record) -> None:
         with suppress(errors.Conflict):
             branch.write(files, f"Release {record.number}: {record.outcome}", found.head)
             return
+    raise _never_still(branch)
 
 
 @contextmanager
-def _alive(lock_id: str) -> Iterator[None]:
+def _alive(lock_id: str) -> Iterator[Path]:
     """A file that stays locked as long as this process lives, so that another one here sees at once when it died.
 
     Where none can be written, others wait for the end of the lease.
     """
+    path = _sign(lock_id)
     with ExitStack() as stack:
         with suppress(OSError):
-            path = _sign(lock_id)
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = stack.enter_context(path.open("w"))
-            stack.callback(path.unlink, missing_ok=True)
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+            file.write(gethostname())  # a home folder may be on other machines too
+            file.flush()
+        yield path
 
 
 def _is_dead(lock_id: str) -> bool:
     """Whether the lock was taken on this machine by a process that is gone; False where nothing tells."""
     try:
-        file: IO[bytes]
-        with _sign(lock_id).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # not of this machine, or its holder lives
+        with _sign(lock_id).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return file.read() == gethostname()
+    except (OSError, ValueError):  # not of this machine, or its holder lives
         return False
-    return True
+
+
+def _forget(lock: Lock | None) -> None:
+    if lock:
+        with suppress(OSError):
+            _sign(lock.id).unlink(missing_ok=True)
 
 
 def _sign(lock_id: str) -> Path:

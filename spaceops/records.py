@@ -7,6 +7,7 @@ secrets they hold names and the releases that sent them, of failures codes; log 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
@@ -36,6 +37,10 @@ class Lock(Struct, frozen=True, kw_only=True):
     since: str
     until: str
 
+    def __post_init__(self) -> None:
+        if datetime.fromisoformat(self.until).tzinfo is None:  # a ValueError is told as a broken file
+            raise ValueError("until: a time without a zone")
+
     def is_over(self, now: datetime) -> bool:
         """Whether its lease has ended."""
         return datetime.fromisoformat(self.until) <= now
@@ -44,7 +49,7 @@ class Lock(Struct, frozen=True, kw_only=True):
 class Index(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`ledger.json`: what a plan must know of all releases, in one request."""
 
-    format: int = FORMAT
+    format: int = msgspec.field(default_factory=lambda: FORMAT)  # by a factory: else it would not be written
     last: int = 0  # number of the newest release
     outcome: Outcome = "running"  # of the newest release
     good: int | None = None  # number of the newest one that was seen running
@@ -79,7 +84,7 @@ class Origin(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`releases/NNNN.json`: one release, from its claim on."""
 
-    format: int = FORMAT
+    format: int = msgspec.field(default_factory=lambda: FORMAT)
     number: int
     outcome: Outcome
     by: str
@@ -108,6 +113,7 @@ class Ledger:
     index: Index = field(default_factory=Index)
     head: str | None = None  # None: there is no such branch yet
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    read_at: float | None = field(default=None, compare=False)  # by `ledger.passed()` of this process, if it did
 
 
 def path_of(number: int) -> str:
@@ -125,6 +131,19 @@ def decoded(kind: type[T], content: bytes, where: str) -> T:
     except (msgspec.DecodeError, msgspec.ValidationError, TypeError) as error:
         hint = f"Mend the file on the branch {BRANCH}, or delete the branch: the releases before are then forgotten."
         raise SpaceopsError(f"{where} was not written by spaceops: {error}", hint=hint) from error
+
+
+def index_of(content: bytes, where: str) -> Index:
+    """The index that a file holds.
+
+    A branch begins with the files of main, of which one may have the same name: without a format it is not ours, and
+    there are no releases yet.
+    """
+    with suppress(msgspec.DecodeError):
+        written = msgspec.json.decode(content)
+        if not isinstance(written, dict) or "format" not in written:
+            return Index()
+    return decoded(Index, content, where)
 
 
 def encoded(file: Struct) -> bytes:
