@@ -43,6 +43,7 @@ class SpaceopsError(Exception):
 
     code: ClassVar[str] = "failed"
     exit_code: int = 1
+    log_tail: Sequence[str] = ()  # the last lines of the log that explains it, redacted
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -50,8 +51,9 @@ class SpaceopsError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
+        tail = "".join(f"\n  | {line}" for line in self.log_tail)
         hint = f"\nhint: {self.hint}" if self.hint else ""
-        return f"{self.message}{hint}\nmore: spaceops explain {self.code}"
+        return f"{self.message}{tail}{hint}\nmore: spaceops explain {self.code}"
 
     def as_dict(self) -> dict[str, Any]:
         """The error as it appears under ``error`` in ``--json`` output."""
@@ -212,9 +214,11 @@ class SecretMissing(SpaceopsError):
 
 
 class DeployFailed(SpaceopsError):
-    """The Space did not come up with the new version: the build failed (exit code 7) or the app is not healthy (8).
+    """The Space did not come up with the new version: the build failed (exit code 7), or the app is not healthy (8).
 
-    `codes` say how: build-error, runtime-error, config-error, unhealthy, overtaken, stopped.
+    `codes` say how: build-error, runtime-error, config-error, no-app-file and unhealthy, which another version may
+    cure; old-version (ours was built, and the one before goes on serving), overtaken (somebody pushed after it),
+    no-capacity (the Hub has no such hardware free), stopped (paused or stopped meanwhile), no-address.
     """
 
     code = "deploy-failed"
@@ -233,25 +237,22 @@ class DeployFailed(SpaceopsError):
         self.release, self.log_tail, self.built, self.codes = release, list(log_tail), built, tuple(codes)
         self.exit_code = 8 if built else 7
 
-    def __str__(self) -> str:
-        tail = "".join(f"\n  | {line}" for line in self.log_tail)
-        return f"{self.message}{tail}{super().__str__().removeprefix(self.message)}"
-
     def as_dict(self) -> dict[str, Any]:
-        """The error with the last lines of the log that explains it."""
-        return super().as_dict() | {"log_tail": self.log_tail}
+        """The error with its codes, and the last lines of the log that explains it."""
+        return super().as_dict() | {"codes": list(self.codes), "log_tail": list(self.log_tail)}
 
 
 class RolledBack(DeployFailed):
     """The new version did not come up, and an earlier release was restored and runs: `restored`. `release` failed."""
 
     code = "rolled-back"
+    exit_code = 9
 
     def __init__(self, cause: SpaceopsError, *, release: Any, restored: Any) -> None:
         super().__init__(
             f"{cause.message}; release {restored.record.restores} was restored and runs",
             release=release,
-            log_tail=getattr(cause, "log_tail", ()),
+            log_tail=cause.log_tail,
             hint=cause.hint,
             codes=getattr(cause, "codes", (cause.code,)),
         )
@@ -264,6 +265,14 @@ class TimedOut(SpaceopsError):
 
     code = "timed-out"
     exit_code = 124
+
+    def __init__(self, message: str, *, hint: str | None = None, log_tail: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.log_tail = list(log_tail)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error with the last lines of the log that was being written."""
+        return super().as_dict() | {"log_tail": list(self.log_tail)}
 
 
 class NotebookFailed(SpaceopsError):

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from spaceops import __version__, errors
 from spaceops.hub.account import remember, remembered
+from spaceops.hub.app import ask
 from spaceops.hub.border import (
     CONNECT_SECONDS,
     LOGIN,
@@ -28,7 +29,7 @@ from spaceops.hub.branch import Branch, Commit
 from spaceops.hub.identity import TOKENS, Identity, Rights
 from spaceops.hub.settings import Flavor, Hardware, Secrets, Variables, Volumes, volumes_of
 from spaceops.observed import Observed, RemoteFile, RemoteSecret, Runtime
-from spaceops.secret import Secret, redact
+from spaceops.secret import Secret
 from spaceops.spec import LOOPBACK, Visibility
 
 if TYPE_CHECKING:
@@ -164,22 +165,15 @@ class Hub:
             hf_raise_for_status(response)
             yield response
 
-    def ask_app(self, url: str, *, private: bool) -> tuple[int, str]:
-        """GET an address of the app: its status, and what it says if that is no success.
+    def ask_app(
+        self, url: str, *, private: bool, holds: str | None = None, patience: float = APP_SECONDS
+    ) -> tuple[int, str]:
+        """GET an address of the app: its status, and what it says if that is no success, or up to the text `holds`.
 
-        Only a private app gets the token, and a redirect is not followed. Raises `Unreachable` when nobody answers.
+        Only a private app gets the token, and a redirect is not followed: what is said is where it leads. Raises
+        `Unreachable` when nobody answers within `patience` seconds.
         """
-        from huggingface_hub.utils import httpx
-
-        headers = self._headers() if private else {}
-        by_proxy = urlsplit(url).hostname not in LOOPBACK
-        with (
-            our_errors(url),
-            httpx.Client(timeout=APP_SECONDS, follow_redirects=False, trust_env=by_proxy) as client,
-            client.stream("GET", url, headers=headers) as response,  # a page may be endless: its beginning will do
-        ):
-            beginning = b"" if response.is_success else next(response.iter_bytes(300), b"")
-            return response.status_code, redact(beginning.decode(errors="replace"))
+        return ask(url, self._headers() if private else {}, holds=holds, patience=patience)
 
     def check_may(self, repo_id: str, verbs: Collection[str]) -> None:
         """Raise `Forbidden` for what the token may not do there, as far as the Hub tells before it is tried.
