@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from spaceops import errors
 from spaceops.hub.border import our_errors
 
 if TYPE_CHECKING:
@@ -101,9 +102,12 @@ class Branch:
     ) -> httpx.Response:
         from huggingface_hub.utils import get_session, hf_raise_for_status
 
-        answer = get_session().request(
-            method, self._endpoint + path, headers={**self._headers, **(headers or {})}, timeout=SECONDS, **more
-        )
+        sent = {**self._headers, **(headers or {})}
+        more = {"follow_redirects": method == "GET", **more}  # what is written to another name may land elsewhere
+        answer = get_session().request(method, self._endpoint + path, headers=sent, timeout=SECONDS, **more)
+        if answer.is_redirect:
+            said = f"{self.repo_id} was moved: it has another name now"
+            raise errors.NotFound(said, hint="Write its new name into space.toml.", status=answer.status_code)
         if check:
             hf_raise_for_status(answer)
         return answer
