@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pathspec import GitIgnoreSpec
 
+from spaceops.errors import BadInput
 from spaceops.files import Source
 from spaceops.observed import Observed, RemoteFile
-from spaceops.plans import PARTS, Change, Effect, FileChanges, Plan, money
+from spaceops.plans import NOTHING, PARTS, Change, Effect, FileChanges, Plan, money
 from spaceops.records import Ledger, Record
-from spaceops.secret import Secret, matches
+from spaceops.secret import Secret, matches, without_fingerprint
 from spaceops.spec import FREE_HARDWARE, NEVER, Space, Volume, idle
 
 KEPT = frozenset({".gitattributes"})  # the Hub writes it, and large files depend on it
+NAMED = 3  # files that a row names; the others it counts
 
 _URI_KINDS = {"buckets": "bucket", "models": "model", "datasets": "dataset", "spaces": "space"}
+
+# What variables, secrets, hardware and volumes do to a Space at each stage, and what a commit does. At all other
+# stages the ones restart it, and the other rebuilds it.
+_LATER = (Effect.NONE, "at the next start")
+_MEANWHILE = (Effect.NONE, "with the build under way")
+_SETTING_AT = {
+    "NONE": (Effect.NONE, ""),  # a new Space starts once, with all its settings
+    "NO_APP_FILE": (Effect.NONE, ""),
+    "PAUSED": _LATER,
+    "STOPPED": _LATER,
+    "SLEEPING": _LATER,
+    "BUILDING": _MEANWHILE,
+    "RUNNING_BUILDING": _MEANWHILE,
+}
+_COMMIT_AT = {
+    "NONE": (Effect.REBUILD, "builds"),
+    "NO_APP_FILE": (Effect.REBUILD, "builds"),
+    "PAUSED": (Effect.NONE, "built at the next start"),
+    "STOPPED": (Effect.NONE, "built at the next start"),
+}
 
 
 def compare(
@@ -42,41 +68,55 @@ def compare(
 
     `secrets` are the resolved ones, None where a reference leads nowhere; `prices` are dollars an hour by flavor;
     `parts` limits the plan; `prune` removes variables and secrets that are on the Hub only; `rotate` names secrets that
-    are sent although they are unchanged; `skipped` are files that cannot be pushed; a rollback `restores` a release
-    and removes the variables `added_since`.
+    are sent although they are unchanged; `skipped` are files that cannot be pushed, `overwrites` those that somebody
+    else changed on the Hub; a rollback `restores` a release and removes the variables `added_since`. Raises `BadInput`
+    for a name to rotate that is no secret.
     """
-    resolved = {key: secret for key, secret in secrets.items() if secret is not None and "secrets" in parts}
+    _refuse_unknown(rotate, space.secrets)
+    secrets = secrets if "secrets" in parts else {}
+    resolved = {key: secret for key, secret in secrets.items() if secret is not None}
     same = _fingerprints(resolved, observed, enabled=space.fingerprints)
-    changes: list[Change] = []
-    if not observed.exists:
-        changes.append(Change("+", "space", f"docker, {space.visibility or 'default visibility'}"))
-    for part, rows in (
-        ("visibility", _visibility(space, observed)),
-        ("hardware", _hardware(space, observed, prices)),
-        ("sleep_time", _sleep_time(space, observed)),
-        ("variables", _variables(space, observed)),
-        ("secrets", _secrets(space, secrets, observed, same)),
-        ("volumes", _volumes(space, observed)),
-        ("files", _file_rows(files, observed, skipped)),
-    ):
-        if part in parts:
-            changes.extend(rows)
-    to_send = {
-        key: secret for key, secret in resolved.items() if key not in observed.secrets or not same[key] or key in rotate
+    ledger = ledger or Ledger()
+    between = _Between(
+        space=space,
+        observed=observed,
+        ledger=ledger,
+        secrets=secrets,
+        same=same,
+        parts=parts,
+        prune=prune,
+        rotate=rotate,
+        restores=restores,
+        added_since=added_since,
+    )
+    over_limit = _over_limit(space, observed, prices) if "hardware" in parts else None
+    rows: dict[str, Iterator[Change]] = {
+        "visibility": between.visibility(),
+        "hardware": between.hardware(prices),
+        "sleep_time": between.sleep_time(),
+        "variables": between.variables(),
+        "secrets": between.secret_rows(),
+        "volumes": between.volumes(),
+        "files": between.files(files, skipped, overwrites),
     }
-    unresolved = tuple(key for key, secret in secrets.items() if secret is None and "secrets" in parts)
+    changes = [*between.creation(), *(row for part, found in rows.items() if part in parts for row in found)]
     return Plan(
         space,
         observed,
         account,
         endpoint,
-        tuple(changes),
+        (*changes, *_obstacles(ledger, over_limit)),
         files,
-        to_send,
-        unresolved,
-        ledger=ledger or Ledger(),
+        {
+            key: secret
+            for key, secret in resolved.items()
+            if key not in observed.secrets or not same[key] or key in rotate
+        },
+        tuple(key for key, secret in secrets.items() if secret is None),
+        ledger=ledger,
         restores=restores,
         overwrites=overwrites,
+        over_limit=over_limit,
     )
 
 
@@ -127,103 +167,272 @@ def _volume(volume: Volume) -> dict[str, Any]:
     return {"type": _URI_KINDS[kind], "source": source, "mountPath": volume.mount, "readOnly": read_only}
 
 
-def _note(effect: Effect, observed: Observed) -> str:
-    """A new Space starts once, with all its settings: they restart nothing."""
-    if effect is Effect.REBUILD:
-        return "rebuilds" if observed.exists else "builds"
-    return "restarts" if effect is Effect.RESTART and observed.exists else ""
+@dataclass(frozen=True, kw_only=True)
+class _Between:
+    """What is wanted and what is, with all that lies between: each method finds the rows of one part."""
 
+    space: Space
+    observed: Observed
+    ledger: Ledger
+    secrets: Mapping[str, Secret | None]
+    same: Mapping[str, bool | None]  # of each resolved secret, whether the Hub has this value
+    parts: Collection[str]
+    prune: bool
+    rotate: Collection[str]
+    restores: Record | None
+    added_since: Collection[str]
 
-def _row(sign: str, subject: str, text: str, effect: Effect, observed: Observed, key: str | None = None) -> Change:
-    effect = effect if observed.exists or effect is Effect.REBUILD else Effect.NONE
-    return Change(sign, subject, text, effect, _note(effect, observed), key)
+    def setting(self, sign: str, subject: str, text: str, key: str | None = None, *, said: str = "") -> Change:
+        """A row about something that the app sees when it starts."""
+        effect, note = self._of_settings
+        return Change(sign, subject, text, _set(effect), ", ".join(filter(None, [said, note])), key)
 
+    @cached_property
+    def _of_settings(self) -> tuple[Effect, str]:
+        stage = self.observed.stage
+        if stage == "CONFIG_ERROR":  # settings cure one cause of it: a name that is both a variable and a secret
+            return (Effect.REBUILD, "rebuilds") if self._cures_a_collision else (Effect.NONE, "with the next build")
+        if stage == "BUILD_ERROR":  # who would start an app finds that the newest commit is not built
+            was_built = self.observed.runtime.sha or self.ledger.index.good
+            return (Effect.REBUILD, "builds again") if was_built else (Effect.NONE, "with the next build")
+        return _SETTING_AT.get(stage, (Effect.RESTART, "restarts"))
 
-def _visibility(space: Space, observed: Observed) -> Iterator[Change]:
-    if observed.exists and space.visibility and space.visibility != observed.visibility:
-        yield Change("~", "visibility", f"{observed.visibility} -> {space.visibility}")
+    @property
+    def _cures_a_collision(self) -> bool:
+        both = self.observed.variables.keys() & self.observed.secrets.keys()
+        variables = self.space.variables.keys() | self.added_since if "variables" in self.parts else frozenset()
+        pruned = both if self.prune and {"variables", "secrets"} & set(self.parts) else frozenset()
+        return bool(both) and both <= variables | self.secrets.keys() | pruned
 
+    @property
+    def _foreign(self) -> str:
+        """Why something on the Hub only is none of ours."""
+        return f"not of release {self.restores.number}" if self.restores else "not in space.toml"
 
-def _hardware(space: Space, observed: Observed, prices: Mapping[str, float]) -> Iterator[Change]:
-    now = observed.hardware
-    if not space.flavors or (observed.exists and now in space.flavors):
-        return
-    wanted = space.flavors[0]
-    if not observed.exists and wanted == FREE_HARDWARE:
-        return
-    cost = prices.get(wanted, 0.0) - (prices.get(now, 0.0) if observed.exists else 0.0)
-    effect = Effect.RESTART if observed.exists else Effect.NONE
-    note = ", ".join(filter(None, [money(cost) if cost else "", _note(effect, observed)]))
-    text = f"{now} -> {wanted}" if observed.exists else wanted
-    yield Change("~" if observed.exists else "+", "hardware", text, effect, note, hourly_cost=cost)
+    # the Space itself
 
+    def creation(self) -> Iterator[Change]:
+        """The row of a Space that is new."""
+        if not self.observed.exists:
+            yield Change("+", "space", f"docker, {self.space.visibility or 'default visibility'}")
 
-def _sleep_time(space: Space, observed: Observed) -> Iterator[Change]:
-    if space.sleep_seconds is None:
-        return
-    wanted = None if space.sleep_seconds == NEVER else space.sleep_seconds
-    if (*space.flavors, observed.hardware)[0] == FREE_HARDWARE:
-        yield Change("!", "sleep_time", idle(wanted), note=f"{FREE_HARDWARE} sleeps after 2d, whatever is asked")
-    elif not observed.exists:
-        yield Change("+", "sleep_time", idle(wanted))
-    elif wanted != observed.runtime.sleep_time:
-        yield Change("~", "sleep_time", f"{idle(observed.runtime.sleep_time)} -> {idle(wanted)}")
+    def visibility(self) -> Iterator[Change]:
+        """Who may see it. That is never rolled back: a release may have been made private for a reason."""
+        was, wanted = self.observed.visibility, self.space.visibility
+        then = self.restores.settings.visibility if self.restores else None
+        if self.restores and then and then != was:
+            yield Change("!", "visibility", str(was), note=f"was {then} at release {self.restores.number}, stays")
+        elif self.observed.exists and wanted and wanted != was:
+            effects = _set(Effect.DOWNTIME) if wanted == "private" else NOTHING
+            yield Change("~", "visibility", f"{was} -> {wanted}", effects, _VISIBILITY[wanted])
 
+    @property
+    def _flavor(self) -> str:
+        """The hardware from then on; one further down the list of choices is kept: the first may not be there."""
+        now, flavors = self.observed.hardware, self.space.flavors
+        stays = self.observed.exists and (now in flavors or "hardware" not in self.parts)
+        return now if stays or not flavors else flavors[0]
 
-def _variables(space: Space, observed: Observed) -> Iterator[Change]:
-    for key, value in space.environment.items():
-        before = observed.variables.get(key)
-        if before is None:
-            yield _row("+", "variable", f"{key} = {_one_line(value)}", Effect.RESTART, observed, key)
-        elif before != value:
-            yield _row(
-                "~", "variable", f"{key} = {_one_line(before)} -> {_one_line(value)}", Effect.RESTART, observed, key
-            )
-    for key in sorted(observed.variables.keys() - space.variables.keys() - space.secrets.keys()):
-        yield Change("!", "variable", key, note="not in space.toml, left alone", key=key)
-    for key in sorted(observed.secrets.keys() & space.variables.keys()):  # the Hub refuses a name that is both
-        yield Change("-", "secret", key, Effect.RESTART, "becomes a variable", key)
+    def hardware(self, prices: Mapping[str, float]) -> Iterator[Change]:
+        """The machine, and what it costs more or less."""
+        now, wanted, is_new = self.observed.hardware, self._flavor, not self.observed.exists
+        if wanted == now:
+            if now not in self.space.flavors[:1] and self.space.flavors:
+                yield Change("=", "hardware", now, note=f"{self.space.flavors[0]} is the first choice")
+            return
+        cost = round(prices.get(wanted, 0.0) - (0.0 if is_new else prices.get(now, 0.0)), 4)
+        text = wanted if is_new else f"{now} -> {wanted}"
+        row = self.setting("+" if is_new else "~", "hardware", text, said=money(cost) if cost else "")
+        yield replace(row, hourly_cost=cost, effects=row.effects | (_set(Effect.MONEY) if cost else NOTHING))
 
+    def sleep_time(self) -> Iterator[Change]:
+        """When it goes to sleep. That restarts nothing, and the Hub forgets it with a change of the hardware."""
+        if self.space.sleep_seconds is None:
+            return
+        wanted = None if self.space.sleep_seconds == NEVER else self.space.sleep_seconds
+        was, moves = self.observed.runtime.sleep_time, self._flavor != self.observed.hardware
+        if self._flavor == FREE_HARDWARE:
+            yield Change("!", "sleep_time", idle(wanted), note=f"{FREE_HARDWARE} sleeps after 2d, whatever is asked")
+        elif not self.observed.exists:
+            yield Change("+", "sleep_time", idle(wanted))
+        elif wanted != was:
+            yield Change("~", "sleep_time", f"{idle(was)} -> {idle(wanted)}")
+        elif wanted and moves and "hardware" in self.parts:
+            yield Change("~", "sleep_time", idle(wanted), note="kept on the new hardware")
 
-def _one_line(value: str) -> str:
-    return value.replace("\n", "\\n")
+    # variables and secrets: the Hub refuses a name that is both
 
+    def variables(self) -> Iterator[Change]:
+        """The variables that are wanted, then those that are on the Hub only."""
+        there, ours = self.observed.variables, self.space.environment
+        for key, value in ours.items():
+            if key not in there:
+                yield self.setting("+", "variable", f"{key} = {value}", key)
+            elif there[key] != value:
+                yield self.setting("~", "variable", f"{key} = {there[key]} -> {value}", key)
+        for key in sorted(there.keys() - ours.keys() - self.space.secrets.keys()):
+            if self.restores and key in self.added_since:
+                yield self.setting("-", "variable", key, key, said=f"came after release {self.restores.number}")
+            else:
+                yield self._unmanaged("variable", key)
+        for key in sorted(self.observed.secrets.keys() & ours.keys()):
+            yield _destroying(self.setting("-", "secret", key, key, said="becomes a variable"))
 
-def _secrets(
-    space: Space, secrets: Mapping[str, Secret | None], observed: Observed, same: Mapping[str, bool | None]
-) -> Iterator[Change]:
-    for key, secret in secrets.items():
+    def secret_rows(self) -> Iterator[Change]:
+        """The secrets that are wanted, then those that are on the Hub only."""
+        if self.restores:
+            yield from self._restored_secrets(self.restores)
+            return
+        for key, secret in self.secrets.items():
+            yield self._secret(key, secret)
+        for key in sorted(self.observed.secrets.keys() - self.secrets.keys() - self.space.variables.keys()):
+            yield self._unmanaged("secret", key)
+        for key in sorted(self.observed.variables.keys() & self.secrets.keys()):
+            yield self.setting("-", "variable", key, key, said="becomes a secret")
+
+    def _secret(self, key: str, secret: Secret | None) -> Change:
+        is_there = key in self.observed.secrets
         if secret is None:
-            yield Change("!", "secret", key, note="cannot be resolved here", key=key)
-        elif key not in observed.secrets:
-            yield _row("+", "secret", key, Effect.RESTART, observed, key)
-        elif same[key]:
-            yield Change("=", "secret", key, note="unchanged", key=key)
-        else:
-            change = _row("~", "secret", key, Effect.RESTART, observed, key)
-            was = "set by hand, " if same[key] is None else ""
-            yield Change("~", "secret", key, change.effect, was + change.note, key)
-    for key in sorted(observed.secrets.keys() - secrets.keys() - space.variables.keys()):
-        yield Change("!", "secret", key, note="not in space.toml, left alone", key=key)
-    for key in sorted(observed.variables.keys() & secrets.keys()):  # the Hub refuses a name that is both
-        yield Change("-", "variable", key, Effect.RESTART, "becomes a secret", key)
+            known = "unknown" if is_there else "missing"
+            return Change("!", "secret", key, note=f"{known}: cannot be resolved here", key=key)
+        if not is_there:
+            return self.setting("+", "secret", key, key)
+        if not self.same[key]:
+            return self.setting("~", "secret", key, key, said="set by hand" if self.same[key] is None else "")
+        if key in self.rotate:
+            return self.setting("~", "secret", key, key, said="sent again")
+        age = _days(self.observed.secrets[key].updated, self.ledger.now)
+        return Change("=", "secret", key, note=f"unchanged, {age}d old" if age else "unchanged", key=key)
+
+    def _unmanaged(self, subject: str, key: str) -> Change:
+        if self.prune:
+            return _destroying(self.setting("-", subject, key, key, said=self._foreign))
+        return Change("!", subject, key, note=f"{self._foreign}, left alone", key=key)
+
+    def _restored_secrets(self, release: Record) -> Iterator[Change]:
+        """What becomes of the secrets in a rollback: their old values are nowhere, so they all stay as they are."""
+        there = self.observed.secrets.keys() - self.space.variables.keys()
+        for key, version in release.settings.secrets.items():
+            yield (
+                self._restored(key, version, release)
+                if key in there
+                else Change("!", "secret", key, note="cannot be restored: spaceops secrets set", key=key)
+            )
+        for key in sorted(there - release.settings.secrets.keys()):
+            came = f"came after release {release.number}, stays"
+            note = came if key in self.ledger.index.secrets else f"{self._foreign}, left alone"
+            yield Change("!", "secret", key, note=note, key=key)
+
+    def _restored(self, key: str, version: int, release: Record) -> Change:
+        """A secret that is there: of the same version, of a newer one, or nobody knows."""
+        newest, remote = self.ledger.index.secrets.get(key, 0), self.observed.secrets[key]
+        if newest != version:
+            set_by = f"as release {newest} set it" if newest else "as it is"
+            gone = f"its value of release {release.number} is gone; it stays {set_by}"
+            return Change("!", "secret", key, note=gone, key=key)
+        if version < release.number and remote.updated and _moment(remote.updated) > _moment(release.started):
+            note = f"set by hand since release {release.number}: that value is gone; it stays as it is"
+            return Change("!", "secret", key, note=note, key=key)
+        if without_fingerprint(remote.description) == (remote.description or ""):
+            note = "stays as it is: without a fingerprint nothing tells whether it was changed"
+            return Change("!", "secret", key, note=note, key=key)
+        return Change("=", "secret", key, note="unchanged", key=key)
+
+    # volumes and files
+
+    def volumes(self) -> Iterator[Change]:
+        """The folders; none in space.toml leaves them alone, none in a release that is restored takes them away."""
+        wanted, there = volumes_wanted(self.space.volumes), list(self.observed.runtime.volumes)
+        if _comparable(wanted) == _comparable(there):
+            return
+        gone = [volume for volume in there if volume.get("mountPath") not in {new["mountPath"] for new in wanted}]
+        if wanted:
+            said = f"detaches {_places(gone)}" if gone else ""
+            yield self.setting("~" if there else "+", "volumes", _places(wanted), said=said)
+        elif self.restores:
+            said = f"came after release {self.restores.number}, detached, keeps its content"
+            yield self.setting("-", "volumes", _places(there), said=said)
+
+    def files(self, files: FileChanges, skipped: Sequence[str], overwrites: Sequence[str]) -> Iterator[Change]:
+        """What is pushed, and what is to be known of files that are not."""
+        for path in skipped:
+            yield Change("!", "files", path, note="a link that leads nowhere or elsewhere, not pushed")
+        if files:
+            effect, note = _COMMIT_AT.get(self.observed.stage, (Effect.REBUILD, "rebuilds"))
+            yield Change("~" if self.observed.exists else "+", "files", str(files), _set(effect), note)
+        if files.foreign and self.observed.exists:
+            yield Change("!", "files", _some(files.foreign), note="not in the source, left there (--prune removes)")
+        if overwrites:
+            note = "changed on the Hub by somebody else: take that over, or use --overwrite"
+            yield Change("!", "files", _some(overwrites), note=note)
 
 
-def _volumes(space: Space, observed: Observed) -> Iterator[Change]:
-    wanted = volumes_wanted(space.volumes)
-    if wanted and _comparable(wanted) != _comparable(list(observed.runtime.volumes)):
-        text = ", ".join(f"{volume['source']} at {volume['mountPath']}" for volume in wanted)
-        yield _row("~" if observed.runtime.volumes else "+", "volumes", text, Effect.RESTART, observed)
+_VISIBILITY = {
+    "private": "only with a token from then on",
+    "protected": "everybody can use the app",
+    "public": "everybody can read its files, variables and releases",
+}
 
 
-def _file_rows(files: FileChanges, observed: Observed, skipped: Sequence[str]) -> Iterator[Change]:
-    for path in skipped:
-        yield Change("!", "files", path, note="a link that leads nowhere or elsewhere, not pushed")
-    if files:
-        yield _row("~" if observed.exists else "+", "files", str(files), Effect.REBUILD, observed)
-    if files.foreign and observed.exists:
-        names = ", ".join(files.foreign[:3]) + (f" and {len(files.foreign) - 3} more" if len(files.foreign) > 3 else "")
-        yield Change("!", "files", names, note="not in the source, left there (--prune removes)")
+def _obstacles(ledger: Ledger, over_limit: str | None) -> Iterator[Change]:
+    """What stands against applying a plan, or comes before it."""
+    index = ledger.index
+    if over_limit:
+        yield Change("!", "limits", "max_hourly_cost", note=f"{over_limit}: apply refuses")
+    if index.lock:
+        until = _moment(index.lock.until).strftime("%H:%M UTC")
+        is_over = index.lock.is_over(ledger.now)
+        note = (
+            f"has left a lock at {until}: apply takes it over" if is_over else f"is deploying, holds it until {until}"
+        )
+        yield Change("!", "lock", index.lock.by, note=note)
+    elif index.outcome == "deploying":
+        yield Change("!", "release", str(index.last), note="was not finished: apply completes it")
+
+
+def _over_limit(space: Space, observed: Observed, prices: Mapping[str, float]) -> str | None:
+    """Why the hardware costs more than [limits] allows: what it has, or whatever may be asked for."""
+    most, now = space.limits.max_hourly_cost, observed.hardware
+    keeps = observed.exists and (not space.flavors or now in space.flavors)
+    flavors = (now,) if keeps else space.flavors or (FREE_HARDWARE,)
+    flavor = max(flavors, key=lambda flavor: prices.get(flavor, 0.0))
+    cost = prices.get(flavor, 0.0)
+    if most is None or cost <= most:
+        return None
+    return f"{flavor} costs ${cost:.2f}/h, more than ${most:.2f}/h"
+
+
+def _refuse_unknown(rotate: Collection[str], secrets: Mapping[str, str]) -> None:
+    for name in rotate:
+        if name not in secrets:
+            near = difflib.get_close_matches(name, secrets, n=1) or sorted(secrets)
+            hint = f"Did you mean {' or '.join(near)}?" if near else "Secrets stand under [secrets] in space.toml."
+            raise BadInput(f"rotate: space.toml has no secret {name}", hint=hint)
+
+
+def _set(effect: Effect) -> frozenset[Effect]:
+    return frozenset({effect}) if effect is not Effect.NONE else NOTHING
+
+
+def _destroying(change: Change) -> Change:
+    return replace(change, effects=change.effects | {Effect.DESTROYS}, note=f"{change.note}, destroys its value")
+
+
+def _days(updated: str | None, now: datetime) -> int:
+    return max(0, (now - _moment(updated)).days) if updated else 0
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = len(paths) - NAMED
+    return ", ".join(paths[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _places(volumes: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{volume.get('source')} at {volume.get('mountPath')}" for volume in volumes)
 
 
 def _fingerprints(secrets: Mapping[str, Secret], observed: Observed, *, enabled: bool) -> dict[str, bool | None]:
