@@ -21,6 +21,14 @@ ENTITY = re.compile(r"[\w.-]+|(?:(models|datasets|spaces|buckets)/)?[\w.-]+/[\w.
 EXAMPLE = 'A user is [[users]] with name = "ada" and token = "hf_...".'
 MAIL = "@users.noreply.localhost"  # follows the name of whom a commit is by
 READ, WRITE = "repo.content.read", "repo.write"  # the permissions that mean something here; the Hub has more
+DISCUSS = "discussion.write"
+# The scopes of an OAuth token that allow each of them; what is new needs one of CREATES.
+READS, WRITES, CREATES = (
+    {"read-repos", "write-repos", "manage-repos"},
+    {"write-repos", "manage-repos"},
+    {"manage-repos"},
+)
+SCOPES = {READ: READS, WRITE: WRITES, DISCUSS: {"write-discussions"}}
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,11 +54,12 @@ class User(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     name: str
     token: str
     fullname: str = ""
-    role: Literal["read", "write", "fineGrained"] = "write"  # of the token
+    role: Literal["read", "write", "fineGrained", "oauth"] = "write"  # of the token
     plan: Literal["free", "pro"] = "free"
     orgs: tuple[str, ...] = ()
     scoped: tuple[Scope, ...] = ()  # of a fine-grained token
     everywhere: tuple[str, ...] = ()  # its permissions that are about no repository
+    scopes: tuple[str, ...] = ()  # of an OAuth token; those about repositories are about the user's own
 
     def __repr__(self) -> str:
         return f"User({self.name})"  # never the token
@@ -65,8 +74,17 @@ class User(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The address that stands in commits made here for the user."""
         return f"{self.name}{MAIL}"
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether the token is for other things than repositories: whoever asks with it is told what nobody is told."""
+        return self.role == "oauth" and READS.isdisjoint(self.scopes)
+
     def grants(self, permission: str, namespace: str, repo: Repo | None = None) -> bool:
         """Whether the token may be used for that, if its owner may do it. What may write may read."""
+        if self.role == "oauth":
+            needed = CREATES if permission == WRITE and repo is None else SCOPES.get(permission, set())
+            is_own = permission == DISCUSS or namespace.lower() == self.name.lower()
+            return is_own and not needed.isdisjoint(self.scopes)
         if self.role != "fineGrained":
             return self.role == "write" or permission == READ
         enough = {permission, WRITE} if permission == READ else {permission}
@@ -184,6 +202,8 @@ def _check(file: Path, found: _File) -> None:
         if lost := set(user.orgs) - {org.name for org in found.orgs}:
             raise BadInput(f"{file}: {user.name} is in {min(lost)}, which is no [[orgs]]", hint="Add it.")
         _check_scopes(file, user, {name.lower() for name in names})
+        if user.scopes and user.role != "oauth":
+            raise BadInput(f"{file}: {user.name} has OAuth scopes and no role for them", hint='Add role = "oauth".')
 
 
 def _check_scopes(file: Path, user: User, names: set[str]) -> None:

@@ -181,7 +181,7 @@ def _elsewhere(request: Request, kind: str, repo_id: str) -> Refused:
 
 def no_repo(user: User | None) -> Refused:
     """There is none, or none for them."""
-    if user is None:
+    if user is None or user.is_blind:
         return Refused(401, "Invalid username or password.", "RepoNotFound")
     return Refused(404, "Repository not found", "RepoNotFound")
 

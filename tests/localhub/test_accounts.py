@@ -154,6 +154,35 @@ def test_a_fine_grained_token_may_what_its_permissions_say(permissions: list[str
     assert not may_write(user, "ci")
 
 
+@pytest.mark.parametrize(
+    ("scopes", "reads_it", "changes_it", "creates"),
+    [
+        (["openid", "profile"], False, False, False),
+        (["read-repos"], True, False, False),
+        (["write-repos"], True, True, False),
+        (["manage-repos"], True, True, True),
+    ],
+)
+def test_an_oauth_token_may_what_its_scopes_say_with_its_users_own_repositories(
+    scopes: list[str], reads_it: bool, changes_it: bool, creates: bool
+) -> None:
+    user = User(name="eve", token="hf_eve", role="oauth", orgs=("acme",), scopes=tuple(scopes))
+    own, theirs = a_space("eve", "private"), a_space("acme", "private")
+
+    assert (reads_it, changes_it, creates) == (reads(user, own), may_write(user, "eve", own), may_write(user, "eve"))
+    assert not reads(user, theirs)
+    assert not may_write(user, "acme", theirs)
+    assert user.is_blind is not reads_it
+
+
+def test_an_oauth_token_discusses_with_the_scope_for_that_alone() -> None:
+    speaker = User(name="eve", token="hf_eve", role="oauth", scopes=("write-discussions",))
+    writer = User(name="eve", token="hf_eve", role="oauth", scopes=("write-repos",))
+
+    assert speaker.grants("discussion.write", "acme", a_space("acme", "public"))
+    assert not writer.grants("discussion.write", "acme", a_space("acme", "public"))
+
+
 def test_a_scope_gives_no_rights_that_its_owner_has_not() -> None:
     scope = Scope(entity="acme", permissions=("repo.write",))
     stranger = User(name="ci", token="hf_ci", role="fineGrained", scoped=(scope,))
@@ -190,6 +219,7 @@ def test_a_user_never_prints_the_token(accounts: Accounts) -> None:
         ("[[users]]\nname = 'a'\ntoken = 'hf_x'\n[[users]]\nname = 'b'\ntoken = 'hf_x'", "token of their own"),
         ("[[users", "accounts.toml"),
         (f"{CI}role = 'write'\nglobal = ['x']", "ci has scopes and no role for them"),
+        (f"{CI}scopes = ['read-repos']", "ci has OAuth scopes and no role for them"),
         (f"{CI}role = 'fineGrained'\n[[users.scoped]]\nentity = 'no/x'\npermissions = []", "which is nothing here"),
         (f"{CI}role = 'fineGrained'\n[[users.scoped]]\nentity = 'a/b/c'\npermissions = []", "which is nothing here"),
         (f"{CI}role = 'fineGrained'\n[[users.scoped]]\nentity = 'ci'", "missing required field `permissions`"),

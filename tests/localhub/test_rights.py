@@ -45,6 +45,19 @@ permissions = ["repo.write"]
 entity = "acme/read"
 permissions = ["repo.content.read"]
 
+[[users]]
+name = "otto"
+token = "hf_otto"
+role = "oauth"
+scopes = ["profile"]
+
+[[users]]
+name = "eve"
+token = "hf_eve"
+role = "oauth"
+scopes = ["write-repos", "write-discussions"]
+plan = "pro"
+
 [[orgs]]
 name = "acme"
 
@@ -98,7 +111,8 @@ def test_a_fine_grained_token_says_what_it_may(ci: HfApi) -> None:
     scopes = [(scope["entity"]["type"], scope["entity"]["name"]) for scope in token["fineGrained"]["scoped"]]
 
     assert "fineGrained" == token["role"]
-    assert [("org", "quiet"), ("model", "acme/written"), ("model", "acme/read")] == scopes
+    assert [("org", "quiet"), ("model", "acme/written")] == scopes[:2]
+    assert [(kind, "acme/read") for kind in ("model", "dataset", "space", "bucket")] == scopes[2:]  # every kind
     assert ["repo.write"] == token["fineGrained"]["scoped"][1]["permissions"]
     assert 24 == len(token["fineGrained"]["scoped"][0]["entity"]["_id"])
     assert (["discussion.write"], False) == (token["fineGrained"]["global"], token["fineGrained"]["canReadGatedRepos"])
@@ -129,6 +143,17 @@ def test_a_scope_for_a_namespace_is_for_all_that_will_be_in_it(ci: HfApi) -> Non
 
     ci.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id=name)
     ci.delete_repo(name)
+
+
+def test_of_an_oauth_token_nobody_is_told_the_scopes(localhub: LocalHub) -> None:
+    eve = HfApi(endpoint=localhub.url, token="hf_eve").whoami()
+
+    assert ("eve", {"type": "app_token_as_user"}) == (eve["name"], eve["auth"])
+
+
+def test_an_oauth_token_creates_nothing_without_the_scope_for_it(localhub: LocalHub) -> None:
+    with pytest.raises(HfHubHTTPError, match="You don't have the rights to create a model under", check=refused(403)):
+        HfApi(endpoint=localhub.url, token="hf_eve").create_repo("eve/new")
 
 
 def test_git_asks_a_fine_grained_token_the_same(localhub: LocalHub, run: Runner) -> None:
@@ -173,6 +198,10 @@ def test_a_free_plan_pays_by_the_hour_and_never_goes_back(bob: HfApi) -> None:
         ("POST", "/api/models/acme/read/tag/main", "hf_ron", 403, None, "Forbidden: you must use a write token"),
         ("GET", "/api/models/acme/read/auth-check", "hf_bob", 404, "RepoNotFound", "Repository not found"),
         ("GET", "/api/models/acme/read/auth-check/write", "hf_ron", 403, None, "Forbidden: you must use a write token"),
+        ("GET", "/api/models/acme/read", "hf_otto", 401, "RepoNotFound", "Invalid username or password."),
+        ("GET", "/api/models/otto/none", "hf_otto", 401, "RepoNotFound", "Invalid username or password."),
+        ("GET", "/api/models/acme/read", "hf_eve", 404, "RepoNotFound", "Repository not found"),
+        ("GET", "/api/models/eve/none", "hf_eve", 404, "RepoNotFound", "Repository not found"),
         ("GET", "/api/organizations/quiet/settings/repositories", "hf_ron", 403, None, "You don't have the rights"),
     ],
 )

@@ -36,7 +36,7 @@ async def whoami(request: Request) -> Json:
             "periodEnd": None,
             "avatarUrl": "",
             "orgs": [_org(request, name) for name in user.orgs],
-            "auth": {"type": "access_token", "accessToken": _token(user)},
+            "auth": _auth(user),
         }
     )
 
@@ -56,21 +56,31 @@ def _org(request: Request, name: str) -> dict[str, Any]:
     }
 
 
-def _token(user: User) -> dict[str, Any]:
+def _auth(user: User) -> dict[str, Any]:
+    """How the caller is known; the Hub tells nobody which scopes an OAuth token has."""
+    if user.role == "oauth":
+        return {"type": "app_token_as_user"}
     token: dict[str, Any] = {"displayName": "local", "role": user.role}
     if user.role == "fineGrained":
-        scoped = [_scope(scope, user) for scope in user.scoped]
+        scoped = [shown for scope in user.scoped for shown in _scopes(scope, user)]
         token["fineGrained"] = {"canReadGatedRepos": False, "global": user.everywhere, "scoped": scoped}
-    return token
+    return {"type": "access_token", "accessToken": token}
 
 
-def _scope(scope: Scope, user: User) -> dict[str, Any]:
-    """One scope as the wire has it. A repository without its kind is shown as a model, as it is in addresses."""
+def _scopes(scope: Scope, user: User) -> list[dict[str, Any]]:
+    """A scope as the wire has it; a repository without its kind stands for one of every kind."""
     kinds, _, name = scope.entity.rpartition("/")[0].rpartition("/")
-    owner = "user" if scope.entity.lower() == user.name.lower() else "org"
-    kind = (KINDS.get(kinds) or kinds.removesuffix("s") or "model") if name else owner
+    if not name:
+        owner = "user" if scope.entity.lower() == user.name.lower() else "org"
+        return [_scope(owner, scope.entity, scope)]
     shown = scope.entity.removeprefix(f"{kinds}/") if kinds else scope.entity
-    return {"entity": {"_id": identity(scope.entity), "type": kind, "name": shown}, "permissions": scope.permissions}
+    every = [KINDS.get(kinds) or kinds.removesuffix("s")] if kinds else [*KINDS.values(), "bucket"]
+    return [_scope(kind, shown, scope) for kind in every]
+
+
+def _scope(kind: str, name: str, scope: Scope) -> dict[str, Any]:
+    entity = {"_id": identity(scope.entity), "type": kind, "name": name}
+    return {"entity": entity, "permissions": scope.permissions}
 
 
 async def user_overview(request: Request) -> Json:

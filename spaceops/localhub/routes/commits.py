@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from starlette.responses import Response
 
-from spaceops.localhub.accounts import may_write
+from spaceops.localhub.accounts import DISCUSS, may_write
 from spaceops.localhub.commits import Proposal, make_commit, read_proposal
 from spaceops.localhub.discussions import REF, Pull
 from spaceops.localhub.refusals import Refused, no_revision
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 1 << 20  # bytes of a commit's body; more goes to disk while it arrives
 LARGEST_BODY = 1 << 30  # bytes; what is larger is to come as large files
-DISCUSS = "discussion.write"  # the permission of a fine-grained token
 
 
 def check_opener(request: Request, repo: Repo) -> None:

@@ -15,11 +15,11 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
-from spaceops.localhub.accounts import may_write
+from spaceops.localhub.accounts import DISCUSS, may_write
 from spaceops.localhub.git import environment
 from spaceops.localhub.pre_receive import FACTS, Push
 from spaceops.localhub.refusals import Refused
-from spaceops.localhub.routes.commits import DISCUSS, check_upload, pushed
+from spaceops.localhub.routes.commits import check_upload, pushed
 from spaceops.localhub.wire import PLAIN, caller, parts, repo_of
 
 if TYPE_CHECKING:
