@@ -236,11 +236,11 @@ class Execution:
         there = {key for key in space.environment if key in observed.variables or key in set_now}
         versions = self._versions()
         known = plan.restores.settings.secrets if plan.restores else space.secrets
-        idle = observed.runtime.sleep_time if observed.exists else None
+        hardware = self.flavor if plan.has("hardware") else observed.hardware
         return Settings(
             visibility=(space.visibility if plan.has("visibility") or plan.creates else None) or observed.visibility,
-            hardware=self.flavor if plan.has("hardware") else observed.hardware,
-            sleep_time=space.sleep_seconds if plan.has("sleep_time") else NEVER if idle is None else idle,
+            hardware=hardware,
+            sleep_time=self._sleep_time(hardware),
             variables={
                 key: space.environment[key] if key in set_now else observed.variables[key] for key in sorted(there)
             },
@@ -249,6 +249,13 @@ class Execution:
                 volumes_wanted(space.volumes) if plan.has("volumes") else map(dict, observed.runtime.volumes)
             ),
         )
+
+    def _sleep_time(self, hardware: str | None) -> int | None:
+        """The sleep time it is left with: the free hardware has its own, and any other begins with never."""
+        if self.plan.has("sleep_time"):
+            return self.plan.space.sleep_seconds
+        idle = None if self.plan.has("hardware") else self.plan.observed.runtime.sleep_time
+        return None if hardware == FREE_HARDWARE else NEVER if idle is None else idle
 
     def _versions(self) -> dict[str, int]:
         """The release that last sent each secret; of one whose sender is unknown, the first that finds it there."""

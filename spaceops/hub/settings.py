@@ -31,6 +31,12 @@ class Variables:
             found = self._api.get_space_variables(repo_id)
         return {key: (variable.value, variable.description) for key, variable in found.items()}
 
+    def updated(self, repo_id: str) -> dict[str, str]:
+        """When each variable was last changed: ISO 8601, UTC; those of which the Hub does not say it are left out."""
+        with our_errors(repo_id):
+            found = self._api.get_space_variables(repo_id)
+        return {key: it.updated_at.astimezone(UTC).isoformat() for key, it in found.items() if it.updated_at}
+
     def set(self, repo_id: str, key: str, value: str, *, description: str | None = None) -> None:
         """Set one variable; the app restarts."""
         with our_errors(f"{repo_id}: variable {key}"):
