@@ -450,7 +450,12 @@ def _description(observed: Observed, key: str) -> str | None:
 
 
 def _comparable(volumes: list[Mapping[str, Any]] | list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """What makes volumes the same: repositories are read-only, whether the Hub says so or not."""
     return sorted(
-        (volume.get("type"), volume.get("source"), volume.get("mountPath"), bool(volume.get("readOnly")))
+        (volume.get("type"), volume.get("source"), volume.get("mountPath"), _is_read_only(volume))
         for volume in volumes
     )
+
+
+def _is_read_only(volume: Mapping[str, Any]) -> bool:
+    return volume.get("type") != "bucket" or bool(volume.get("readOnly"))
