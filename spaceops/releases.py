@@ -173,7 +173,7 @@ def plan_rollback(space: Space | str, hub: Hub, number: int | None = None) -> Pl
         prices=prices,
         ledger=known,
         restores=target,
-        added_since=current.settings.variables.keys() - target.settings.variables.keys(),
+        added_since=_variables_of(current, repo_id, hub) - target.settings.variables.keys(),
     )
 
 
@@ -335,6 +335,12 @@ def _target(repo_id: str, hub: Hub, known: Ledger, number: int | None) -> tuple[
     raise errors.NotFound(said, hint=f"spaceops releases {repo_id}; spaceops rollback {repo_id} N takes any of them.")
 
 
+def _variables_of(newest: Record, repo_id: str, hub: Hub) -> set[str]:
+    """The variables of the newest release; of one that was interrupted those too that it may not have removed yet."""
+    before = ledger.records(repo_id, hub, newest=newest.number - 1, count=newest.outcome == "deploying")
+    return {key for record in (newest, *before) for key in record.settings.variables}
+
+
 def _space_of(record: Record, repo_id: str) -> Space:
     """The Space as an old release wanted it, but for its visibility, and its secrets, whose values are nowhere."""
     settings = record.settings
@@ -355,7 +361,11 @@ def _look(repo_id: str, hub: Hub) -> tuple[str, Ledger, Observed]:
         reading = pool.submit(ledger.read, repo_id, hub)
         account = hub.account  # a token that is not accepted is told as that, not as a missing Space
         known = reading.result()
-    return account, known, hub.observe(repo_id)
+    observed = hub.observe(repo_id)
+    if observed.repo_id.lower() != repo_id.lower():  # its old name leads there, for reading; and perhaps not to us
+        hint = f'Write repo_id = "{observed.repo_id}" into space.toml, if that is the Space you mean.'
+        raise errors.NotFound(f"{repo_id} has another name now: {observed.repo_id}", hint=hint)
+    return account, known, observed
 
 
 def _overwrites(repo_id: str, hub: Hub, known: Ledger, observed: Observed, files: FileChanges) -> tuple[str, ...]:
@@ -363,8 +373,20 @@ def _overwrites(repo_id: str, hub: Hub, known: Ledger, observed: Observed, files
     lost = files.changed.keys() | set(files.removed)
     if not lost or known.index.sha in (None, observed.sha):
         return ()
-    then = hub.files(repo_id, known.index.sha)
+    then = hub.files(repo_id, _pushed_last(repo_id, hub, known))
     return tuple(sorted(path for path in lost if observed.files.get(path) != then.get(path)))
+
+
+def _pushed_last(repo_id: str, hub: Hub, known: Ledger) -> str:
+    """The newest commit of ours on main: that of a release which was interrupted is not in the ledger yet."""
+    if known.index.outcome == "deploying":
+        trailer = f"Spaceops-Release: {known.index.last}"
+        for commit in hub.branch(repo_id, "main").history(HISTORY):
+            if commit.sha == known.index.sha:
+                break
+            if trailer in commit.message.splitlines():
+                return commit.sha
+    return str(known.index.sha)
 
 
 def _parts(only: Collection[str] | None) -> frozenset[str]:
