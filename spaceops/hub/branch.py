@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from spaceops import errors
-from spaceops.hub.border import our_errors
+from spaceops.hub.border import ANSWER_SECONDS, CONNECT_SECONDS, our_errors
 
 if TYPE_CHECKING:
     from huggingface_hub.utils import httpx
 
-SECONDS = 40.0
 _MISSING = ("EntryNotFound", "RevisionNotFound", "RepoNotFound")
 
 
@@ -100,11 +99,12 @@ class Branch:
         headers: Mapping[str, str] | None = None,
         **more: Any,
     ) -> httpx.Response:
-        from huggingface_hub.utils import get_session, hf_raise_for_status
+        from huggingface_hub.utils import get_session, hf_raise_for_status, httpx
 
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         sent = {**self._headers, **(headers or {})}
         more = {"follow_redirects": method == "GET", **more}  # what is written to another name may land elsewhere
-        answer = get_session().request(method, self._endpoint + path, headers=sent, timeout=SECONDS, **more)
+        answer = get_session().request(method, self._endpoint + path, headers=sent, timeout=timeout, **more)
         if answer.is_redirect:
             said = f"{self.repo_id} was moved: it has another name now"
             raise errors.NotFound(said, hint="Write its new name into space.toml.", status=answer.status_code)
