@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spaceops import __version__
+from spaceops.cli_adoption import pull_command
 from spaceops.cli_hub import hub_group
 from spaceops.cli_settings import hardware_group, secrets_group, variables_group, volumes_group
 from spaceops.cli_whoami import whoami_command
@@ -256,6 +257,7 @@ def delete_command(space: str, endpoint: str | None, yes: bool, as_json: bool) -
     show({"repo_id": repo_id, "deleted": True}, as_json, f"{repo_id} is deleted")
 
 
+cli.add_command(pull_command)
 cli.add_command(variables_group, "variables")
 cli.add_command(secrets_group, "secrets")
 cli.add_command(hardware_group, "hardware")
