@@ -200,8 +200,9 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """Who would do this where: `as demo on http://127.0.0.1:7777: acme/demo`."""
-        return f"as {self.account} on {self.endpoint}: {self.space.repo_id}"
+        """Who would do this where: `as demo on http://127.0.0.1:7777: acme/demo`, with the environment if one is chosen."""
+        environment = f" ({self.space.env_name})" if self.space.env_name else ""
+        return f"as {self.account} on {self.endpoint}: {self.space.repo_id}{environment}"
 
     @property
     def heading(self) -> str:
@@ -263,10 +264,11 @@ class Plan:
         """A sha256 that stays the same as long as the plan would do the same to the same Space.
 
         It covers what would be done, the content that would be pushed (which it reads), the newest release, and what
-        was seen of the settings, also of those that stay. Notes are left out, since ages are in them, and so is the
-        outcome of the newest release: that it was verified meanwhile changes nothing. No secret's value is in it.
+        was seen of the settings, also of those that stay. Notes are left out, since ages are in them, and so are locks
+        and the outcome of the newest release: that it was verified meanwhile changes nothing. No secret's value is in
+        it.
         """
-        rows = [{name: value for name, value in change.as_dict().items() if name != "note"} for change in self.changes]
+        rows = [change.as_dict() | {"note": None} for change in self.changes if change.subject != "lock"]
         index, observed, runtime = self.ledger.index, self.observed, self.observed.runtime
         facts = {
             "plan": {**self.as_dict(), "changes": rows},
