@@ -133,13 +133,9 @@ def compare_files(
     Of the files that are on the Hub only, it removes those that an earlier release wrote (`written` is asked for them
     only if there are any), and with `prune` all; never those that a pattern of `keep` matches.
     """
-    added, changed = {}, {}
-    for path, file in source.files.items():
-        remote = observed.files.get(path)
-        if remote is None:
-            added[path] = file
-        elif not file.is_same_as(remote):
-            changed[path] = file
+    same = source.same_as(observed.files)
+    added = {path: file for path, file in source.files.items() if path not in observed.files}
+    changed = {path: file for path, file in source.files.items() if path in observed.files and path not in same}
     kept = GitIgnoreSpec.from_lines(keep)
     others = [path for path in observed.files.keys() - source.files.keys() - KEPT if not kept.match_file(path)]
     ours = set(others) if prune or not others else set(others) & set(written())
@@ -381,10 +377,9 @@ def _obstacles(ledger: Ledger, over_limit: str | None) -> Iterator[Change]:
         yield Change("!", "limits", "max_hourly_cost", note=f"{over_limit}: apply refuses")
     if index.lock:
         until = _moment(index.lock.until).strftime("%H:%M UTC")
-        is_over = index.lock.is_over(ledger.now)
-        note = (
-            f"has left a lock at {until}: apply takes it over" if is_over else f"is deploying, holds it until {until}"
-        )
+        note = f"is deploying, until {until} or the end of the process"
+        if index.lock.is_over(ledger.now):
+            note = f"has left a lock at {until}: apply takes it over"
         yield Change("!", "lock", index.lock.by, note=note)
     elif index.outcome == "deploying":
         yield Change("!", "release", str(index.last), note="was not finished: apply completes it")
@@ -452,8 +447,7 @@ def _description(observed: Observed, key: str) -> str | None:
 def _comparable(volumes: list[Mapping[str, Any]] | list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """What makes volumes the same: repositories are read-only, whether the Hub says so or not."""
     return sorted(
-        (volume.get("type"), volume.get("source"), volume.get("mountPath"), _is_read_only(volume))
-        for volume in volumes
+        (volume.get("type"), volume.get("source"), volume.get("mountPath"), _is_read_only(volume)) for volume in volumes
     )
 
 

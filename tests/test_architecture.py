@@ -14,6 +14,8 @@ LEVELS = {
     "bundled": 1,
     "tables": 1,
     "cachefolder": 1,
+    "ignorerules": 1,
+    "hashcache": 2,
     "fields": 1,
     "environments": 1,
     "spec": 2,

@@ -10,6 +10,7 @@ import pytest
 from spaceops.errors import BadInput
 from spaceops.files import scan
 from spaceops.observed import RemoteFile
+from spaceops.spec import Space
 
 
 @pytest.fixture
@@ -19,6 +20,10 @@ def app(tmp_path):
     return tmp_path
 
 
+def space_of(folder, **fields):
+    return Space.parse({"repo_id": "demo/app", "source": str(folder), **fields})
+
+
 def test_secrets_and_leftovers_are_never_pushed(app):
     for name in (".env", ".env.local", "space.toml", "main.pyc", ".venv/x", "__pycache__/y.pyc", ".git/config"):
         (app / name).parent.mkdir(exist_ok=True)
@@ -26,7 +31,7 @@ def test_secrets_and_leftovers_are_never_pushed(app):
     (app / ".gitignore").write_text("!.env\n!space.toml\n")
     (app / ".env.example").write_text("K=\n")
 
-    assert [".env.example", ".gitignore", "Dockerfile", "README.md"] == list(scan(app).files)
+    assert [".env.example", ".gitignore", "Dockerfile", "README.md"] == list(scan(space_of(app)).files)
 
 
 def test_ignore_files_hold_in_their_folders_and_the_inner_one_wins(app):
@@ -39,7 +44,7 @@ def test_ignore_files_hold_in_their_folders_and_the_inner_one_wins(app):
     (app / "data").mkdir()
     (app / "data" / "big").write_text("x")
 
-    found = set(scan(app).files) - {".gitignore", ".hfignore", "sub/.gitignore", "Dockerfile", "README.md"}
+    found = set(scan(space_of(app)).files) - {".gitignore", ".hfignore", "sub/.gitignore", "Dockerfile", "README.md"}
 
     assert {"keep.log", "only-here.txt", "sub/inner.log"} == found
 
@@ -58,7 +63,7 @@ def test_git_agrees_about_what_is_ignored(app):
         check=True,
     )
 
-    assert set(filter(None, listed.stdout.split("\0"))) == set(scan(app).files)
+    assert set(filter(None, listed.stdout.split("\0"))) == set(scan(space_of(app)).files)
 
 
 def test_links_are_followed_only_inside_the_folder(app, tmp_path_factory):
@@ -68,7 +73,7 @@ def test_links_are_followed_only_inside_the_folder(app, tmp_path_factory):
     (app / "outside.txt").symlink_to(outside)
     (app / "loop").symlink_to(app)
 
-    source = scan(app)
+    source = scan(space_of(app))
 
     assert {"Dockerfile", "README.md", "inside.txt"} == set(source.files)
     assert ("loop", "outside.txt") == source.skipped
@@ -79,12 +84,12 @@ def test_a_folder_that_cannot_become_a_docker_space_is_refused(app, missing):
     (app / missing).unlink()
 
     with pytest.raises(BadInput, match=missing):
-        scan(app)
+        scan(space_of(app))
 
 
 def test_no_folder_at_all_is_refused(tmp_path):
     with pytest.raises(BadInput, match="not a folder"):
-        scan(tmp_path / "nowhere")
+        scan(space_of(tmp_path / "nowhere"))
 
 
 def test_a_file_is_recognised_by_gits_hash_and_by_the_hash_of_large_files(app):
@@ -93,7 +98,7 @@ def test_a_file_is_recognised_by_gits_hash_and_by_the_hash_of_large_files(app):
         ["git", "hash-object", "--no-filters", app / "main.py"], capture_output=True, text=True, check=True
     )
     sha256 = hashlib.sha256((app / "main.py").read_bytes()).hexdigest()
-    file = scan(app).files["main.py"]
+    file = scan(space_of(app)).files["main.py"]
 
     assert file.is_same_as(RemoteFile(11, oid=git.stdout.strip()))
     assert file.is_same_as(RemoteFile(11, oid="of the pointer", sha256=sha256))
