@@ -200,7 +200,7 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """Who would do this where: `as demo on http://127.0.0.1:7777: acme/demo`, with the environment if one is chosen."""
+        """Who would do this where: `as demo on http://127.0.0.1:7777: acme/demo`, with the environment in brackets."""
         environment = f" ({self.space.env_name})" if self.space.env_name else ""
         return f"as {self.account} on {self.endpoint}: {self.space.repo_id}{environment}"
 

@@ -14,11 +14,11 @@ from spaceops.comparison import compare_files, compare_trees, volumes_wanted
 from spaceops.errors import BadInput
 from spaceops.files import Source
 from spaceops.observed import Observed, RemoteFile, RemoteSecret, Runtime
-from spaceops.plans import PARTS, Effect, FileChanges
+from spaceops.plans import PARTS, SETTINGS, Effect, FileChanges
 from spaceops.records import Index, Ledger, Lock, Record, Settings
-from spaceops.releases import apply
+from spaceops.releases import apply, plan_rollback
 from spaceops.secret import Secret, fingerprint
-from spaceops.spec import BUSY_STAGES
+from spaceops.spec import BUSY_STAGES, Volume
 from tests.test_plans import KEY, NO_FILES, SHA, observed, planned, pushed, release, source_of, space
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -461,7 +461,10 @@ def lock(minutes: int) -> Lock:
     ("ledger", "rows"),
     [
         (at(last=7, outcome="deploying"), ["! release 7 was not finished: apply completes it"]),
-        (at(last=7, outcome="deploying", lock=lock(4)), ["! lock bob is deploying, holds it until 12:04 UTC"]),
+        (
+            at(last=7, outcome="deploying", lock=lock(4)),
+            ["! lock bob is deploying, until 12:04 UTC or the end of the process"],
+        ),
         (at(last=7, lock=lock(-3)), ["! lock bob has left a lock at 11:57 UTC: apply takes it over"]),
         (at(last=7, outcome="applied"), []),
     ],
@@ -602,3 +605,50 @@ def test_the_effects_of_a_plan_are_what_the_local_hub_counts(bring, space: Space
             quiet(api, space.repo_id)
         now = counted(localhub, space)
         assert expected == (proposal.restarts, proposal.rebuilds) == (now[0] - was[0], now[1] - was[1]), part
+
+
+def done_once(make_plan, hub: Hub) -> list[str]:
+    """Apply a plan, after which the same plan made again is empty; the rows that said that something happens."""
+    proposal = make_plan()
+    apply(proposal, hub)
+    assert not make_plan()
+    return [row for row in rows_of(proposal) if row[0] in "+~-"]
+
+
+def test_what_is_pruned_is_gone_and_the_next_plan_is_empty(space: Space, hub: Hub, api):
+    api.create_repo(space.repo_id, repo_type="space", space_sdk="docker")
+    api.add_space_variable(space.repo_id, "OLD", "1")
+    api.add_space_secret(space.repo_id, "HANDMADE", "value of a secret")
+
+    rows = done_once(lambda: plan(space, hub, only=SETTINGS, prune=True), hub)
+
+    assert [
+        "- variable OLD not in space.toml, destroys its value",
+        "- secret HANDMADE not in space.toml, destroys its value",
+    ] == rows
+    found = hub.observe(space.repo_id)
+    assert ({}, {}) == (found.variables, found.secrets)
+
+
+def test_a_rollback_of_settings_ends_where_the_release_was(space: Space, hub: Hub, api, monkeypatch):
+    monkeypatch.setenv("API_KEY", KEY.reveal())
+    api.create_bucket("demo/state", exist_ok=True)
+    old = msgspec.structs.replace(space, variables={"A": "1"}, secrets={"API_KEY": "env:API_KEY"})
+    apply(plan(old, hub, only=SETTINGS), hub)
+    monkeypatch.setenv("API_KEY", "another value of it")
+    volume = Volume(source="hf://buckets/demo/state", mount="/data")
+    new = msgspec.structs.replace(old, variables={"A": "2", "B": "1"}, hardware="t4-small", volumes=(volume,))
+    apply(plan(new, hub, only=SETTINGS), hub)
+
+    proposal = plan_rollback(space, hub, 1)
+    rows = done_once(lambda: plan_rollback(space, hub, 1), hub)
+
+    assert [
+        "~ hardware t4-small -> cpu-basic -$0.40/h",
+        "~ variable A = 2 -> 1",
+        "- variable B came after release 1",
+        "- volumes demo/state at /data came after release 1, detached, keeps its content",
+    ] == rows
+    assert "! secret API_KEY its value of release 1 is gone; it stays as release 2 set it" in rows_of(proposal)
+    found = hub.observe(space.repo_id)
+    assert ({"A": "1"}, "cpu-basic", ()) == (found.variables, found.hardware, found.runtime.volumes)
