@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -26,6 +27,7 @@ from spaceops.hub.border import (
     redact_debug_log,
 )
 from spaceops.hub.branch import Branch, Commit
+from spaceops.hub.commits import Commits, Plain
 from spaceops.hub.identity import TOKENS, Identity, Rights
 from spaceops.hub.settings import Flavor, Hardware, Secrets, Variables, Volumes, volumes_of
 from spaceops.observed import Observed, RemoteFile, RemoteSecret, Runtime
@@ -236,34 +238,21 @@ class Hub:
         with our_errors(repo_id):
             self._api.update_repo_settings(repo_id, repo_type="space", visibility=visibility)
 
+    def commits(self, repo_id: str) -> Commits:
+        """The way to commits on a Space's main branch."""
+        return Commits(self._api, self._headers(), repo_id)
+
     def commit(
-        self,
-        repo_id: str,
-        *,
-        add: Mapping[str, str],
-        remove: Sequence[str],
-        message: str,
-        parent: str | None,
+        self, repo_id: str, *, add: Mapping[str, str], remove: Sequence[str], message: str, parent: str | None
     ) -> str:
         """Make one commit on main: paths to local files, paths to remove; its sha.
 
         Raises `Conflict` when main is not `parent` any more.
         """
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-        summary, _, description = message.partition("\n\n")
-        operations: list[Any] = [CommitOperationAdd(path, source) for path, source in add.items()]
-        operations += [CommitOperationDelete(path, is_folder=False) for path in remove]
-        with client_errors(repo_id):
-            done = self._api.create_commit(
-                repo_id,
-                operations,
-                repo_type="space",
-                commit_message=summary,
-                commit_description=description,
-                parent_commit=parent,
-            )
-        return str(done.oid)
+        commits = self.commits(repo_id)
+        files = {path: Plain(Path(source), Path(source).stat().st_size) for path, source in add.items()}
+        upload = commits.upload(files, parent=parent)
+        return commits.make(upload.content, remove, message, upload.head)
 
     def branch(self, repo_id: str, name: str) -> Branch:
         """A branch of a Space as a store of small files."""
