@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import string
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from spaceops import Hub, Space, deploy, plan
 from spaceops.adoption import UNFINISHED, pull, refuse_outside, space_toml
 from spaceops.cli import main
 from spaceops.comparison import volumes_wanted
-from spaceops.errors import BadInput, NotFound
+from spaceops.errors import BadInput, HubError, NotFound
 from spaceops.observed import Observed, RemoteSecret, Runtime
 from spaceops.spec import volume_as_written
 
@@ -142,12 +145,12 @@ def test_volumes_are_adopted_as_the_hub_and_as_its_client_write_them(space, hub,
 
 def test_a_pull_again_asks_for_no_file_and_changes_nothing(theirs, hub, localhub, tmp_path):
     pull(theirs, hub, tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name != "space.toml"}
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name in ("Dockerfile", "model.bin")}
     localhub.requests.clear()
 
     pull(theirs, hub, tmp_path)
 
-    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name != "space.toml"} | {}
+    assert before == {path: path.stat().st_mtime_ns for path in before}
     assert [f"/spaces/{theirs}/resolve/main/README.md"] == [
         path.partition("?")[0] for _, path in localhub.requests if "/resolve/" in path
     ]
@@ -198,6 +201,38 @@ def test_a_pull_that_was_interrupted_is_completed_by_the_same_call(theirs, hub, 
 
     assert not plan(pulled, hub)
     assert not list(folder.glob(f"{UNFINISHED}*"))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_a_pull_that_was_killed_is_completed_by_the_same_command(theirs, hub, localhub, tmp_path, stop):
+    folder = tmp_path / "mine"
+    command = [sys.executable, "-m", "spaceops", "pull", theirs, str(folder)]
+    env = os.environ | {"HF_ENDPOINT": localhub.url, "HF_TOKEN": localhub.token}
+    slow = localhub.faults.add("slow", path="*/model.bin", seconds=2)
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert any(line.strip() == "Dockerfile" for line in process.stderr)
+        process.send_signal(stop)
+        process.stderr.read()
+    assert {signal.SIGINT: 130, signal.SIGKILL: -signal.SIGKILL}[stop] == process.returncode
+    assert not (folder / "space.toml").exists()
+    localhub.faults.clear(slow.id)
+
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+
+    assert "data/model.bin" in done.stderr
+    assert "Dockerfile" not in done.stderr.split()
+    assert not plan(Space.load(folder), hub)
+    assert not list(folder.glob(f"{UNFINISHED}*"))
+
+
+def test_a_file_that_the_hub_does_not_give_is_an_error_and_comes_the_next_time(theirs, hub, localhub, tmp_path):
+    localhub.faults.add("status", path="*/model.bin", times=1)
+
+    with pytest.raises(HubError, match=r"model\.bin"):
+        pull(theirs, hub, tmp_path / "mine")
+    assert not (tmp_path / "mine" / "space.toml").exists()
+
+    assert not plan(pull(theirs, hub, tmp_path / "mine"), hub)
 
 
 def test_a_space_toml_on_the_hub_is_not_taken_for_ours(theirs, hub, tmp_path):

@@ -140,7 +140,6 @@ def test_a_base_without_repo_id_needs_a_choice():
 @pytest.mark.parametrize(
     ("env", "field", "message"),
     [
-        (3, "env", "wants tables"),
         ({"staging": 3}, "env.staging", "[env.staging] begins one"),
         ({"staging": {}}, "env.staging.repo_id", "a secret must not reach another one's"),
         ({"staging": {"repo_id": 3}}, "env.staging.repo_id", "got 3, wants text"),
@@ -168,14 +167,15 @@ def test_a_base_without_repo_id_needs_a_choice():
 )
 def test_an_environment_that_is_not_chosen_is_checked_too(env, field, message):
     with pytest.raises(SpecError) as caught:
-        Space.parse(
-            {"repo_id": "a/b", "secrets": {"TOKEN": "env:TOKEN"}, "env": {"fine": {"repo_id": "a/f"}} | env}
-            if isinstance(env, dict)
-            else {"repo_id": "a/b", "env": env}
-        )
+        Space.parse({"repo_id": "a/b", "secrets": {"TOKEN": "env:TOKEN"}, "env": {"fine": {"repo_id": "a/f"}, **env}})
 
     assert field == caught.value.field
     assert message in str(caught.value)
+
+
+def test_environments_are_tables():
+    with pytest.raises(SpecError, match="env: got 'int', wants tables"):
+        Space.parse({"repo_id": "a/b", "env": 3})
 
 
 def test_what_is_wrong_on_the_top_level_is_not_told_of_an_environment():
