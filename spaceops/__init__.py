@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spaceops.adoption import pull
     from spaceops.errors import DeployFailed, RolledBack, SpaceopsError
     from spaceops.events import Event, follow, logs
     from spaceops.history import Release
@@ -53,6 +54,7 @@ __all__ = [
     "new",
     "pause",
     "plan",
+    "pull",
     "restart",
     "rollback",
     "run_notebook",
@@ -61,6 +63,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "adoption": ("pull",),
     "errors": ("DeployFailed", "RolledBack", "SpaceopsError"),
     "events": ("Event", "follow", "logs"),
     "hub": ("Hub",),
