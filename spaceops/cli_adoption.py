@@ -15,9 +15,10 @@ from spaceops.console import connect, endpoint_option, hint, json_option, show
 @endpoint_option
 @json_option
 def pull_command(space: str, path: str, no_files: bool, force: bool, endpoint: str | None, as_json: bool) -> None:
-    """Write a space.toml for a Space that exists into PATH, and download its files; the following plan is empty.
+    """Write a space.toml for a Space that exists, and download its files.
 
-    Values of secrets cannot be read back: they are named there in comments, and left alone.
+    Both go into the folder PATH, and the plan after it is empty. Values of secrets cannot be read back: they are
+    named in comments, and left alone.
     """
     from spaceops.adoption import pull
     from spaceops.spec import repo_id_of

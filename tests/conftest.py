@@ -28,7 +28,7 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "SPACEOPS_DATA"):
+    for name in ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "SPACEOPS_DATA", "SPACEOPS_ENV"):
         monkeypatch.delenv(name, raising=False)
 
 
