@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +23,9 @@ from spaceops.console import (
     yes_option,
 )
 from spaceops.errors import BadInput
+
+if TYPE_CHECKING:
+    from spaceops.observed import RemoteSecret
 
 
 @click.group("variables", cls=Group)
@@ -48,8 +53,10 @@ def variables_set(space: str, pairs: tuple[str, ...], endpoint: str | None, as_j
     wanted = dict(_pair(pair) for pair in pairs)
     hub, repo_id = announced(endpoint, space)
     _refuse_both(repo_id, wanted, hub.secrets.ls(repo_id), "secret")
+    there = hub.variables.described(repo_id)
     for key, value in wanted.items():
-        hub.variables.set(repo_id, key, value)
+        words = there[key][1] if key in there else None  # sent without it, the Hub would drop it
+        hub.variables.set(repo_id, key, value, description=words)
     show(wanted, as_json, f"set {', '.join(wanted)}")
 
 
@@ -78,12 +85,15 @@ def secrets_group() -> None:
 @endpoint_option
 @json_option
 def secrets_ls(space: str, endpoint: str | None, as_json: bool) -> None:
-    """List the names of the secrets."""
-    from spaceops.secret import without_fingerprint
-
+    """List the secrets: names, descriptions, ages. One without our fingerprint counts as set by hand."""
     secrets = connect(endpoint).secrets.ls(repo_id_from(space))
-    found = {key: without_fingerprint(secret.description) for key, secret in secrets.items()}
-    show(found, as_json, table(("KEY", "DESCRIPTION"), sorted(found.items())))
+    found = {key: _shown(secret) for key, secret in sorted(secrets.items())}
+    now = datetime.now(UTC)
+    rows = (
+        (key, facts["description"], _age(facts["updated"], now), "spaceops" if facts["fingerprint"] else "by hand")
+        for key, facts in found.items()
+    )
+    show(found, as_json, table(("KEY", "DESCRIPTION", "AGE", "SET BY"), rows))
 
 
 @secrets_group.command("set")
@@ -219,6 +229,22 @@ def volumes_delete(space: str, endpoint: str | None, yes: bool, as_json: bool) -
     confirm(f"Take all volumes from {repo_id}?", yes)
     hub.volumes.delete(repo_id)
     show({"volumes": []}, as_json, "no volumes")
+
+
+def _shown(secret: RemoteSecret) -> dict[str, Any]:
+    from spaceops.secret import without_fingerprint
+
+    words = without_fingerprint(secret.description)
+    return {"description": words, "updated": secret.updated, "fingerprint": words != (secret.description or "")}
+
+
+def _age(updated: str | None, now: datetime) -> str:
+    """How long ago that was, in its largest unit: `12d`, `3h`."""
+    if updated is None:
+        return "?"
+    seconds = max(0, int((now - datetime.fromisoformat(updated)).total_seconds()))
+    units = {"d": 86400, "h": 3600, "m": 60}
+    return next((f"{seconds // size}{unit}" for unit, size in units.items() if seconds >= size), f"{seconds}s")
 
 
 def _refuse_both(repo_id: str, keys: Iterable[str], taken: Mapping[str, object], kind: str) -> None:

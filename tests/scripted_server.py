@@ -18,7 +18,7 @@ class Answer(NamedTuple):
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """`answers` are found by the beginning of the path, the longest first; `asked` keeps method, path and headers."""
+    """`answers` are found by the beginning of the path; `asked` keeps method, path and headers (in lower case)."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -41,10 +41,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _say(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.asked.append((self.command, self.path, dict(self.headers)))
-        status, body, headers = self.server.answer(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.asked.append((self.command, self.path, headers))
+        status, body, more = self.server.answer(self.path)
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **more}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -62,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
 def scripted() -> Iterator[ScriptedServer]:
     """Such a server, on a port of its own."""
     with ScriptedServer() as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))  # seconds until it sees that it is to stop
         thread.start()
         try:
             yield server

@@ -85,7 +85,8 @@ def test_settings_with_hfs_words(run, space, monkeypatch):
     code, out, err = run("secrets", "set", space.repo_id, "API_KEY", "OTHER=env:API_KEY")
     assert 0 == code
     assert "correct horse" not in out + err
-    assert {"API_KEY": "", "OTHER": ""} == json.loads(run("secrets", "ls", space.repo_id, "--json")[1])
+    listed = json.loads(run("secrets", "ls", space.repo_id, "--json")[1])
+    assert {"API_KEY": "", "OTHER": ""} == {key: found["description"] for key, found in listed.items()}
     assert 0 == run("secrets", "delete", space.repo_id, "OTHER", "--yes")[0]
 
     assert "t4-small" in run("hardware", "ls")[1]
@@ -314,7 +315,7 @@ def test_setting_a_secret_keeps_the_users_words(run, space, monkeypatch):
 
     run("secrets", "set", space.repo_id, "API_KEY")
 
-    assert {"API_KEY": "ask Ada"} == json.loads(run("secrets", "ls", space.repo_id, "--json")[1])
+    assert "ask Ada" == json.loads(run("secrets", "ls", space.repo_id, "--json")[1])["API_KEY"]["description"]
 
 
 def test_a_path_is_found_from_a_subfolder_by_every_command(run, app, space, monkeypatch):

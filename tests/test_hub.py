@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from spaceops import Hub, Secret
+from spaceops.comparison import volumes_wanted
 from spaceops.errors import (
     BadInput,
     Conflict,
     Forbidden,
     HubError,
+    NoCapacity,
     NotFound,
     PaymentRequired,
     RateLimited,
     Unreachable,
 )
-from spaceops.comparison import volumes_wanted
+from spaceops.hub.border import lacks_hardware
 from spaceops.spec import volume_of
+from tests.scripted_server import Answer, scripted
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ class Refusing(BaseHTTPRequestHandler):
 @pytest.fixture
 def refusing():
     server = HTTPServer(("127.0.0.1", 0), Refusing)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield server
     server.shutdown()
@@ -272,3 +277,340 @@ def test_offline_mode_is_named_as_the_reason(localhub):
     done = in_a_process_of_its_own(localhub, HF_HUB_OFFLINE="1")
 
     assert "HF_HUB_OFFLINE is set" in done.stderr
+
+
+# a token that is not accepted, and a Space that is not there
+
+MISSING = Answer(404, b'{"error": "Repository not found"}', {"X-Error-Code": "RepoNotFound"})
+REFUSED = Answer(401, b'{"error": "Invalid username or password."}', {"X-Error-Code": "RepoNotFound"})
+UNKNOWN = Answer(401, b'{"error": "Invalid credentials in Authorization header"}')
+
+
+@pytest.fixture
+def server():
+    with scripted() as running:
+        yield running
+
+
+CALLS = {
+    "observe": lambda hub: hub.observe("ada/app"),
+    "runtime": lambda hub: hub.runtime("ada/app"),
+    "files": lambda hub: hub.files("ada/app", "main"),
+    "read": lambda hub: hub.read("ada/app", "README.md"),
+    "history": lambda hub: hub.history("ada/app"),
+    "ledger": lambda hub: hub.branch("ada/app", "spaceops").read("ledger.json"),
+    "variables": lambda hub: hub.variables.ls("ada/app"),
+    "secrets": lambda hub: hub.secrets.ls("ada/app"),
+    "pause": lambda hub: hub.pause("ada/app"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_401_in_spite_of_a_token_is_never_a_space_that_is_missing(server, call):
+    server.answers["/"] = REFUSED
+
+    with pytest.raises(Forbidden, match="does not accept the token") as caught:
+        call(Hub(server.url, token="hf_x"))
+
+    assert (401, 4) == (caught.value.status, caught.value.exit_code)
+    assert "OAuth token without the scope" in caught.value.hint
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_token_that_nobody_has_is_told_how_to_log_in(server, call):
+    server.answers["/"] = UNKNOWN
+
+    with pytest.raises(Forbidden, match="Invalid credentials") as caught:
+        call(Hub(server.url, token="hf_x"))
+
+    assert "hf auth login" in caught.value.hint
+
+
+def test_a_space_that_is_missing_is_missing_whether_there_is_a_token_or_not(server):
+    server.answers["/"] = MISSING
+    assert not Hub(server.url, token="hf_x").observe("ada/app").exists
+    assert Hub(server.url, token="hf_x").branch("ada/app", "spaceops").read("ledger.json").content is None
+
+    server.answers["/"] = REFUSED
+    assert not Hub(server.url).observe("ada/app").exists
+    with pytest.raises(NotFound, match="there is no token"):
+        Hub(server.url).runtime("ada/app")
+
+
+# whose token it is, remembered
+
+
+def whoami(server) -> list[str]:
+    return [path for _, path, _ in server.asked if path == "/api/whoami-v2"]
+
+
+@pytest.fixture
+def remembering(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("SPACEOPS_CACHE", str(tmp_path / "cache"))
+    server.answers["/api/whoami-v2"] = Answer(body=b'{"name": "ada"}')
+    return server
+
+
+def test_whose_token_it_is_is_asked_once_an_hour(remembering, tmp_path):
+    names = {Hub(remembering.url, token="hf_x").account for _ in range(3)}
+    (place,) = (tmp_path / "cache" / "accounts").iterdir()
+    kept = json.loads(place.read_text())
+    place.write_text(json.dumps({**kept, "at": kept["at"] - 3601}))
+    names.add(Hub(remembering.url, token="hf_x").account)
+
+    assert {"ada"} == names
+    assert 2 == len(whoami(remembering))
+
+
+def test_each_token_and_each_server_is_remembered_by_itself(remembering, tmp_path):
+    with scripted() as other:
+        other.answers["/api/whoami-v2"] = Answer(body=b'{"name": "bob"}')
+        names = [Hub(url, token=token).account for url in (remembering.url, other.url) for token in ("hf_x", "hf_y")]
+
+    assert ["ada", "ada", "bob", "bob"] == names
+    assert 4 == len(list((tmp_path / "cache" / "accounts").iterdir()))
+
+
+def test_nothing_of_a_token_is_written_down(remembering, tmp_path):
+    token = "hf_" + "a1B2" * 8
+    _ = Hub(remembering.url, token=token).account
+
+    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert 1 == len(files)
+    assert 0o600 == files[0].stat().st_mode & 0o777
+    assert not [path for path in files if token in path.read_text() + str(path) or token[3:] in path.read_text()]
+
+
+def test_a_token_that_was_revoked_is_not_remembered_any_more(remembering):
+    _ = Hub(remembering.url, token="hf_x").account
+    remembering.answers["/"] = remembering.answers["/api/whoami-v2"] = UNKNOWN
+
+    with pytest.raises(Forbidden):
+        Hub(remembering.url, token="hf_x").runtime("ada/app")
+    with pytest.raises(Forbidden):
+        _ = Hub(remembering.url, token="hf_x").account
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"[]", b"{}", b'{"name": "eve", "at": "now"}', b'{"name": "eve", "at": 9e99}', b"\xff"]
+)
+def test_a_damaged_memory_is_none(remembering, tmp_path, damage):
+    _ = Hub(remembering.url, token="hf_x").account
+    (place,) = (tmp_path / "cache" / "accounts").iterdir()
+    place.write_bytes(damage)
+
+    assert "ada" == Hub(remembering.url, token="hf_x").account
+
+
+# hardware that there is not
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Scheduling failure: not enough hardware capacity",
+        "Scheduling failure: unable to schedule",
+        "No GPU is available at the moment",
+        "This hardware is currently unavailable, try another one",
+        "a10g-small: flavor not available in this region",
+        "Insufficient resources for this flavor",
+    ],
+)
+def test_that_there_is_no_such_hardware_is_understood_however_it_is_said(said):
+    assert lacks_hardware(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "",
+        "Launch timed out, workload was not healthy after 30 min",
+        "Exit code: 1. Reason: no such file or directory: 'model.bin'",
+        "You've reached your hardware quota limit across all your Spaces!",
+        "Something went wrong when restarting this Space.",
+        "Memory limit exceeded (16Gi)",
+    ],
+)
+def test_what_is_the_apps_fault_or_the_accounts_limit_is_no_lack_of_hardware(said):
+    assert not lacks_hardware(said)
+
+
+@pytest.mark.parametrize("status", [400, 409, 422, 503])
+@pytest.mark.parametrize("call", ["set", "create"])
+def test_a_refusal_for_lack_of_hardware_is_no_capacity(server, status, call):
+    server.answers["/"] = Answer(status, b'{"error": "Not enough hardware capacity for a10g-small"}')
+    hub = Hub(server.url, token="hf_x")
+
+    with pytest.raises(NoCapacity) as caught:
+        if call == "set":
+            hub.hardware.set("ada/app", "a10g-small")
+        else:
+            hub.create("ada/app", visibility=None, settings={"space_hardware": "a10g-small"})
+
+    assert (status, 75) == (caught.value.status, caught.value.exit_code)
+    assert "capacity for a10g-small" in caught.value.message
+    assert caught.value.hint
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "error"),
+    [
+        (402, "Not enough capacity in your plan", PaymentRequired),
+        (403, "You have no rights to this hardware", Forbidden),
+        (503, "Service Unavailable", HubError),
+        (400, '"flavor" must be one of [cpu-basic]', HubError),
+    ],
+)
+def test_other_refusals_of_hardware_stay_what_they_are(server, status, said, error):
+    server.answers["/"] = Answer(status, json.dumps({"error": said}).encode())
+
+    with pytest.raises(error) as caught:
+        Hub(server.url, token="hf_x").hardware.set("ada/app", "a10g-small")
+
+    assert error is type(caught.value)
+
+
+# no request waits for ever
+
+
+def test_every_call_of_ours_has_a_time_out_and_the_calls_of_others_keep_theirs(server):
+    from huggingface_hub.utils import get_session
+
+    server.answers["/"] = Answer()
+    hub = Hub(server.url, token="hf_x")
+    hub.variables.ls("ada/app")
+    hub.variables.ls("ada/app")
+
+    ours = {"User-Agent": server.asked[-1][2]["user-agent"]}
+    limits = {
+        name: get_session().get(server.url, headers=headers, **given).request.extensions["timeout"]["read"]
+        for name, headers, given in (("ours", ours, {}), ("given", ours, {"timeout": 7}), ("theirs", {}, {}))
+    }
+
+    assert {"ours": 120.0, "given": 7, "theirs": None} == limits
+    hooks = get_session().event_hooks["request"]
+    assert len(hooks) == len(set(hooks))
+
+
+# what was, and what is on another revision
+
+
+def test_the_history_of_main_is_one_request_and_ends_where_it_is_told(hub, repo_id, localhub, tmp_path):
+    shas = [hub.observe(repo_id).sha]
+    for number in range(3):
+        (tmp_path / "a").write_text(str(number))
+        shas.append(hub.commit(repo_id, add={"a": str(tmp_path / "a")}, remove=[], message=f"n{number}", parent=None))
+    localhub.requests.clear()
+
+    found = hub.history(repo_id)
+
+    assert [("GET", f"/api/spaces/{repo_id}/commits/main")] == list(localhub.requests)
+    assert ["n2", "n1", "n0", "initial commit"] == [commit.title for commit in found]
+    assert shas == [commit.sha for commit in reversed(found)]
+    assert ("demo",) == found[0].authors
+    assert found[0].date.endswith("Z")
+    assert ["n2"] == [commit.title for commit in hub.history(repo_id, since=shas[2])]
+    assert [] == hub.history(repo_id, since=shas[3])
+    assert 4 == len(hub.history(repo_id, since="0" * 40))
+    assert ["n2", "n1"] == [commit.title for commit in hub.history(repo_id, count=2)]
+    assert b"1" == hub.read(repo_id, "a", revision=shas[2])
+    assert b"2" == hub.read(repo_id, "a")
+    assert {"a", "README.md", ".gitattributes"} == set(hub.files(repo_id, shas[1]) | hub.files(repo_id, shas[3]))
+
+
+def test_setting_a_variable_can_keep_its_description(hub, repo_id):
+    hub.variables.set(repo_id, "A", "1", description="one")
+    words = hub.variables.described(repo_id)["A"][1]
+    hub.variables.set(repo_id, "A", "2", description=words)
+
+    assert {"A": ("2", "one")} == hub.variables.described(repo_id)
+    assert {"A": "one"} == hub.observe(repo_id).descriptions
+
+
+def test_secrets_tell_when_they_were_set(hub, repo_id):
+    hub.secrets.set(repo_id, "A", Secret("the value of a", "A"))
+    updated = datetime.fromisoformat(hub.secrets.ls(repo_id)["A"].updated)
+
+    assert timedelta() <= datetime.now(UTC) - updated < timedelta(minutes=1)
+
+
+def test_prices_are_those_of_the_list(hub):
+    assert {flavor.name: flavor.hourly_cost for flavor in hub.hardware.ls()} == hub.hardware.prices()
+
+
+# a branch as a small store
+
+
+@pytest.fixture
+def branch(hub, repo_id):
+    return hub.branch(repo_id, "notes")
+
+
+def test_a_branch_that_is_not_there_reads_as_nothing(hub, branch, repo_id):
+    assert (None, None) == (branch.read("a").content, branch.read("a").head)
+    assert (None, None) == (
+        hub.branch("demo/none", "notes").read("a").content,
+        hub.branch(repo_id, "x/y").read("a").head,
+    )
+
+
+def test_a_branch_begins_where_it_is_told_and_follows_its_own_commits(hub, branch, repo_id):
+    main = hub.observe(repo_id).sha
+    branch.make(main)
+    assert (None, main) == (branch.read("a").content, branch.read("a").head)
+
+    first = branch.write({"a": b"1", "deep/b": b"\0\xff"}, "first", main)
+    second = branch.write({"a": None}, "second", first)
+
+    assert (b"\0\xff", second) == (branch.read("deep/b").content, branch.read("deep/b").head)
+    assert branch.read("a").content is None
+    assert (b"1", first) == (branch.read("a", first).content, branch.read("a", first).head)
+    assert ["second", "first", "initial commit"] == [commit.title for commit in branch.history(9)]
+    assert main == hub.observe(repo_id).sha
+
+
+def test_without_a_start_a_branch_begins_at_main(hub, branch, repo_id):
+    branch.make(None)
+
+    assert hub.observe(repo_id).sha == branch.read("a").head
+
+
+def test_who_comes_second_to_a_branch_is_refused(branch, hub, repo_id):
+    main = hub.observe(repo_id).sha
+    branch.make(main)
+    branch.write({"a": b"mine"}, "mine", main)
+
+    with pytest.raises(Conflict):
+        branch.make(main)
+    with pytest.raises(Conflict):
+        branch.write({"a": b"theirs"}, "theirs", main)
+
+    assert b"mine" == branch.read("a").content
+
+
+def test_a_branch_tells_the_servers_time_not_ours(server):
+    server.answers["/"] = Answer(404, headers={"X-Error-Code": "EntryNotFound", "X-Repo-Commit": "c0ffee"})
+    found = Hub(server.url, token="hf_x").branch("ada/app", "notes").read("a")
+
+    assert (None, "c0ffee", datetime(2026, 12, 1, 10, tzinfo=UTC)) == (found.content, found.head, found.now)
+
+
+def test_a_file_that_lies_elsewhere_is_read_there_without_the_token_and_the_head_is_of_the_first_answer(server):
+    with scripted() as store:
+        store.answers["/blob"] = Answer(body=b"content")
+        server.answers["/"] = Answer(307, headers={"Location": f"{store.url}/blob", "X-Repo-Commit": "c0ffee"})
+        found = Hub(server.url, token="hf_x").branch("ada/app", "notes").read("a")
+
+    assert (b"content", "c0ffee") == (found.content, found.head)
+    assert "authorization" in server.asked[0][2]
+    assert "authorization" not in store.asked[0][2]
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, Forbidden), (404, NotFound), (429, RateLimited), (500, HubError)])
+def test_a_branch_that_cannot_be_read_is_an_error_not_an_empty_one(server, status, error):
+    server.answers["/"] = Answer(status, b"no")
+
+    with pytest.raises(error):
+        Hub(server.url, token="hf_x").branch("ada/app", "notes").read("a")

@@ -273,15 +273,24 @@ def test_the_limit_of_whoami_stops_no_deploy() -> None:
     assert ["/api/whoami-v2"] == [path for _, path, _ in server.asked]
 
 
-def test_apply_changes_nothing_that_a_token_may_not_change(localhub, as_, tmp_path) -> None:
-    space = Space.parse({"repo_id": "acme/app", "source": str(write_app(tmp_path / "app"))}, folder=tmp_path)
-    proposal = plan(space, as_("ron"), only={"files"})
+def test_apply_begins_nothing_that_a_token_may_not_do(localhub, as_, tmp_path) -> None:
+    space = Space.parse({"repo_id": "ron/new", "source": str(write_app(tmp_path / "app"))}, folder=tmp_path)
+    proposal = plan(space, as_("ron"))
     localhub.requests.clear()
 
-    with pytest.raises(Forbidden, match="may not push to it: a read token changes nothing"):
+    with pytest.raises(Forbidden, match="may not create it or push to it: a read token changes nothing"):
         apply(proposal, as_("ron"))
 
     assert not changes_of(localhub)
+
+
+def test_who_may_not_change_a_space_is_told_so_by_the_plan_already(as_, tmp_path) -> None:
+    space = Space.parse({"repo_id": "acme/app", "source": str(write_app(tmp_path / "app"))}, folder=tmp_path)
+
+    with pytest.raises(Forbidden, match="the names of its secrets: Forbidden: you must use a write token") as caught:
+        plan(space, as_("ron"))
+
+    assert "spaceops whoami" in (caught.value.hint or "")
 
 
 def test_an_oauth_token_without_a_scope_is_not_told_that_there_is_no_such_space(as_) -> None:

@@ -100,7 +100,7 @@ def hardware_errors() -> Iterator[None]:
         yield
     except errors.HubError as error:
         refuses = error.status is not None and (error.status >= 500 or error.status in (400, 409, 422))
-        if not refuses or not lacks_hardware(error.message):
+        if not refuses or not lacks_hardware(getattr(error.__cause__, "server_message", None)):
             raise
         hint = "Choose other hardware, or a list of it in space.toml; or run the same command again later."
         raise errors.NoCapacity(

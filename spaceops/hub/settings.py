@@ -55,8 +55,11 @@ class Secrets:
         self._api = api
 
     def ls(self, repo_id: str) -> dict[str, RemoteSecret]:
-        """The names of the secrets, each with its description and the time of its last change."""
-        with our_errors(repo_id):
+        """The names of the secrets, each with its description and the time of its last change.
+
+        Raises `Forbidden` for a token that may not set them: the Hub shows them to nobody else.
+        """
+        with our_errors(f"{repo_id}: the names of its secrets"):
             found = self._api.get_space_secrets(repo_id)
         return {key: _remote(secret) for key, secret in found.items()}
 
