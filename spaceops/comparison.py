@@ -73,50 +73,34 @@ def compare(
     for a name to rotate that is no secret.
     """
     _refuse_unknown(rotate, space.secrets)
-    secrets = secrets if "secrets" in parts else {}
-    resolved = {key: secret for key, secret in secrets.items() if secret is not None}
-    same = _fingerprints(resolved, observed, enabled=space.fingerprints)
-    ledger = ledger or Ledger()
     between = _Between(
         space=space,
         observed=observed,
-        ledger=ledger,
-        secrets=secrets,
-        same=same,
+        files=files,
+        secrets=secrets if "secrets" in parts else {},
+        prices=prices,
+        ledger=ledger or Ledger(),
         parts=parts,
         prune=prune,
         rotate=rotate,
+        skipped=skipped,
+        overwrites=overwrites,
         restores=restores,
         added_since=added_since,
     )
-    over_limit = _over_limit(space, observed, prices) if "hardware" in parts else None
-    rows: dict[str, Iterator[Change]] = {
-        "visibility": between.visibility(),
-        "hardware": between.hardware(prices),
-        "sleep_time": between.sleep_time(),
-        "variables": between.variables(),
-        "secrets": between.secret_rows(),
-        "volumes": between.volumes(),
-        "files": between.files(files, skipped, overwrites),
-    }
-    changes = [*between.creation(), *(row for part, found in rows.items() if part in parts for row in found)]
     return Plan(
         space,
         observed,
         account,
         endpoint,
-        (*changes, *_obstacles(ledger, over_limit)),
+        tuple(between.rows()),
         files,
-        {
-            key: secret
-            for key, secret in resolved.items()
-            if key not in observed.secrets or not same[key] or key in rotate
-        },
-        tuple(key for key, secret in secrets.items() if secret is None),
-        ledger=ledger,
+        between.to_send,
+        tuple(key for key, secret in between.secrets.items() if secret is None),
+        ledger=between.ledger,
         restores=restores,
         overwrites=overwrites,
-        over_limit=over_limit,
+        over_limit=between.over_limit,
     )
 
 
@@ -169,14 +153,34 @@ class _Between:
 
     space: Space
     observed: Observed
-    ledger: Ledger
+    files: FileChanges
     secrets: Mapping[str, Secret | None]
-    same: Mapping[str, bool | None]  # of each resolved secret, whether the Hub has this value
+    prices: Mapping[str, float]
+    ledger: Ledger
     parts: Collection[str]
     prune: bool
     rotate: Collection[str]
+    skipped: Sequence[str]
+    overwrites: Sequence[str]
     restores: Record | None
     added_since: Collection[str]
+
+    def rows(self) -> Iterator[Change]:
+        """All of them, in the order in which a plan shows them."""
+        parts: dict[str, Callable[[], Iterator[Change]]] = {
+            "visibility": self.visibility,
+            "hardware": self.hardware,
+            "sleep_time": self.sleep_time,
+            "variables": self.variables,
+            "secrets": self.secret_rows,
+            "volumes": self.volumes,
+            "files": self.file_rows,
+        }
+        yield from self.creation()
+        for part, rows in parts.items():
+            if part in self.parts:
+                yield from rows()
+        yield from self.obstacles()
 
     def setting(self, sign: str, subject: str, text: str, key: str | None = None, *, said: str = "") -> Change:
         """A row about something that the app sees when it starts."""
@@ -229,14 +233,14 @@ class _Between:
         stays = self.observed.exists and (now in flavors or "hardware" not in self.parts)
         return now if stays or not flavors else flavors[0]
 
-    def hardware(self, prices: Mapping[str, float]) -> Iterator[Change]:
+    def hardware(self) -> Iterator[Change]:
         """The machine, and what it costs more or less."""
         now, wanted, is_new = self.observed.hardware, self._flavor, not self.observed.exists
         if wanted == now:
             if now not in self.space.flavors[:1] and self.space.flavors:
                 yield Change("=", "hardware", now, note=f"{self.space.flavors[0]} is the first choice")
             return
-        cost = round(prices.get(wanted, 0.0) - (0.0 if is_new else prices.get(now, 0.0)), 4)
+        cost = round(self.prices.get(wanted, 0.0) - (0.0 if is_new else self.prices.get(now, 0.0)), 4)
         text = wanted if is_new else f"{now} -> {wanted}"
         row = self.setting("+" if is_new else "~", "hardware", text, said=money(cost) if cost else "")
         yield replace(row, hourly_cost=cost, effects=row.effects | (_set(Effect.MONEY) if cost else NOTHING))
@@ -286,6 +290,19 @@ class _Between:
         for key in sorted(self.observed.variables.keys() & self.secrets.keys()):
             yield self.setting("-", "variable", key, key, said="becomes a secret")
 
+    @cached_property
+    def _same(self) -> Mapping[str, bool | None]:
+        """Whether each resolved secret is the one on the Hub, None where nothing tells."""
+        resolved = {key: secret for key, secret in self.secrets.items() if secret is not None}
+        return _fingerprints(resolved, self.observed, enabled=self.space.fingerprints)
+
+    @property
+    def to_send(self) -> dict[str, Secret]:
+        """The secrets that are not there, or are others there, or are to be sent again."""
+        resolved = ((key, secret) for key, secret in self.secrets.items() if secret is not None)
+        there = self.observed.secrets
+        return {k: secret for k, secret in resolved if k not in there or not self._same[k] or k in self.rotate}
+
     def _secret(self, key: str, secret: Secret | None) -> Change:
         is_there = key in self.observed.secrets
         if secret is None:
@@ -293,8 +310,8 @@ class _Between:
             return Change("!", "secret", key, note=f"{known}: cannot be resolved here", key=key)
         if not is_there:
             return self.setting("+", "secret", key, key)
-        if not self.same[key]:
-            return self.setting("~", "secret", key, key, said="set by hand" if self.same[key] is None else "")
+        if not self._same[key]:
+            return self.setting("~", "secret", key, key, said="set by hand" if self._same[key] is None else "")
         if key in self.rotate:
             return self.setting("~", "secret", key, key, said="sent again")
         age = _days(self.observed.secrets[key].updated, self.ledger.now)
@@ -349,18 +366,45 @@ class _Between:
             said = f"came after release {self.restores.number}, detached, keeps its content"
             yield self.setting("-", "volumes", _places(there), said=said)
 
-    def files(self, files: FileChanges, skipped: Sequence[str], overwrites: Sequence[str]) -> Iterator[Change]:
+    def file_rows(self) -> Iterator[Change]:
         """What is pushed, and what is to be known of files that are not."""
-        for path in skipped:
+        files = self.files
+        for path in self.skipped:
             yield Change("!", "files", path, note="a link that leads nowhere or elsewhere, not pushed")
         if files:
             effect, note = _COMMIT_AT.get(self.observed.stage, (Effect.REBUILD, "rebuilds"))
             yield Change("~" if self.observed.exists else "+", "files", str(files), _set(effect), note)
         if files.foreign and self.observed.exists:
             yield Change("!", "files", _some(files.foreign), note="not in the source, left there (--prune removes)")
-        if overwrites:
+        if self.overwrites:
             note = "changed on the Hub by somebody else: take that over, or use --overwrite"
-            yield Change("!", "files", _some(overwrites), note=note)
+            yield Change("!", "files", _some(self.overwrites), note=note)
+
+    # what stands in the way
+
+    def obstacles(self) -> Iterator[Change]:
+        """What apply refuses, or does first."""
+        index, now = self.ledger.index, self.ledger.now
+        if self.over_limit:
+            yield Change("!", "limits", "max_hourly_cost", note=f"{self.over_limit}: apply refuses")
+        if index.lock:
+            until = _moment(index.lock.until).strftime("%H:%M UTC")
+            note = f"is deploying, until {until} or the end of the process"
+            if index.lock.is_over(now):
+                note = f"has left a lock at {until}: apply takes it over"
+            yield Change("!", "lock", index.lock.by, note=note)
+        elif index.outcome == "deploying":
+            yield Change("!", "release", str(index.last), note="was not finished: apply completes it")
+
+    @property
+    def over_limit(self) -> str | None:
+        """Why the hardware costs more than [limits] allows: what it has, or whatever may be asked for."""
+        most, now, flavors = self.space.limits.max_hourly_cost, self.observed.hardware, self.space.flavors
+        if most is None or "hardware" not in self.parts:
+            return None
+        asked = (now,) if self._flavor == now else flavors
+        cost, flavor = max((self.prices.get(flavor, 0.0), flavor) for flavor in asked)
+        return f"{flavor} costs ${cost:.2f}/h, more than ${most:.2f}/h" if cost > most else None
 
 
 _VISIBILITY = {
@@ -368,33 +412,6 @@ _VISIBILITY = {
     "protected": "everybody can use the app",
     "public": "everybody can read its files, variables and releases",
 }
-
-
-def _obstacles(ledger: Ledger, over_limit: str | None) -> Iterator[Change]:
-    """What stands against applying a plan, or comes before it."""
-    index = ledger.index
-    if over_limit:
-        yield Change("!", "limits", "max_hourly_cost", note=f"{over_limit}: apply refuses")
-    if index.lock:
-        until = _moment(index.lock.until).strftime("%H:%M UTC")
-        note = f"is deploying, until {until} or the end of the process"
-        if index.lock.is_over(ledger.now):
-            note = f"has left a lock at {until}: apply takes it over"
-        yield Change("!", "lock", index.lock.by, note=note)
-    elif index.outcome == "deploying":
-        yield Change("!", "release", str(index.last), note="was not finished: apply completes it")
-
-
-def _over_limit(space: Space, observed: Observed, prices: Mapping[str, float]) -> str | None:
-    """Why the hardware costs more than [limits] allows: what it has, or whatever may be asked for."""
-    most, now = space.limits.max_hourly_cost, observed.hardware
-    keeps = observed.exists and (not space.flavors or now in space.flavors)
-    flavors = (now,) if keeps else space.flavors or (FREE_HARDWARE,)
-    flavor = max(flavors, key=lambda flavor: prices.get(flavor, 0.0))
-    cost = prices.get(flavor, 0.0)
-    if most is None or cost <= most:
-        return None
-    return f"{flavor} costs ${cost:.2f}/h, more than ${most:.2f}/h"
 
 
 def _refuse_unknown(rotate: Collection[str], secrets: Mapping[str, str]) -> None:
