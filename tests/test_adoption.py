@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from spaceops import Hub, Space, deploy, plan
 from spaceops.adoption import UNFINISHED, pull, refuse_outside, space_toml
 from spaceops.cli import main
-from spaceops.comparison import volumes_wanted
+from spaceops.comparison import compare, volumes_wanted
 from spaceops.errors import BadInput, HubError, NotFound
 from spaceops.observed import Observed, RemoteSecret, Runtime
+from spaceops.plans import FileChanges
 from spaceops.spec import volume_as_written
 
 EXAMPLES = settings(max_examples=int(os.environ.get("SPACEOPS_EXAMPLES", "60")), deadline=None)
@@ -404,6 +405,37 @@ HUB_VOLUMES = st.fixed_dictionaries(
         "readOnly": st.booleans(),
     }
 )
+
+
+SECRETS = st.dictionaries(NAMES.map("S_".__add__), st.builds(RemoteSecret, st.none() | VALUES), max_size=3)
+RUNTIMES = st.builds(
+    Runtime,
+    st.sampled_from(["RUNNING", "PAUSED", "NO_APP_FILE", "BUILDING"]),
+    hardware=st.sampled_from([None, "cpu-basic", "t4-small"]),
+    requested_hardware=st.sampled_from([None, "cpu-basic", "a10g-large"]),
+    sleep_time=st.none() | st.integers(60, 10**6),
+    volumes=st.lists(HUB_VOLUMES, max_size=3, unique_by=lambda volume: volume["mountPath"]).map(tuple),
+)
+
+
+@EXAMPLES
+@given(
+    visibility=st.sampled_from(["public", "protected", "private"]),
+    runtime=RUNTIMES,
+    variables=st.dictionaries(NAMES.map("V_".__add__), VALUES, max_size=3),
+    secrets=SECRETS,
+)
+def test_whatever_a_space_is_its_space_toml_changes_nothing(visibility, runtime, variables, secrets):
+    found = Observed(
+        "acme/demo", exists=True, visibility=visibility, runtime=runtime, variables=variables, secrets=secrets
+    )
+
+    proposal = compare(
+        read_back(found), found, FileChanges(), account="demo", endpoint="http://hub", secrets={}, prices={}
+    )
+
+    assert not proposal, str(proposal)
+    assert set(secrets) == {change.key for change in proposal.changes}
 
 
 @EXAMPLES
