@@ -52,7 +52,7 @@ class Release:
             "host": self.host,
             "seconds": dict(self.seconds),
             "record": msgspec.to_builtins(self.record) if self.record else None,
-            "plan": self.plan.as_dict() if self.plan else None,
+            "plan": None if self.plan is None else self.plan.as_dict(),
         }
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Release:
         printer.text(str(self))
 
     def _repr_html_(self) -> str:
-        if self.plan and self.outcome == "planned":
+        if self.plan is not None and self.outcome == "planned":
             return self.plan._repr_html_() + "<p>Dry run: nothing was changed.</p>"
         if self.record and self.plan is None:
             return f"<pre>{escape(str(self))}</pre>"
