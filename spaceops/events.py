@@ -33,7 +33,7 @@ from spaceops.secret import redact
 from spaceops.spec import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from spaceops.hub import Hub
     from spaceops.observed import Runtime
@@ -74,7 +74,7 @@ class Event(msgspec.Struct, frozen=True):
     @property
     def line(self) -> str:
         """The text for a terminal: nothing that an app prints moves the cursor or changes the title."""
-        return self.text.translate(_VISIBLE)
+        return visible(self.text)
 
     def __str__(self) -> str:
         return f"{self.timestamp[11:19]} {self.kind:<5} {self.line}"
@@ -110,12 +110,12 @@ def follow(
     timeout: float | None = None,
     stop: threading.Event | None = None,
     timing: Timing = _TIMING,
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Stages, build lines and run lines as they come, until `sha` serves or the Space has come to another end.
 
     Without `sha`, until whatever was begun has ended. A failed build or start ends with the log that explains it. The
-    `runtime` of the last stage says how it ended. Another thread ends it by setting `stop`. Raises `TimedOut` after
-    `timeout` seconds, and without one `Unreachable` when the Hub does not answer any more.
+    `runtime` of the last stage says how it ended. Another thread ends it by setting `stop`. It looks once at least;
+    raises `TimedOut` after `timeout` seconds, `Unreachable` when the Hub did not answer then, or without one any more.
     """
     return _Follower(repo_id, hub, sha, timeout, stop or threading.Event(), timing).events()
 
@@ -200,6 +200,11 @@ def _events(kind: str, item: list[Line] | Gap | Exception) -> list[Event]:
     return [Event(kind, text, line.timestamp) for text, line in zip(texts, item, strict=True)]
 
 
+def visible(text: str) -> str:
+    """The text with every control character spelled out."""
+    return text.translate(_VISIBLE)
+
+
 def happened(kind: str, text: str, runtime: Runtime | None = None) -> Event:
     """An event by our own clock."""
     return Event(kind, redact(text), _now(), runtime)
@@ -264,10 +269,11 @@ class _Follower:
         self._since = 0.0  # when the runtime became what it is
         self._was_busy = False
         self._failures = 0
+        self._trouble: errors.HubError | None = None  # why the last look failed
         self._look_at: float = 0.0  # when the next look at the stage is due
         self._turn: float | None = None  # when it is let through
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event]:
         """All that happens, to the end."""
         began = time.monotonic()
         try:
@@ -275,12 +281,12 @@ class _Follower:
                 if self._stop.is_set():
                     return
                 left = self._time_left(began)
-                if left <= 0:
-                    raise self._timed_out()
+                if left <= 0 and (self._runtime or self._trouble):
+                    raise self._out_of_time() from self._trouble
                 if (wait := self._until_look()) <= 0:
                     yield from self._look(began)
                 else:
-                    yield from self._take(min(wait, left, STOP_SECONDS))
+                    yield from self._take(min(wait, max(left, 0), STOP_SECONDS))
             yield from self._finish(began)
         finally:
             for reader in self._readers.values():
@@ -289,10 +295,17 @@ class _Follower:
     def _time_left(self, began: float) -> float:
         return math.inf if self._timeout is None else began + self._timeout - time.monotonic()
 
-    def _timed_out(self) -> errors.TimedOut:
+    def _out_of_time(self) -> errors.SpaceopsError:
+        if self._trouble:
+            return self._lost(self._trouble)
         stage = self._runtime.stage if self._runtime else "of unknown stage"
         hint = f"spaceops wait {self._repo_id} waits on; the Space goes on by itself."
         return errors.TimedOut(f"{self._repo_id} is still {stage} after {self._timeout:g} s", hint=hint)
+
+    def _lost(self, error: errors.HubError) -> errors.Unreachable:
+        hint = f"spaceops wait {self._repo_id} waits on; the Space goes on by itself."
+        times = f"; {self._failures} times in a row" if self._failures > 1 else ""
+        return errors.Unreachable(f"{error.message}{times}", hint=hint)
 
     def _until_look(self) -> float:
         now = time.monotonic()
@@ -309,7 +322,7 @@ class _Follower:
         except errors.HubError as error:
             self._bear(error)
             return
-        self._failures = 0
+        self._failures, self._trouble = 0, None
         before, self._runtime = self._runtime, runtime
         if before is None or _state(before) != _state(runtime):
             self._since = now
@@ -319,12 +332,11 @@ class _Follower:
 
     def _bear(self, error: errors.HubError) -> None:
         """Take a failed look: the next one comes later, if there is hope."""
-        self._failures += 1
+        self._failures, self._trouble = self._failures + 1, error
         if not is_passing(error) or (self._runtime is None and isinstance(error, errors.Unreachable)):
             raise error
         if self._failures >= TRIES and self._timeout is None:
-            hint = f"spaceops wait {self._repo_id} waits on; the Space goes on by itself."
-            raise errors.Unreachable(f"{error.message}; {TRIES} times in a row", hint=hint) from error
+            raise self._lost(error) from error
         self._look_at = time.monotonic() + min(self._timing.pause, self._timing.request * 2 ** (self._failures - 1))
 
     def _attend(self, runtime: Runtime) -> None:
@@ -373,15 +385,22 @@ class _Follower:
         return wanted or time.monotonic() - self._since >= self._timing.grace
 
     def _finish(self, began: float) -> Iterator[Event]:
-        """The rest of the build log, and of the run log if the app failed."""
+        """The rest of the build log, and of the run log if the app failed.
+
+        Where nothing failed, a log that has come to its end is not asked once more whether that was the end.
+        """
         explained_by = _EXPLAINED_BY.get(self._runtime.stage) if self._runtime else None
         if explained_by:
             self._read(explained_by)
         if explained_by != RUN and RUN in self._readers:
             self._readers[RUN].close()  # it would go on as long as the app
             del self._readers[RUN]
-        for reader in self._readers.values():
-            reader.finish()
+        for kind, reader in list(self._readers.items()):
+            if explained_by is None and reader.at_end:
+                reader.close()
+                del self._readers[kind]
+            else:
+                reader.finish()
         while self._readers and self._time_left(began) > 0:
             yield from self._take(self._timing.request / 10)
             if min((reader.silence for reader in self._readers.values()), default=0) >= self._timing.quiet:

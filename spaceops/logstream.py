@@ -51,6 +51,7 @@ class Timing:
     silence: float = 1.0  # until what came counts as all there is
     quiet: float = 3.0  # the same where more may be written
     grace: float = 5.0  # for a stage of an older version to give way to the new one's
+    app: float = 0.2  # between two questions to the app
 
 
 class Pace:
@@ -372,6 +373,7 @@ class Reader:
         self._failures = 0
         self._idle = 0  # connections in a row that worked and brought nothing
         self._was_there = False
+        self._at_end = False
         self._response: Any = None
         self._guard = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"{kind} log of {repo_id}", daemon=True)
@@ -386,6 +388,11 @@ class Reader:
     def silence(self) -> float:
         """The seconds for which an open connection has brought nothing; 0 without one."""
         return max(0.0, time.monotonic() - self._heard_at)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the last connection came to the end of the log, and no other is open."""
+        return self._at_end and not self.connected
 
     @property
     def onward(self) -> bool:
@@ -428,6 +435,7 @@ class Reader:
 
     def _connect(self) -> Connection:
         got = Connection(Replay(self._memory), over=self._over.is_set())
+        self._at_end = False
         path = f"/api/spaces/{self._repo_id}/logs/{self._kind}"
         tail = f"?tail={self._probe.ask}" if self._probe.ask is not None else ""
         began = time.monotonic()
@@ -522,6 +530,7 @@ class Reader:
         """The connection worked: it showed all there is."""
         if not got.broke:
             self._put(Mark.CAUGHT_UP)
+            self._at_end = True
         if self._memory.last is not None:
             self._probe.ended()
         self._failures = 0

@@ -36,6 +36,7 @@ LEVELS = {
     "events": 6,
     "diffs": 6,
     "lifecycle": 7,
+    "evidence": 7,
     "deviations": 7,
     "verification": 8,
     "execution": 8,
