@@ -7,28 +7,24 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from spaceops import __version__
+from spaceops import __version__, cli_releases
 from spaceops.cli_adoption import pull_command
 from spaceops.cli_hub import hub_group
 from spaceops.cli_settings import hardware_group, secrets_group, variables_group, volumes_group
 from spaceops.cli_whoami import whoami_command
 from spaceops.console import (
+    INTERRUPTED,
     Group,
     announced,
     confirm,
     connect,
-    dry_run_option,
     endpoint_option,
     hint,
     json_option,
-    load_space,
-    only_option,
-    path_argument,
-    prune_option,
+    named_space_argument,
     repo_id_from,
     show,
     show_observed,
@@ -36,12 +32,6 @@ from spaceops.console import (
     yes_option,
 )
 from spaceops.errors import SpaceopsError
-
-if TYPE_CHECKING:
-    from spaceops.events import Event
-    from spaceops.plans import Plan
-
-INTERRUPTED = 130
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -98,69 +88,8 @@ def new_command(path: str, repo_id: str | None, as_json: bool) -> None:
     hint(f"spaceops plan {path}")
 
 
-@cli.command("plan")
-@path_argument
-@endpoint_option
-@only_option
-@prune_option
-@json_option
-def plan_command(path: str, endpoint: str | None, only: tuple[str, ...], prune: bool, as_json: bool) -> None:
-    """Show what deploy would change; change nothing."""
-    from spaceops.releases import plan
-
-    proposal = plan(load_space(path), connect(endpoint), set(only) or None, prune=prune)
-    click.echo(proposal.title, err=True)
-    show(proposal.as_dict(), as_json, proposal)
-
-
-@cli.command("apply")
-@path_argument
-@endpoint_option
-@only_option
-@prune_option
-@dry_run_option
-@yes_option
-@json_option
-def apply_command(path: str, endpoint: str | None, as_json: bool, **options: Any) -> None:
-    """Make the Space what space.toml says, without waiting for it to run."""
-    _deploy(path, endpoint, as_json, detach=True, **options)
-
-
-@cli.command("deploy")
-@path_argument
-@endpoint_option
-@only_option
-@prune_option
-@dry_run_option
-@click.option("-d", "--detach", is_flag=True, help="Return after the push; `spaceops wait` continues.")
-@yes_option
-@json_option
-def deploy_command(path: str, endpoint: str | None, as_json: bool, **options: Any) -> None:
-    """Plan, apply, follow, and verify that the pushed commit runs and answers."""
-    _deploy(path, endpoint, as_json, **options)
-
-
-def _deploy(
-    path: str, endpoint: str | None, as_json: bool, *, only: tuple[str, ...], yes: bool, **options: Any
-) -> None:
-    from spaceops.releases import deploy
-
-    space, hub = load_space(path), connect(endpoint)
-    ask = _Asker(yes=yes, dry_run=options["dry_run"])
-    try:
-        release = deploy(space, hub, only=set(only) or None, approve=ask, watch=_watch, **options)
-    except KeyboardInterrupt:
-        if not ask.approved:
-            raise  # nothing was changed yet
-        said = "what was sent stays, and the Space goes on by itself"
-        click.echo(f"\nStopped following {space.repo_id}; {said}.", err=True)
-        hint(f"spaceops wait {space.repo_id}   or the same command again")
-        sys.exit(INTERRUPTED)
-    show(release.as_dict(), as_json, release)
-    if hub.is_embedded and release.outcome != "planned":
-        hint("spaceops hub serve   keeps it running; this command's own local Hub ends with it")
-    elif release.outcome == "running":
-        hint(f"spaceops logs {space.repo_id} -f")
+for command in cli_releases.COMMANDS:
+    cli.add_command(command)
 
 
 @cli.command("status")
@@ -172,19 +101,6 @@ def status_command(space: str, endpoint: str | None, as_json: bool) -> None:
     from spaceops.lifecycle import status
 
     show_observed(status(repo_id_from(space), connect(endpoint)), as_json)
-
-
-@cli.command("wait")
-@space_argument
-@endpoint_option
-@click.option("--timeout", default="30m", show_default=True, help="How long to wait: 90s, 15m, 1h.")
-@json_option
-def wait_command(space: str, endpoint: str | None, timeout: str, as_json: bool) -> None:
-    """Wait until the Space is built and started."""
-    from spaceops.releases import wait
-    from spaceops.spec import seconds
-
-    show_observed(wait(repo_id_from(space), connect(endpoint), timeout=seconds("--timeout", timeout)), as_json)
 
 
 @cli.command("logs")
@@ -243,7 +159,7 @@ def restart_command(space: str, endpoint: str | None, factory: bool, as_json: bo
 
 
 @cli.command("delete")
-@click.argument("space")
+@named_space_argument
 @endpoint_option
 @yes_option
 @json_option
@@ -319,35 +235,3 @@ def docs_command(section: str, as_json: bool) -> None:
     from spaceops.reference import data, render
 
     show(data(section, cli) if as_json else None, as_json, None if as_json else render(section, cli))
-
-
-class _Asker:
-    """Shows the plan, and asks where it costs money, removes files or makes something public."""
-
-    def __init__(self, *, yes: bool, dry_run: bool) -> None:
-        self._yes, self._dry_run = yes, dry_run
-        self.approved = False
-
-    def __call__(self, proposal: Plan) -> None:
-        click.echo(proposal.title, err=True)
-        if self._dry_run:
-            return
-        click.echo(str(proposal), err=True)
-        if found := _reasons_to_ask(proposal):
-            confirm(f"This {' and '.join(found)}. Go on?", self._yes)
-        self.approved = True
-
-
-def _reasons_to_ask(proposal: Plan) -> list[str]:
-    shown = proposal.space.visibility or "public"  # what the Hub does unless told otherwise
-    published = shown != "private" and (proposal.creates or proposal.has("visibility"))
-    reasons = {
-        f"costs ${proposal.hourly_cost:.2f} an hour more": proposal.hourly_cost > 0,
-        f"makes {proposal.space.repo_id} {shown}": published,
-        f"removes {len(proposal.files.removed)} files": bool(proposal.files.removed),
-    }
-    return [reason for reason, holds in reasons.items() if holds]
-
-
-def _watch(event: Event) -> None:
-    click.echo(str(event), err=True)

@@ -16,6 +16,7 @@ from spaceops.console import (
     connect,
     endpoint_option,
     json_option,
+    named_space_argument,
     repo_id_from,
     show,
     space_argument,
@@ -44,7 +45,7 @@ def variables_ls(space: str, endpoint: str | None, as_json: bool) -> None:
 
 
 @variables_group.command("set")
-@click.argument("space")
+@named_space_argument
 @click.argument("pairs", nargs=-1, required=True, metavar="KEY=VALUE...")
 @endpoint_option
 @json_option
@@ -61,7 +62,7 @@ def variables_set(space: str, pairs: tuple[str, ...], endpoint: str | None, as_j
 
 
 @variables_group.command("delete")
-@click.argument("space")
+@named_space_argument
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @endpoint_option
 @yes_option
@@ -97,7 +98,7 @@ def secrets_ls(space: str, endpoint: str | None, as_json: bool) -> None:
 
 
 @secrets_group.command("set")
-@click.argument("space")
+@named_space_argument
 @click.argument("names", nargs=-1, required=True, metavar="NAME[=REFERENCE]...")
 @endpoint_option
 @json_option
@@ -120,7 +121,7 @@ def secrets_set(space: str, names: tuple[str, ...], endpoint: str | None, as_jso
 
 
 @secrets_group.command("delete")
-@click.argument("space")
+@named_space_argument
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @endpoint_option
 @yes_option
@@ -150,7 +151,7 @@ def hardware_ls(endpoint: str | None, as_json: bool) -> None:
 
 
 @hardware_group.command("set")
-@click.argument("space")
+@named_space_argument
 @click.argument("flavor")
 @click.option("--sleep-time", help="Sleep after so much idle time: 30m, 2h, never.")
 @endpoint_option
@@ -176,7 +177,7 @@ def hardware_set(
 
 
 @hardware_group.command("delete")
-@click.argument("space")
+@named_space_argument
 @endpoint_option
 @json_option
 def hardware_delete(space: str, endpoint: str | None, as_json: bool) -> None:
@@ -203,7 +204,7 @@ def volumes_ls(space: str, endpoint: str | None, as_json: bool) -> None:
 
 
 @volumes_group.command("set")
-@click.argument("space")
+@named_space_argument
 @click.argument("volumes", nargs=-1, required=True, metavar="hf://[TYPE/]SOURCE:/MOUNT[:ro]...")
 @endpoint_option
 @json_option
@@ -219,7 +220,7 @@ def volumes_set(space: str, volumes: tuple[str, ...], endpoint: str | None, as_j
 
 
 @volumes_group.command("delete")
-@click.argument("space")
+@named_space_argument
 @endpoint_option
 @yes_option
 @json_option

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spaceops.errors import BadInput, SecretMissing, SpecError
+from spaceops.tables import table as table
 
 if TYPE_CHECKING:
     from spaceops.hub import Hub
     from spaceops.observed import Observed
     from spaceops.spec import Space
+
+INTERRUPTED = 130  # the exit code after Ctrl-C
+
+_ENV = "spaceops.env"  # where the chosen environment stands in click's context
+
+
+def _choose(ctx: click.Context, _option: click.Parameter, env: str | None) -> None:
+    ctx.meta[_ENV] = env
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Data as JSON on stdout.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -29,10 +39,41 @@ endpoint_option = click.option(
 only_option = click.option(
     "--only", multiple=True, metavar="PART", help="Only hardware, variables, secrets, files, … (again for more)."
 )
-prune_option = click.option("--prune", is_flag=True, help="Remove files that are on the Hub only.")
+prune_option = click.option(
+    "--prune/--no-prune",
+    default=None,
+    help="Remove the variables, secrets and files that are on the Hub only. Default: prune of space.toml.",
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Lose what somebody else changed on the Hub since the last release."
+)
+rotate_option = click.option(
+    "--rotate", multiple=True, metavar="NAME", help="Send this secret although it is unchanged (again for more)."
+)
+env_option = click.option(
+    "-e",
+    "--env",
+    metavar="NAME",
+    expose_value=False,
+    callback=_choose,
+    help="The environment [env.NAME] of space.toml. Default: SPACEOPS_ENV.",
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
-path_argument = click.argument("path", default=".")
-space_argument = click.argument("space", default=".")
+
+
+def path_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """PATH, and which of its environments."""
+    return click.argument("path", default=".")(env_option(command))
+
+
+def space_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """SPACE, and if it is a PATH which of its environments."""
+    return click.argument("space", default=".")(env_option(command))
+
+
+def named_space_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """SPACE, for what must not happen to whatever lies in the working directory."""
+    return click.argument("space")(env_option(command))
 
 
 class Group(click.Group):
@@ -43,12 +84,18 @@ class Group(click.Group):
         return list(self.commands)
 
 
-def load_space(path: str) -> Space:
+def chosen_env() -> str | None:
+    """The environment of space.toml that `-e` names; None where it was not given."""
+    context = click.get_current_context(silent=True)
+    return context.meta.get(_ENV) if context else None
+
+
+def load_space(path: str | Path, env: str | None = None) -> Space:
     """The Space that a PATH describes; its secrets are known from here on: a log that repeats one is redacted."""
     from spaceops.secret import resolve
     from spaceops.spec import Space
 
-    space = Space.load(path)
+    space = Space.load(path, env=chosen_env() if env is None else env)
     for key, reference in space.secrets.items():
         if not reference.startswith("cmd:"):  # a command may ask for a password: only what needs the value runs it
             with suppress(SecretMissing):
@@ -62,11 +109,19 @@ def repo_id_from(space: str) -> str:
 
     with suppress(SpecError):
         if not Path(space).exists():
-            return repo_id_of(space)
-    with suppress(BadInput):
+            return _without_env(repo_id_of(space))
+    try:
         find(space)
-        return load_space(space).repo_id
-    return repo_id_of(space)
+    except BadInput:
+        return _without_env(repo_id_of(space))
+    return load_space(space).repo_id
+
+
+def _without_env(repo_id: str) -> str:
+    if env := chosen_env():
+        hint = f"Name the folder with the space.toml, or leave out -e {env}."
+        raise BadInput(f"-e chooses an environment of a space.toml, and {repo_id} is a Space itself", hint=hint)
+    return repo_id
 
 
 def connect(endpoint: str | None) -> Hub:
@@ -113,15 +168,6 @@ def show(data: Any, as_json: bool, text: object) -> None:
 def _lines(data: Mapping[str, Any]) -> str:
     width = max(map(len, data), default=0)
     return "\n".join(f"{key:<{width}}  {value}" for key, value in data.items())
-
-
-def table(headers: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
-    """Rows under headers, in columns."""
-    lines = [headers, *(tuple(map(str, row)) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
 
 
 def hint(text: str) -> None:
