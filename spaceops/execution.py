@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from spaceops import errors
 from spaceops.comparison import volumes_wanted
 from spaceops.events import Event, happened
+from spaceops.files import remember
 from spaceops.ledger import Hold, files_written, held, record_of
 from spaceops.provenance import origin_of
 from spaceops.push import TRANSPORTS, Land, restoring
@@ -77,6 +78,7 @@ class Execution:
                 self.tell(step(f"pushed {short(sha)}: {plan.files}"))
             record = replace(record, outcome="applied", sha=sha, settings=self._settings(), seconds=dict(self.seconds))
             hold.finish(record, self._files(), sha=sha, secrets=self._versions())
+        remember(plan.files.written.values())
         return record
 
     def _read_before(self) -> None:
@@ -214,7 +216,8 @@ class Execution:
     def _claimed(self, hold: Hold, origin: Origin | None) -> Record:
         """The release as it is about to be made, with what an interrupted one has made of it."""
         plan, space, begun = self.plan, self.plan.space, self.begun
-        changes = [change.brief for change in plan.changes if change.counts]
+        done = [*(begun.changes if begun else ()), *(change.brief for change in plan.changes if change.counts)]
+        changes = {change[2:]: change for change in reversed(done)}  # of those of the same thing the first
         return Record(
             number=hold.number,
             outcome="deploying",
@@ -226,7 +229,7 @@ class Execution:
             settings=self._settings(),
             health=msgspec.to_builtins(space.health),
             on_failure=space.on_failure,
-            changes=tuple(dict.fromkeys([*(begun.changes if begun else ()), *changes])),
+            changes=tuple(reversed(changes.values())),
         )
 
     def _settings(self) -> Settings:
