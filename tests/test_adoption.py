@@ -296,6 +296,21 @@ def test_the_command_writes_it_and_says_what_comes_next(theirs, localhub, tmp_pa
     assert "correct horse" not in (tmp_path / "mine" / "space.toml").read_text() + said.err
 
 
+def test_the_command_plan_finds_nothing_to_do_after_the_command_pull(theirs, localhub, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_ENDPOINT", localhub.url)
+    monkeypatch.setenv("HF_TOKEN", localhub.token)
+    folder = tmp_path / "mine"
+
+    main(["pull", f"hf://spaces/{theirs}", str(folder)])
+    main(["plan", str(folder), "--detailed-exitcode"])
+    assert "No changes." in capsys.readouterr().out
+
+    (folder / "e").write_text("no longer empty")
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", str(folder), "--detailed-exitcode"])
+    assert 2 == ended.value.code
+
+
 # the text of space.toml
 
 
