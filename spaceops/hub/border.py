@@ -40,12 +40,14 @@ _NO_SCOPE = (
     "It may have expired, or be an OAuth token without the scope read-repos, write-repos or manage-repos: "
     "spaceops whoami tells; hf auth login makes a new one."
 )
-_NO_HARDWARE = re.compile(
+# In answers to requests the words are the Hub's alone; in a runtime's errorMessage the app's may follow the first line.
+_REFUSED_HARDWARE = re.compile(
     r"capacity|unable to schedule|scheduling failure|out of stock"
     r"|\b(no|not enough|insufficient)\b[^.]*\b(hardware|gpus?|machines?|nodes?|resources)\b"
     r"|\b(hardware|gpus?|flavou?r|machines?)\b[^.]*\b(unavailable|(not|n't) (currently )?available)\b",
     re.IGNORECASE,
 )
+_NO_HARDWARE = re.compile(r"(?!\s*exit code)\s*.*(scheduling failure|unable to schedule|capacity)", re.IGNORECASE)
 OUR_CLIENT = "spaceops"  # the name of our `HfApi` in its User-Agent
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 120.0  # the Hub takes up to a minute for a commit
 
@@ -100,7 +102,7 @@ def hardware_errors() -> Iterator[None]:
         yield
     except errors.HubError as error:
         refuses = error.status is not None and (error.status >= 500 or error.status in (400, 409, 422))
-        if not refuses or not lacks_hardware(getattr(error.__cause__, "server_message", None)):
+        if not refuses or not _REFUSED_HARDWARE.search(getattr(error.__cause__, "server_message", None) or ""):
             raise
         hint = "Choose other hardware, or a list of it in space.toml; or run the same command again later."
         raise errors.NoCapacity(
@@ -108,12 +110,13 @@ def hardware_errors() -> Iterator[None]:
         ) from error.__cause__
 
 
-def lacks_hardware(text: str | None) -> bool:
-    """Whether an answer of the Hub, or the `errorMessage` of a runtime, says that there is no such hardware now.
+def lacks_hardware(error_message: str | None) -> bool:
+    """Whether the `errorMessage` of a runtime says that there is no such hardware now, and the app has no part in it.
 
-    There is no code for it; "Scheduling failure: not enough hardware capacity" and "unable to schedule" are known.
+    There is no code for it; "Scheduling failure: not enough hardware capacity" and "unable to schedule" are known. What
+    an app said before it ended comes after "Exit code: 1. Reason:".
     """
-    return bool(_NO_HARDWARE.search(text or ""))
+    return bool(_NO_HARDWARE.match(error_message or ""))
 
 
 def limit_time() -> None:
