@@ -22,7 +22,7 @@ from spaceops.comparison import compare, volumes_wanted
 from spaceops.errors import BadInput, HubError, NotFound
 from spaceops.observed import Observed, RemoteSecret, Runtime
 from spaceops.plans import FileChanges
-from spaceops.spec import volume_as_written
+from spaceops.spec import Volume, volume_as_written
 
 EXAMPLES = settings(max_examples=int(os.environ.get("SPACEOPS_EXAMPLES", "60")), deadline=None)
 HARD = 'a "quoted"\nvalue\twith \\ and \x00? no: \x7f, ünïcode, 🚀, \u2028 and # no comment'.replace("\x00", "")
@@ -121,9 +121,12 @@ def test_a_space_that_we_deployed_is_adopted_by_somebody_else(space, hub, tmp_pa
     assert pulled.sleep_time is None
 
 
-def test_volumes_are_adopted_as_the_hub_and_as_its_client_write_them(space, hub, tmp_path):
-    deploy(space, hub, detach=True)
+def test_volumes_are_adopted_as_we_and_as_the_client_write_them(space, hub, tmp_path):
     hub._api.create_bucket(space.repo_id)
+    ours = Volume(source=f"hf://buckets/{space.repo_id}", mount="/data")
+    deploy(msgspec.structs.replace(space, volumes=(ours,)), hub, detach=True)
+    assert (ours,) == pull(space.repo_id, hub, tmp_path / "ours").volumes
+
     hub._api.create_repo(f"{space.repo_id}-model", repo_type="model")
     bucket = {"type": "bucket", "source": space.repo_id}
     model = {"type": "model", "source": f"{space.repo_id}-model"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ LOCAL = "local"
 REAL = "https://huggingface.co"
 READ_SECONDS = 40.0  # the Hub sends a keep-alive every 30 s
 APP_SECONDS = 10.0
+RECENT_SECONDS = 60.0  # in which nobody's rights change
 
 
 class Hub:
@@ -63,6 +65,7 @@ class Hub:
         if urlsplit(self.endpoint).hostname in LOOPBACK:
             _spare_loopback_from_proxies()
         self._token = _secret(token)
+        self._asked: tuple[float, Identity | None] = 0.0, None  # when we were told who we are, and that
 
     def __repr__(self) -> str:
         return f"Hub({self.endpoint!r})"
@@ -85,13 +88,17 @@ class Hub:
         known = remembered(self.endpoint, self._token.reveal()) if self._token else None
         return known or self.identity().name
 
-    def identity(self) -> Identity:
-        """Who the token belongs to, and what is known of it. One request, each time."""
+    def identity(self, *, max_age: float = 0.0) -> Identity:
+        """Who the token belongs to, and what is known of it. One request, none where we know it for `max_age` seconds."""
+        asked, found = self._asked
+        if found and time.monotonic() - asked < max_age:
+            return found
         if self._token is None:
             raise errors.Forbidden(f"No token for {self.endpoint}", hint=LOGIN, status=401)
         with answers_of_a_hub(self.endpoint), our_errors(self.endpoint):
             found = Identity.read(self._api.whoami())
         remember(self.endpoint, self._token.reveal(), found.name)
+        self._asked = time.monotonic(), found
         return found
 
     def rights(self, repo_id: str, identity: Identity | None = None) -> Rights:
@@ -180,12 +187,12 @@ class Hub:
     def check_may(self, repo_id: str, verbs: Collection[str]) -> None:
         """Raise `Forbidden` for what the token may not do there, as far as the Hub tells before it is tried.
 
-        One request, and one more where the token does not tell by itself; none without `verbs`.
+        One request, unless we have just asked, and one more where the token does not tell by itself.
         """
         if not verbs:
             return
         try:
-            rights = self.identity().rights(repo_id)
+            rights = self.identity(max_age=RECENT_SECONDS).rights(repo_id)
         except errors.RateLimited:  # of this question alone; the Hub refuses by itself what is not allowed
             return
         if "create" not in verbs and rights.is_open(verbs):
@@ -210,11 +217,12 @@ class Hub:
     def create(self, repo_id: str, *, visibility: Visibility | None, settings: Mapping[str, Any]) -> str:
         """Create a Docker Space with all its settings in one call; the address of its page.
 
-        `settings` are the `space_…` arguments of `HfApi.create_repo`.
+        `settings` are the `space_…` arguments of `HfApi.create_repo`, volumes in the Hub's form.
         """
+        volumes = {key: volumes_of(value) for key, value in settings.items() if key == "space_volumes"}
         with hardware_errors(), client_errors(repo_id):
             made = self._api.create_repo(
-                repo_id, repo_type="space", space_sdk="docker", visibility=visibility, **settings
+                repo_id, repo_type="space", space_sdk="docker", visibility=visibility, **{**settings, **volumes}
             )
         return str(made)
 
@@ -386,4 +394,4 @@ def _make_session_without(proxies: Mapping[str, str]) -> None:
         os.environ.update(proxies)
 
 
-__all__ = ["LOCAL", "REAL", "Commit", "Flavor", "Hub", "Identity", "Rights", "our_errors", "volumes_of"]
+__all__ = ["LOCAL", "REAL", "Commit", "Flavor", "Hub", "Identity", "Rights", "our_errors"]
