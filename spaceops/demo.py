@@ -1,4 +1,4 @@
-"""The whole job on an embedded local Hub: create, configure, push, build, verify, watch, call, break, survive."""
+"""The whole job on an embedded local Hub: create, configure, push, verify, watch, call, break, and be rolled back."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Demo:
                 "",
                 "A commit with an import that does not exist:",
                 self.failure,
-                f"The version before still answers: {survived}",
+                f"The release before was restored, and answers: {survived}",
                 "",
                 str(steps),
                 "",
@@ -158,6 +158,7 @@ class Play:
             self.monitor,
             self.ask,
             self.break_and_survive,
+            self.releases,
         )
         steps = tuple(self._step(act, number, len(acts)) for number, act in enumerate(acts, 1))
         return Demo(
@@ -209,7 +210,7 @@ class Play:
         return f"{len(self.answers)} sentences to {self.host}/analyze"
 
     def break_and_survive(self) -> str:
-        """Push a commit that cannot start, and ask the version before again."""
+        """Push a commit that cannot start: it is rolled back, and the version before answers again."""
         main = self.app / "main.py"
         good = main.read_text("utf-8")
         self._edit("main.py", "import logging\n", "import a_module_that_does_not_exist\nimport logging\n")
@@ -222,7 +223,12 @@ class Play:
         finally:
             main.write_text(good, "utf-8")
         self.survived = analyze(self.host, SENTENCES[0])
-        return "the deploy failed as it should, and the version before still answers"
+        return "the deploy failed as it should, and the release before was restored and answers"
+
+    def releases(self) -> str:
+        """List what was released."""
+        listed = self._run("06_releases")["releases"]
+        return ", ".join(f"{release['number']} {release['outcome']}" for release in reversed(listed))
 
     def _step(self, act: Callable[[], str], number: int, count: int) -> Step:
         self._notebook, name, start = None, act.__name__, time.monotonic()

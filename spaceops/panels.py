@@ -1,6 +1,6 @@
 """Views for notebooks. What must be readable everywhere is one display, updated with text and HTML; widgets only steer.
 
-Nothing is decided here: events come from `events`, and the buttons call the verbs of `lifecycle`.
+Nothing is decided here: events come from `events`, and the buttons call the verbs of `lifecycle` and `releases`.
 """
 
 # mypy: allow-untyped-calls, allow-untyped-defs
@@ -24,6 +24,7 @@ from spaceops.errors import ExtraMissing, SpaceopsError
 from spaceops.events import BUILD, RUN, STAGE, Event, follow, logs, stage_event
 from spaceops.hub import Hub
 from spaceops.lifecycle import pause, restart, status
+from spaceops.releases import rollback
 
 if TYPE_CHECKING:
     from spaceops.observed import Observed, Runtime
@@ -319,7 +320,7 @@ def _seen(observed: Observed, board: Board, seconds: float) -> Seen:
 
 
 class Controls:
-    """Widgets that steer: follow, pause, restart, and which lines are shown. The lines are in the display below."""
+    """Widgets that steer: follow, pause, restart, roll back, and which lines are shown. The lines are in the display below."""
 
     _active: ClassVar[dict[str, Controls]] = {}  # by Space: a cell that runs again replaces its former self
 
@@ -332,9 +333,10 @@ class Controls:
         self.follow = widgets.ToggleButton(description="Follow", icon="eye", tooltip="Show what happens")
         self.pause = self._button("Pause", "pause", "Stop the app and its costs", pause, dry_run)
         self.restart = self._button("Restart", "refresh", "Start the app again", restart, dry_run)
+        self.back = self._button("Roll back", "undo", "Go back to the release that ran before", _back, dry_run)
         self.kind = widgets.Dropdown(description="Show", options=[_ALL, STAGE, BUILD, RUN])
         self.search = widgets.Text(description="Filter", placeholder="text in a line")
-        self.box = widgets.HBox([self.follow, self.pause, self.restart, self.kind, self.search])
+        self.box = widgets.HBox([self.follow, self.pause, self.restart, self.back, self.kind, self.search])
         self.box.layout.flex_flow = "row wrap"
         self.kind.layout.width, self.search.layout.width = "11em", "16em"
         self.kind.style.description_width = self.search.style.description_width = "4em"
@@ -349,7 +351,7 @@ class Controls:
 
     def __str__(self) -> str:
         state = "following" if self.follow.value else "not following"
-        return f"[Follow] [Pause] [Restart] Show: {self.kind.value} Filter: {self.search.value!r} ({state})"
+        return f"[Follow] [Pause] [Restart] [Roll back] Show: {self.kind.value} Filter: {self.search.value!r} ({state})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         return {**self.box._repr_mimebundle_(**kwargs), "text/plain": str(self)}
@@ -402,6 +404,11 @@ class Controls:
         if former:
             former.close()
         self._active[f"{self._hub.endpoint} {self._observed.repo_id}"] = self
+
+
+def _back(repo_id: str, hub: Hub) -> Observed:
+    rollback(repo_id, hub, detach=True)
+    return status(repo_id, hub)
 
 
 def _in_notebook() -> bool:

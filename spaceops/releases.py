@@ -13,7 +13,7 @@ from spaceops import errors, ledger
 from spaceops.comparison import compare, compare_files, compare_trees
 from spaceops.execution import Execution, Watcher, refuse_unready, step, timed
 from spaceops.files import scan
-from spaceops.history import Release
+from spaceops.history import Release, Releases
 from spaceops.hub import Hub
 from spaceops.lifecycle import pause, status
 from spaceops.observed import Observed
@@ -177,12 +177,12 @@ def plan_rollback(space: Space | str, hub: Hub, number: int | None = None) -> Pl
     )
 
 
-def list_releases(space: Space | str, hub: Hub, *, count: int = 10) -> list[Release]:
+def list_releases(space: Space | str, hub: Hub, *, count: int = 10) -> Releases:
     """The newest releases of a Space, the newest first."""
     repo_id = space.repo_id if isinstance(space, Space) else repo_id_of(space)
     newest = ledger.read(repo_id, hub).index.last
     found = ledger.records(repo_id, hub, newest=newest, count=count)
-    return [_of_record(record, repo_id, hub) for record in found]
+    return Releases(_of_record(record, repo_id, hub) for record in found)
 
 
 def get_release(space: Space | str, hub: Hub, number: int) -> Release:

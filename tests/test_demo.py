@@ -73,12 +73,14 @@ def test_it_takes_every_step_whatever_is_set_for_the_real_hub(played):
         "monitor",
         "ask",
         "break_and_survive",
+        "releases",
     ] == [step["step"] for step in played.outcome["steps"]]
     done = {step["step"]: step["done"] for step in played.outcome["steps"]}
     assert "variable LOG_LEVEL = info -> debug, secret DEMO_KEY" in done["variables_and_secrets"]
     assert "hardware cpu-basic -> cpu-upgrade" in done["hardware"]
     assert done["push"].startswith("running: files ")
     assert done["monitor"].startswith("RUNNING at http://127.0.0.1:")
+    assert done["releases"].endswith("4 running, 5 failed, 6 running")
 
 
 def test_the_app_judges_twenty_sentences(played):
@@ -103,7 +105,7 @@ def test_the_broken_commit_fails_with_its_reason_and_the_version_before_answers(
 def test_the_executed_notebooks_lie_where_it_says(played):
     notebooks = [Path(step["notebook"]) for step in played.outcome["steps"] if step["notebook"]]
 
-    assert 6 == len(notebooks)
+    assert 7 == len(notebooks)
     assert all(path.is_file() and path.is_relative_to(played.folder / "spaceops-demo") for path in notebooks)
     assert str(played.folder / "spaceops-demo") == played.outcome["folder"]
 
@@ -123,9 +125,9 @@ def test_kept_it_serves_until_ctrl_c_and_leaves_nothing_behind(played):
 
 
 def test_every_step_is_told_in_a_line(played):
-    for number in range(1, 9):
-        assert f"\n[{number}/8] " in played.talk
-    assert "[5/8] push  " in played.talk
+    for number in range(1, 10):
+        assert f"\n[{number}/9] " in played.talk
+    assert "[5/9] push  " in played.talk
 
 
 def test_it_shows_a_table_what_failed_and_what_it_took():
@@ -141,7 +143,7 @@ def test_it_shows_a_table_what_failed_and_what_it_took():
             "",
             "A commit with an import that does not exist:",
             "It broke",
-            "The version before still answers: 'I love this place!' is POSITIVE (0.8348)",
+            "The release before was restored, and answers: 'I love this place!' is POSITIVE (0.8348)",
             "",
             "STEP  SECONDS  DONE",
             "push      3.3  running",

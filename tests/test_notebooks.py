@@ -354,7 +354,8 @@ def test_every_notebook_keeps_the_conventions(path):
 
 
 def test_they_are_these():
-    expected = ["00_quickstart", "01_create", "02_variables_and_secrets", "03_hardware", "04_push", "05_monitor"]
+    setting_up = ["00_quickstart", "01_create", "02_variables_and_secrets", "03_hardware"]
+    expected = [*setting_up, "04_push", "05_monitor", "06_releases"]
 
     assert expected == [path.stem for path in NOTEBOOKS]
 
@@ -389,6 +390,7 @@ def test_plain_papermill_takes_a_space_from_nothing_to_running(tmp_path, monkeyp
     assert ["planned", "applied", "unchanged", "applied", "running"] == [
         each["outcome"] for each in list(found.values())[:5]
     ]
+    assert [3, 2, 1] == [release["number"] for release in found["06_releases"]["releases"]]
     assert ("RUNNING", observed.sha) == (found["05_monitor"]["stage"], found["05_monitor"]["sha"])
     assert ({"GREETING": "hello"}, ["PIN"]) == (observed.variables, list(observed.secrets))
     assert "cpu-upgrade" == observed.runtime.requested_hardware

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from spaceops import Event, deploy, run_notebook, status
+from spaceops import Event, deploy, run_notebook, status, wait
 from spaceops.errors import NotFound
 from spaceops.observed import Runtime
 from spaceops.panels import LINES, WIDTH, Board, Screen, controls, live, monitor
@@ -233,6 +233,21 @@ def test_the_buttons_pause_and_restart_the_app_and_the_view_follows(space, hub):
     wait_for(lambda: not following(space))
 
 
+def test_a_button_goes_back_to_the_release_before(space, hub):
+    first = deploy(space, hub)
+    (space.root / "app.py").write_text((space.root / "app.py").read_text().replace("VERSION = 1", "VERSION = 2"))
+    deploy(space, hub)
+    panel = controls(space, hub)
+
+    panel.back.click()
+
+    wait(space, hub)
+    panel.close()
+    files = hub.files(space.repo_id, "main")
+    assert hub.files(space.repo_id, first.sha) == files
+    assert "" == panel.screen.board.note
+
+
 def test_what_goes_wrong_with_a_button_is_said_in_the_view(space, hub):
     deploy(space, hub, detach=True)
     panel = controls(space, hub)
@@ -277,7 +292,8 @@ def test_on_a_dry_run_nothing_can_be_pressed_that_changes_something(space, hub):
     panel = controls(space, hub, dry_run=True)
     panel.close()
 
-    assert (True, True, False) == (panel.pause.disabled, panel.restart.disabled, panel.follow.disabled)
+    pressed = (panel.pause, panel.restart, panel.back, panel.follow)
+    assert [True, True, True, False] == [button.disabled for button in pressed]
 
 
 def test_controls_shown_again_take_the_place_of_the_former(space, hub):
@@ -296,5 +312,5 @@ def test_without_a_front_end_the_controls_are_a_line_of_text(space, hub):
 
     bundle = panel._repr_mimebundle_()
 
-    assert "[Follow] [Pause] [Restart] Show: all Filter: '' (not following)" == bundle["text/plain"]
+    assert "[Follow] [Pause] [Restart] [Roll back] Show: all Filter: '' (not following)" == bundle["text/plain"]
     assert panel.box.model_id == bundle["application/vnd.jupyter.widget-view+json"]["model_id"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from huggingface_hub import HfApi
 
@@ -154,22 +152,6 @@ def test_deploying_again_takes_over_where_a_detached_deploy_stopped(space, hub):
 
     assert ("running", 1) == (release.outcome, release.number)
     assert ["running"] == [release.outcome for release in list_releases(space, hub)]
-
-
-def test_without_git_a_rollback_ends_with_the_same_files(space, hub, monkeypatch, tmp_path):
-    deploy(space, hub, detach=True)
-    before = hub.observe(space.repo_id).files
-    edit(space, "VERSION = 1", "VERSION = 2")
-    (space.root / "new.txt").write_text("came later")
-    deploy(space, hub, detach=True)
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    (tools / "sh").symlink_to(shutil.which("sh") or "/bin/sh")
-    monkeypatch.setenv("PATH", str(tools))
-
-    rollback(space, hub, 1, detach=True)
-
-    assert before == hub.observe(space.repo_id).files
 
 
 def test_a_plan_that_was_made_before_another_release_is_refused(space, hub, localhub):
