@@ -264,6 +264,18 @@ def test_what_may_be_done_or_is_not_known_is_let_through(localhub, as_, name, re
     assert requests == len(localhub.requests)
 
 
+def test_who_has_just_asked_does_not_ask_again_but_whoami_always_does(localhub, as_) -> None:
+    hub = as_("ada")
+    localhub.requests.clear()
+
+    hub.identity()
+    hub.check_may("acme/app", ["push"])
+    assert 1 == len(localhub.requests)
+
+    hub.identity()
+    assert 2 == len(localhub.requests)
+
+
 def test_the_limit_of_whoami_stops_no_deploy() -> None:
     with scripted() as server:
         server.answers["/api/whoami-v2"] = Answer(429, b'{"error": "too many"}')

@@ -89,7 +89,7 @@ class Hub:
         return known or self.identity().name
 
     def identity(self, *, max_age: float = 0.0) -> Identity:
-        """Who the token belongs to, and what is known of it. One request, none where we know it for `max_age` seconds."""
+        """Who the token belongs to, and what is known of it. One request; none when asked in the last `max_age` s."""
         asked, found = self._asked
         if found and time.monotonic() - asked < max_age:
             return found
