@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from spaceops.localhub import LocalHub
     from spaceops.notebooks import run_notebook
     from spaceops.observed import Observed
+    from spaceops.planning import plan
     from spaceops.plans import SETTINGS, Plan
-    from spaceops.releases import apply, deploy, get_release, list_releases, plan, rollback, wait
+    from spaceops.releases import apply, deploy, get_release, list_releases, rollback, wait
     from spaceops.secret import Secret
     from spaceops.spec import Space
     from spaceops.template import new
@@ -71,9 +72,10 @@ _HOMES = {
     "localhub": ("LocalHub",),
     "notebooks": ("run_notebook",),
     "observed": ("Observed",),
+    "planning": ("plan",),
     "plans": ("SETTINGS", "Plan"),
     "history": ("Release",),
-    "releases": ("apply", "deploy", "get_release", "list_releases", "plan", "rollback", "wait"),
+    "releases": ("apply", "deploy", "get_release", "list_releases", "rollback", "wait"),
     "secret": ("Secret",),
     "spec": ("Space",),
     "template": ("new",),

@@ -320,7 +320,7 @@ def _seen(observed: Observed, board: Board, seconds: float) -> Seen:
 
 
 class Controls:
-    """Widgets that steer: follow, pause, restart, roll back, and which lines are shown. The lines are in the display below."""
+    """Widgets that steer: follow, pause, restart, roll back, and what is shown. The lines are in the display below."""
 
     _active: ClassVar[dict[str, Controls]] = {}  # by Space: a cell that runs again replaces its former self
 

@@ -22,8 +22,8 @@ from msgspec import Struct
 from spaceops.errors import BadInput, PlanStale
 from spaceops.files import scan
 from spaceops.hub import LOCAL, Hub
+from spaceops.planning import plan
 from spaceops.plans import Plan, harmless
-from spaceops.releases import plan
 from spaceops.secret import redact
 from spaceops.spec import LOOPBACK, Space
 

@@ -24,7 +24,8 @@ from spaceops.events import logs
 from spaceops.hub import Hub
 from spaceops.hub.redirect import OVERRIDES, settings_of_client
 from spaceops.localhub import LocalHub
-from spaceops.releases import apply, plan, wait
+from spaceops.planning import plan
+from spaceops.releases import apply, wait
 from spaceops.spec import LOOPBACK, Space
 
 SCOPES = ("function", "class", "module", "package", "session")

@@ -35,6 +35,7 @@ LEVELS = {
     "history": 6,
     "events": 6,
     "diffs": 6,
+    "planning": 7,
     "lifecycle": 7,
     "evidence": 7,
     "deviations": 7,

@@ -14,9 +14,10 @@ from spaceops.comparison import compare_files, compare_trees, volumes_wanted
 from spaceops.errors import BadInput
 from spaceops.files import Source
 from spaceops.observed import Observed, RemoteFile, RemoteSecret, Runtime
+from spaceops.planning import plan_rollback
 from spaceops.plans import PARTS, SETTINGS, Effect, FileChanges
 from spaceops.records import Index, Ledger, Lock, Record, Settings
-from spaceops.releases import apply, plan_rollback
+from spaceops.releases import apply
 from spaceops.secret import Secret, fingerprint
 from spaceops.spec import BUSY_STAGES, Volume
 from tests.test_plans import KEY, NO_FILES, SHA, observed, planned, pushed, release, source_of, space

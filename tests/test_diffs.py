@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spaceops import Secret, deploy, plan
 from spaceops.diffs import LARGEST, LONGEST, file_diffs, unified
-from spaceops.releases import plan_rollback
+from spaceops.planning import plan_rollback
 from tests.test_releases import changed, edit
 
 

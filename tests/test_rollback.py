@@ -7,7 +7,7 @@ from huggingface_hub import HfApi
 
 from spaceops import Hub, LocalHub, RolledBack, Space, deploy, get_release, list_releases, rollback, status, wait
 from spaceops.errors import DeployFailed, NotFound
-from spaceops.releases import plan_rollback
+from spaceops.planning import plan_rollback
 from tests.test_releases import ask, changed, edit, starts
 
 
