@@ -319,7 +319,7 @@ class _Attempt:
         except errors.Unreachable:
             return 0, "does not answer"
         if status != health.status:
-            words = " ".join(visible(said[:WIDEST]).split())
+            words = visible(" ".join(said[:WIDEST].split()))
             return status, f"answers {status}, not {health.status}" + (f": {words}" if words else "")
         missing = health.body is not None and health.body not in said
         return status, f"answers {status} without {health.body!r}" if missing else ""

@@ -1,4 +1,7 @@
-"""A Hub that serves the stage and the logs of any Space, and breaks connections in every way that we know of."""
+"""A Hub that serves the stage and the logs of any Space, and breaks connections in every way that we know of.
+
+Whatever is not below `/api` goes to the Space's app.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -36,13 +39,28 @@ class Answer:
     heeds_tail: bool = True
 
 
+@dataclass(frozen=True)
+class Said:
+    """What the app answers; without a body it hangs up."""
+
+    status: int = 200
+    body: bytes | None = b"fine"
+    location: str | None = None
+
+
 class LogServer:
-    """`answers[kind]` and `runtimes` are used up from the left, one for each request; the last one stays."""
+    """`answers[kind]`, `runtimes`, `heads` and `app` are used up from the left, one for each request; the last stays.
+
+    `heads` are the commits of main, None when there is no such Space any more.
+    """
 
     def __init__(self) -> None:
         self.logs: dict[str, list[bytes]] = {"build": [], "run": []}
         self.answers: dict[str, deque[Answer]] = {"build": deque([Answer()]), "run": deque([Answer()])}
         self.runtimes: deque[dict[str, Any] | int] = deque([{"stage": "RUNNING"}])
+        self.heads: deque[str | None] = deque(["1" * 40])
+        self.app: deque[Said] = deque([Said()])
+        self.tokens: list[str | None] = []  # what the app was sent as Authorization
         self.requests: list[tuple[float, str]] = []
         self.sent = 0  # bytes of logs
         self.open = 0  # connections to logs
@@ -110,16 +128,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         owner, address = self.server.owner, urlsplit(self.path)
-        kind = address.path.rpartition("/")[2]
+        kind = address.path.rpartition("/")[2] if address.path.startswith("/api/") else "page"
+        stocks: dict[str, deque[Any]] = {"runtime": owner.runtimes, "page": owner.app, **owner.answers}
         with owner.changed:
             owner.requests.append((time.monotonic(), self.path))
-            stock: deque[Any] = owner.runtimes if kind == "runtime" else owner.answers[kind]
+            stock = stocks.get(kind, owner.heads)
             answer = stock.popleft() if len(stock) > 1 else stock[0]
             owner.changed.notify_all()
-        if kind == "runtime":
-            self._send_runtime(answer)
-        else:
+        if kind in owner.answers:
             self._send_log(kind, answer, parse_qs(address.query))
+        elif kind == "runtime":
+            self._send_runtime(answer)
+        elif kind == "page":
+            self._send_page(answer)
+        else:
+            self._send_info("/".join(address.path.split("/")[3:5]), answer)
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
@@ -133,9 +156,29 @@ class _Handler(BaseHTTPRequestHandler):
         status = runtime if isinstance(runtime, int) else 200
         self._send_json(status, {"error": "as told"} if isinstance(runtime, int) else runtime)
 
-    def _send_json(self, status: int, content: dict[str, Any]) -> None:
+    def _send_info(self, repo_id: str, head: str | None) -> None:
+        if head is None:
+            self._send_json(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
+        else:
+            self._send_json(200, {"id": repo_id, "sha": head, "private": False, "siblings": []})
+
+    def _send_page(self, said: Said) -> None:
+        self.server.owner.tokens.append(self.headers["Authorization"])
+        if said.body is None:
+            self._break()
+            return
+        self.send_response(said.status)
+        self.send_header("Content-Length", str(len(said.body)))
+        if said.location:
+            self.send_header("Location", said.location)
+        self.end_headers()
+        self.wfile.write(said.body)
+
+    def _send_json(self, status: int, content: dict[str, Any], headers: Mapping[str, str] = {}) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
