@@ -217,7 +217,9 @@ class Execution:
         """The release as it is about to be made, with what an interrupted one has made of it."""
         plan, space, begun = self.plan, self.plan.space, self.begun
         done = [*(begun.changes if begun else ()), *(change.brief for change in plan.changes if change.counts)]
-        changes = {change[2:]: change for change in reversed(done)}  # of those of the same thing the first
+        changes = dict[str, str]()
+        for change in done:
+            changes.setdefault(change[2:], change)  # of the same thing the first
         return Record(
             number=hold.number,
             outcome="deploying",
@@ -229,7 +231,7 @@ class Execution:
             settings=self._settings(),
             health=msgspec.to_builtins(space.health),
             on_failure=space.on_failure,
-            changes=tuple(reversed(changes.values())),
+            changes=tuple(changes.values()),
         )
 
     def _settings(self) -> Settings:

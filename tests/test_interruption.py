@@ -1,0 +1,220 @@
+"""Killed at any request of a create, an update and a rollback, the same command completes it, and nothing is doubled.
+
+A process is ended with SIGKILL before a request takes effect, or after it took effect and before it was answered. Then
+the command runs again, and what there is afterwards is compared with what an undisturbed run makes.
+`SPACEOPS_POINTS=all` tries every request, else some of those that write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from huggingface_hub import HfApi
+
+from spaceops import Hub, LocalHub, Secret, ledger
+from spaceops.ledger import files_written, record_of
+from spaceops.secret import matches
+from tests.middleman import Commands, Middleman, When, kill
+from tests.small_app import write_app
+
+EVERY = os.environ.get("SPACEOPS_POINTS") == "all"
+SOME = 4  # every fourth request that writes, beside those that matter most
+KILLED = -9
+WRITES_MAIN, CREATES = "/commit/main", "/api/repos/create"
+
+A, B = "a", "b"
+SECRETS = {A: {"API_KEY": "the first value"}, B: {"API_KEY": "the second value", "ONLY_B": "a secret of b"}}
+VARIABLES = {A: {"LEVEL": "info", "ONLY_A": "1"}, B: {"LEVEL": "debug", "ONLY_B_TOO": "2"}}
+HARDWARE = {A: "cpu-basic", B: "t4-small"}
+
+
+def source(folder: Path, repo_id: str, version: str) -> None:
+    """The source of one of the two versions between which an update goes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    write_app(folder, version=1 if version == A else 2)
+    (folder / f"only_{version}.txt").write_text(f"a file of {version}")
+    variables = "".join(f'{key} = "{value}"\n' for key, value in VARIABLES[version].items())
+    secrets = "".join(f'{key} = "env:{key}"\n' for key in SECRETS[version])
+    (folder / "space.toml").write_text(
+        f'repo_id = "{repo_id}"\nprune = true\nhardware = "{HARDWARE[version]}"\n'
+        f"[health]\ntimes = 1\n[variables]\n{variables}[secrets]\n{secrets}"
+    )
+
+
+@dataclass
+class Stage:
+    """A local Hub, a middleman before it, and commands that are started on it."""
+
+    localhub: LocalHub
+    middleman: Middleman
+    commands: Commands
+    folder: Path
+    said: str = ""  # all that was printed
+    env: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, at: tuple[int, When] | None = None) -> int:
+        """Run a command to its end, or to its being killed at a request; the exit code."""
+        env = {"HF_ENDPOINT": self.middleman.address, "HF_TOKEN": self.localhub.token, **self.env}
+        pid = self.commands.start(*arguments, env=env)
+
+        def meet(number: int, when: When) -> bool:
+            if (number, when) != at:
+                return False
+            kill(pid)
+            return True
+
+        self.middleman.requests.clear()
+        self.middleman.meet = meet
+        self.commands.go()
+        code = self.commands.end()
+        self.middleman.meet = None
+        self.said += self.commands.output.read_text()
+        return code
+
+    def deploy(self, repo_id: str, version: str, at: tuple[int, When] | None = None) -> int:
+        folder = self.folder / repo_id.partition("/")[2]
+        source(folder, repo_id, version)
+        self.env = SECRETS[version]
+        return self.run("deploy", str(folder), "--yes", at=at)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("stage")
+    with LocalHub() as localhub, Middleman(localhub.url) as middleman, Commands(folder) as commands:
+        stage = Stage(localhub, middleman, commands, folder)
+        assert 0 == stage.deploy("demo/warm", A), stage.said  # who we are is known from now on
+        yield stage
+
+
+def state(stage: Stage, repo_id: str, version: str) -> dict[str, Any]:
+    """What there is of a Space: all that should be the same however often it took."""
+    hub = Hub(stage.localhub.url, token=stage.localhub.token)
+    observed, known = hub.observe(repo_id), ledger.read(repo_id, hub)
+    record, index = record_of(repo_id, hub, known.index.last), known.index
+    with urllib.request.urlopen(f"{observed.host}/env", timeout=10) as answer:
+        seen = json.load(answer)["env"]
+    values = {key: Secret(value, key) for key, value in SECRETS[version].items()}
+    settings = msgspec.to_builtins(record.settings)
+    settings["secrets"] = {key: number == index.last for key, number in record.settings.secrets.items()}
+    return {
+        "stage": observed.stage,
+        "serves main": observed.runtime.sha == observed.sha == index.sha == record.sha,
+        "files": {path: file.oid for path, file in observed.files.items()},
+        "variables": observed.variables,
+        "secrets": {key: matches(values[key], found.description) for key, found in observed.secrets.items()},
+        "hardware": observed.hardware,
+        "app": {key: seen.get(key) for each in (A, B) for key in (*VARIABLES[each], *SECRETS[each])},
+        "ledger": (index.outcome, index.good == index.last, index.lock),
+        "sent by it": {key: number == index.last for key, number in index.secrets.items()},
+        "record": (record.outcome, record.changes, settings, dict(record.health), record.restores),
+        "written": files_written(repo_id, hub, known),
+    }
+
+
+def counts(stage: Stage, repo_id: str) -> dict[str, int]:
+    """What must happen as often as in an undisturbed run, but for one restart or rebuild more."""
+    hub = Hub(stage.localhub.url, token=stage.localhub.token)
+    if not hub.observe(repo_id, settings=False).exists:
+        return {"commits": 0, "releases": 0, "starts": 0}
+    counted = stage.localhub.counters(repo_id)
+    api = HfApi(endpoint=stage.localhub.url, token=stage.localhub.token)
+    return {
+        "commits": len(api.list_repo_commits(repo_id, repo_type="space")),
+        "releases": ledger.read(repo_id, hub).index.last,
+        "starts": counted["restarts"] + counted["rebuilds"],
+    }
+
+
+def difference(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {key: after[key] - before[key] for key in before}
+
+
+def points(requests: list[str]) -> list[tuple[int, When]]:
+    """The requests to be killed at, from 1; without `EVERY` a few of those that write, after they took effect."""
+    if EVERY:
+        return [(number, when) for number in range(1, len(requests) + 1) for when in ("before", "after")]
+    writes = [number for number, line in enumerate(requests, 1) if not line.startswith("GET")]
+    matter = [number for number in writes if requests[number - 1].endswith((WRITES_MAIN, CREATES))]
+    return [(number, "after") for number in sorted({*matter, *writes[::SOME], writes[-2]})]
+
+
+def compare(
+    stage: Stage,
+    at: tuple[int, When],
+    expected: tuple[dict[str, Any], dict[str, int]],
+    found: tuple[dict[str, Any], dict[str, int]],
+    requests: list[str],
+) -> list[str]:
+    """What differs from an undisturbed run, as lines for people."""
+    where = f"{at[1]} {at[0]}. {requests[at[0] - 1]}"
+    wrong = [
+        f"{where}: {key}: {found[0][key]} not {value}" for key, value in expected[0].items() if found[0][key] != value
+    ]
+    for key, value in expected[1].items():
+        most = value + (key == "starts")
+        if not value <= found[1][key] <= most:
+            wrong.append(f"{where}: {found[1][key]} {key}, not {value}")
+    return wrong
+
+
+@pytest.mark.timeout(1800 if EVERY else 180)
+def test_a_create_that_was_killed_is_completed_by_the_same_command(stage):
+    assert 0 == stage.deploy("demo/undisturbed", A)
+    requests = list(stage.middleman.requests)
+    nothing = {"commits": 0, "releases": 0, "starts": 0}
+    expected = state(stage, "demo/undisturbed", A), counts(stage, "demo/undisturbed")
+    del expected[0]["record"]  # nothing tells later that the same release created the Space
+    wrong: list[str] = []
+
+    for number, at in enumerate(points(requests)):
+        repo_id = f"demo/create-{number}"
+        assert KILLED == stage.deploy(repo_id, A, at), (at, requests, stage.said)
+        assert 0 == stage.deploy(repo_id, A), (at, requests, stage.commands.output.read_text())
+        found = state(stage, repo_id, A), difference(nothing, counts(stage, repo_id))
+        wrong += compare(stage, at, expected, found, requests)
+
+    assert any(line.endswith(CREATES) for line in requests)
+    assert not wrong, "\n".join(wrong)
+
+
+def go(stage: Stage, repo_id: str, to: str, at: tuple[int, When] | None = None) -> int:
+    """Update to a version, or roll back to a release: the two directions of a test, in turn."""
+    if to in SECRETS:
+        return stage.deploy(repo_id, to, at)
+    return stage.run("rollback", repo_id, to, "--yes", at=at)
+
+
+@pytest.mark.timeout(1800 if EVERY else 180)
+@pytest.mark.parametrize(("kind", "ways"), [("update", (A, B)), ("rollback", ("1", "2"))])
+def test_an_update_and_a_rollback_that_were_killed_are_completed_by_the_same_command(stage, kind, ways):
+    repo_id, values = f"demo/{kind}", dict(zip(ways, ways if kind == "update" else (B, B), strict=True))
+    assert 0 == stage.deploy(repo_id, A) == stage.deploy(repo_id, B), stage.said
+    expected, todo, requests = {}, {}, {}
+    for way in ways:
+        before = counts(stage, repo_id)
+        assert 0 == go(stage, repo_id, way), stage.said
+        expected[way] = state(stage, repo_id, values[way]), difference(before, counts(stage, repo_id))
+        requests[way] = list(stage.middleman.requests)
+        todo[way] = points(requests[way])
+    wrong: list[str] = []
+
+    for way in ways * max(map(len, todo.values())):
+        at = todo[way].pop(0) if todo[way] else None
+        before = counts(stage, repo_id)
+        assert (KILLED if at else 0) == go(stage, repo_id, way, at), (way, at, stage.commands.output.read_text())
+        if at:
+            assert 0 == go(stage, repo_id, way), (at, requests[way], stage.commands.output.read_text())
+            found = state(stage, repo_id, values[way]), difference(before, counts(stage, repo_id))
+            wrong += compare(stage, at, expected[way], found, requests[way])
+
+    assert not wrong, "\n".join(wrong)
