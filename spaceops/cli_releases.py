@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from spaceops.hub import Hub
     from spaceops.plans import Plan
     from spaceops.savedplans import Asked
+    from spaceops.spec import Space
 
 CHANGES = 2  # the exit code of --detailed-exitcode when something would change
 
@@ -245,24 +246,24 @@ def _show_plan(path: str, endpoint: str | None, asked: Asked, out: Path | None, 
     from spaceops.diffs import file_diffs
     from spaceops.savedplans import propose, save
 
-    hub = connect(endpoint)
-    proposal = propose(load_space(path), hub, asked, file=out)
+    space, hub = load_space(path), connect(endpoint)
+    proposal = propose(space, hub, asked, file=out)
     click.echo(proposal.title, err=True)
     diffs = file_diffs(proposal, hub) if with_diff else None
     data = proposal.as_dict() | ({"diffs": diffs.as_list()} if diffs is not None else {})
     show(data, as_json, f"{proposal}\n\n{_coloured(diffs)}" if diffs else proposal)
     if out:
         save(proposal, asked, out, endpoint=endpoint)
-        _hint_saved(out, proposal)
+        _hint_saved(out, space)
     else:
         hint(f"spaceops deploy {path}" if proposal else f"spaceops status {proposal.space.repo_id}")
     return bool(proposal)
 
 
-def _hint_saved(out: Path, proposal: Plan) -> None:
+def _hint_saved(out: Path, space: Space) -> None:
     from spaceops.savedplans import goes_along
 
-    if goes_along(out, proposal.space):
+    if goes_along(out, space):
         said = "lies in the folder that is pushed, and the next deploy takes it along unless .gitignore names it"
         click.echo(f"{out} {said}", err=True)
     hint(f"spaceops apply --plan {out}")
