@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -256,8 +257,15 @@ def _show_plan(path: str, endpoint: str | None, asked: Asked, out: Path | None, 
         save(proposal, asked, out, endpoint=endpoint)
         _hint_saved(out, space)
     else:
-        hint(f"spaceops deploy {path}" if proposal else f"spaceops status {proposal.space.repo_id}")
+        hint(_command_for(path, space, asked) if proposal else f"spaceops status {space.repo_id}")
     return bool(proposal)
+
+
+def _command_for(path: str, space: Space, asked: Asked) -> str:
+    """The deploy that does what was planned, to the same Space."""
+    env = f" -e {space.env_name}" if space.env_name else ""
+    more = "" if asked == type(asked)() else "   with the same options"
+    return f"spaceops deploy {quote(path)}{env}{more}"
 
 
 def _hint_saved(out: Path, space: Space) -> None:
@@ -266,7 +274,7 @@ def _hint_saved(out: Path, space: Space) -> None:
     if goes_along(out, space):
         said = "lies in the folder that is pushed, and the next deploy takes it along unless .gitignore names it"
         click.echo(f"{out} {said}", err=True)
-    hint(f"spaceops apply --plan {out}")
+    hint(f"spaceops apply --plan {quote(str(out))}")
 
 
 def _show_drift(space: str, endpoint: str | None, as_json: bool) -> bool:

@@ -15,6 +15,7 @@ from spaceops.spec import NEVER, idle, short
 from spaceops.tables import age, table
 
 HEADERS = ("NUMBER", "OUTCOME", "AGE", "BY", "SHA", "SOURCE", "CHANGES")
+STEPS = ("plan", "upload", "settings", "push", "verify")  # of a deploy, in the order in which they are told
 LONGEST_CHANGES = 60  # characters of the last column
 
 
@@ -236,7 +237,8 @@ def _source(record: Record) -> str | None:
 
 
 def _took(seconds: Mapping[str, float]) -> str:
-    return ", ".join(f"{step} {spent:.1f} s" for step, spent in seconds.items())
+    in_order = sorted(seconds, key=lambda step: STEPS.index(step) if step in STEPS else len(STEPS))
+    return ", ".join(f"{step} {seconds[step]:.1f} s" for step in in_order)
 
 
 def _version(number: int) -> str:

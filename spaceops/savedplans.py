@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from urllib.parse import urlsplit
 
 import msgspec
@@ -131,7 +132,8 @@ def plan_again(saved: SavedPlan, space: Space, hub: Hub, file: Path) -> Plan:
     if _digest(proposal, endpoint) != saved.digest:
         addresses = {"endpoint": (saved.endpoint, endpoint)}
         moved = "".join(f"\n  {line}" for line in _moved(saved.plan, _shown(proposal), addresses))
-        hint = f"Plan again and look: spaceops plan {space.folder} --out {file}"
+        env = f" -e {space.env_name}" if space.env_name else ""
+        hint = f"Plan again and look: spaceops plan {quote(str(space.folder))}{env} --out {quote(str(file))}"
         raise PlanStale(f"{file} is not what would be done now:{moved}", hint=hint)
     return proposal
 

@@ -88,6 +88,7 @@ def test_the_exit_code_can_tell_whether_something_would_change(run, app, space):
 
 def test_a_plan_says_how_to_go_on(run, app):
     assert run("plan", app)[2].endswith(f"hint: spaceops deploy {app}\n")
+    assert run("plan", app, "--prune")[2].endswith(f"hint: spaceops deploy {app}   with the same options\n")
 
 
 def test_a_plan_shows_what_changes_inside_of_files(run, released, space):
@@ -219,6 +220,7 @@ def test_an_environment_is_chosen_by_an_option_or_by_a_variable(run, app, space,
         f'repo_id = "{space.repo_id}"\nvisibility = "private"\n[env.staging]\nrepo_id = "{space.repo_id}-staging"\n'
     )
 
+    assert run("plan", app, "-e", "staging")[2].endswith(f"hint: spaceops deploy {app} -e staging\n")
     by_option = json.loads(run("plan", app, "-e", "staging", "--json")[1])["repo_id"]
     without = json.loads(run("plan", app, "--json")[1])["repo_id"]
     monkeypatch.setenv("SPACEOPS_ENV", "staging")

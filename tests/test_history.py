@@ -97,7 +97,7 @@ def test_a_release_of_the_ledger_prints_in_full():
         settings=settings,
         health={"path": "/ready"},
         changes=("~ files",),
-        seconds={"push": 1.25, "verify": 30.0},
+        seconds={"push": 1.25, "own": 1.0, "verify": 30.0, "plan": 0.5},
         codes=("runtime-error",),
         evidence=("Traceback: \x1b[31mno model",),
     )
@@ -110,7 +110,7 @@ def test_a_release_of_the_ledger_prints_in_full():
         "  by         ada",
         f"  sha        {SHA}",
         "  source     1a2b3c4",
-        "  took       push 1.2 s, verify 30.0 s",
+        "  took       plan 0.5 s, push 1.2 s, verify 30.0 s, own 1.0 s",
         "  failed     runtime-error",
         "  visibility private",
         "  hardware   t4-small",
