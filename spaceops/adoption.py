@@ -106,24 +106,14 @@ def _secrets(observed: Observed) -> Iterator[str]:
 
 def _volumes(volumes: tuple[Mapping[str, Any], ...]) -> Iterator[str]:
     """All of them or none: what space.toml does not mention is left alone, but of volumes only as a whole."""
-    for volume in volumes:
-        for what in _beyond_words(volume):
-            yield from ("", f"# The volumes are left alone: space.toml cannot say {what}.")
-            return
+    for kind in {volume["type"] for volume in volumes} - set(_VOLUME_KINDS):
+        yield from ("", f"# The volumes are left alone: space.toml cannot say a source of the kind {kind!a}.")
+        return
     for wanted in map(volume_as_written, volumes):
         yield from ("", "[[volumes]]", f"source = {_quoted(wanted.source)}", f"mount = {_quoted(wanted.mount)}")
         if wanted.read_only:
             yield "read_only = true"
-
-
-def _beyond_words(volume: Mapping[str, Any]) -> Iterator[str]:
-    """What space.toml has no words for: another kind of source, a revision that is not main, a folder in it."""
-    if volume["type"] not in _VOLUME_KINDS:
-        yield f"a source of the kind {volume['type']!a}"
-    if volume.get("revision") not in (None, "main"):
-        yield f"the revision {volume['revision']!a} of {volume['source']!a}"
-    if volume.get("path"):
-        yield f"the folder {volume['path']!a} of {volume['source']!a}"
+        yield from (f"{key} = {_quoted(value)}" for key in ("revision", "path") if (value := getattr(wanted, key)))
 
 
 def _is_name(key: str) -> bool:

@@ -134,7 +134,7 @@ def compare_trees(then: Mapping[str, RemoteFile], now: Mapping[str, RemoteFile])
 
 
 def volumes_wanted(volumes: tuple[Volume, ...]) -> list[dict[str, Any]]:
-    """The volumes of space.toml in the Hub's form: type, source, mountPath, readOnly."""
+    """The volumes of space.toml in the Hub's form: type, source, mountPath, readOnly, and what else is given."""
     return [_volume(volume) for volume in volumes]
 
 
@@ -144,7 +144,8 @@ def _volume(volume: Volume) -> dict[str, Any]:
     if kind not in _URI_KINDS:  # hf://owner/name is a model
         kind, source = "models", path
     read_only = volume.read_only or kind != "buckets"
-    return {"type": _URI_KINDS[kind], "source": source, "mountPath": volume.mount, "readOnly": read_only}
+    more = {key: value for key, value in (("revision", volume.revision), ("path", volume.path)) if value}
+    return {"type": _URI_KINDS[kind], "source": source, "mountPath": volume.mount, "readOnly": read_only, **more}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -464,7 +465,15 @@ def _description(observed: Observed, key: str) -> str | None:
 def _comparable(volumes: list[Mapping[str, Any]] | list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """What makes volumes the same: repositories are read-only, whether the Hub says so or not."""
     return sorted(
-        (volume.get("type"), volume.get("source"), volume.get("mountPath"), _is_read_only(volume)) for volume in volumes
+        (
+            volume.get("type"),
+            volume.get("source"),
+            volume.get("mountPath"),
+            _is_read_only(volume),
+            volume.get("revision") or "main",
+            (volume.get("path") or "").strip("/"),
+        )
+        for volume in volumes
     )
 
 

@@ -41,6 +41,8 @@ mount = "/data"
 source = "hf://models/acme/sentiment-small"
 mount = "/model"
 read_only = true                     # as repositories always are
+revision = "v1"
+path = "models"                      # the folder of the repository that is mounted
 
 [health]
 path = "/ready"

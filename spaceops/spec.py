@@ -82,6 +82,8 @@ class Volume(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     source: Annotated[str, Meta(description="hf://buckets/NS/NAME, hf://models/…, hf://datasets/… or hf://spaces/….")]
     mount: Annotated[str, Meta(description="The folder in the container, such as /data.")]
     read_only: Annotated[bool, Meta(description="Repositories are always read-only.")] = False
+    revision: Annotated[str | None, Meta(description="Of a repository: branch, tag or commit; main without it.")] = None
+    path: Annotated[str | None, Meta(description="The folder in the source that is mounted; all of it without.")] = None
 
 
 class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -280,7 +282,14 @@ def volume_as_written(volume: Mapping[str, Any]) -> Volume:
     """
     kind = volume["type"]
     read_only = kind == "bucket" and bool(volume.get("readOnly"))  # repositories are read-only anyhow
-    return Volume(source=f"hf://{kind}s/{volume['source']}", mount=volume["mountPath"], read_only=read_only)
+    revision = volume.get("revision")
+    return Volume(
+        source=f"hf://{kind}s/{volume['source']}",
+        mount=volume["mountPath"],
+        read_only=read_only,
+        revision=None if revision == "main" else revision,
+        path=volume.get("path") or None,
+    )
 
 
 def short(sha: str | None) -> str:
@@ -387,7 +396,7 @@ def _check_volumes(space: Space, file: str) -> None:
             raise SpecError(f"volumes[{number}]", got=got, want="source hf://… and mount /…", file=file)
         if not _SOURCE.fullmatch(volume.source):
             want = "hf://buckets/NS/NAME, hf://models/…, hf://datasets/… or hf://spaces/…"
-            hint = "A whole bucket or repository: no folder in it, no revision."
+            hint = "A folder in it stands under `path`, the revision of a repository under `revision`."
             raise SpecError(f"volumes[{number}].source", got=volume.source, want=want, hint=hint, file=file)
         if (other := mounts.setdefault(volume.mount.rstrip("/"), number)) != number:
             want = f"another folder than volumes[{other}] has"

@@ -133,7 +133,7 @@ def test_malformed_toml_says_where(tmp_path):
         ({"repo_id": "a/b", "volumes": [3]}, "volumes[0]", "got 3, wants a table"),
         ({"repo_id": "a/b", "volumes": [{"source": 1, "mount": "/x"}]}, "volumes[0].source", "got 1, wants text"),
         ({"repo_id": "a/b", "volumes": [{"source": "hf://buckets/x", "mount": "/x"}]}, "volumes[0].source", "NS/NAME"),
-        ({"repo_id": "a/b", "volumes": [{"source": "hf://a/b@v1", "mount": "/x"}]}, "volumes[0].source", "no revision"),
+        ({"repo_id": "a/b", "volumes": [{"source": "hf://a/b@v1", "mount": "/x"}]}, "volumes[0].source", "under `revision`"),
         ({"repo_id": "a/b", "volumes": [{"source": "x"}]}, "volumes[0].mount", "wants a value"),
         ({"repo_id": "a/b", "volumes": [{"source": "x", "mount": "/x"}]}, "volumes[0]", "hf://"),
         ({"repo_id": "a/b", "volumes": [{"sorce": "x"}]}, "volumes.sorce", "Did you mean volumes.source?"),
