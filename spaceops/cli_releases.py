@@ -177,7 +177,8 @@ def wait_command(space: str, endpoint: str | None, timeout: str, as_json: bool) 
 def releases_command(words: tuple[str, ...], count: int, endpoint: str | None, as_json: bool) -> None:
     """List the releases of a Space, show one in full, or how one differs from another.
 
-    Without N and M the newest is meant. SPACE may also stand behind `show` and `diff`.
+    Without N and M the newest is meant. SPACE may also stand behind `show` and `diff`. SOURCE is the
+    commit of your own repository; a + behind it says that files differed from it.
     """
     verb = next((word for word in words if word in ("show", "diff")), None)
     space, numbers = _space_and_numbers([word for word in words if word != verb])

@@ -147,7 +147,7 @@ def _errors() -> str:
     ]
     other = [
         "| - | 0 | It worked. |",
-        "| - | 2 | Wrong usage of a command. |",
+        "| - | 2 | Wrong usage of a command; of `plan --detailed-exitcode`: something would change. |",
         "| - | 130 | Interrupted with Ctrl-C. |",
     ]
     head = ["# Errors and exit codes", "", "| code | exit code | meaning |", "|---|---|---|"]
