@@ -102,7 +102,7 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         str | int | None, Meta(description="Idle time before it sleeps: 30m, 2h, or never. Not on cpu-basic.")
     ] = None
     transport: Annotated[
-        Transport, Meta(description="api (the Hub's commit API) or git, which alone keeps executable bits.")
+        Transport, Meta(description="api (the Hub's commit API) or git: the same commit by either.")
     ] = "api"
     exclude: Annotated[
         tuple[str, ...], Meta(description="Patterns, as in .gitignore, of files in the source that are not pushed.")
