@@ -17,7 +17,7 @@ from spaceops.observed import Observed
 from spaceops.planning import plan, plan_rollback
 from spaceops.plans import Plan
 from spaceops.records import Record
-from spaceops.secret import resolve
+from spaceops.secret import is_known, resolve
 from spaceops.spec import Health, Space, repo_id_of
 from spaceops.verification import CURABLE, Goal, evidence_of, settled, verify
 
@@ -114,12 +114,12 @@ def wait(space: Space | str, hub: Hub, *, timeout: float | None = None, watch: W
     """Wait until nothing is built or started any more; return what is then.
 
     A release that was applied and not followed is verified, and its outcome recorded, as `deploy` does it. Raises
-    `DeployFailed` when the Space ends in an error, `TimedOut` after `timeout` seconds.
+    `DeployFailed` when the Space ends in an error, `TimedOut` after `timeout` seconds: that is then no outcome.
     """
     repo_id = space.repo_id if isinstance(space, Space) else repo_id_of(space)
     observed = status(repo_id, hub)
     known = ledger.read(repo_id, hub)
-    if known.index.outcome == "applied" and known.index.sha == observed.sha:
+    if known.index.outcome == "applied":
         record = ledger.record_of(repo_id, hub, known.index.last)
         _settle(_of_record(record, repo_id, hub), observed, hub, watch or _nobody, timeout=timeout)
     else:
@@ -162,9 +162,10 @@ def _settle(done: Release, observed: Observed, hub: Hub, watch: Watcher, *, time
         with timed(seconds, "verify"):
             host = verify(goal, hub, watch, release=done)
     except (errors.DeployFailed, errors.TimedOut) as error:
-        codes, lines = evidence_of(error)
-        shown = lines if goal.source_is_private else ()
-        failed = _concluded(replace(done, seconds=seconds), hub, outcome="failed", codes=codes, evidence=shown)
+        if timeout is not None and isinstance(error, errors.TimedOut):
+            raise  # whoever waits had no more time: the release may still come up
+        codes, _ = evidence_of(error)
+        failed = _recorded(replace(done, seconds=seconds), error, goal, hub, watch)
         if other := _on_other_hardware(failed, hub, watch):
             return other
         _after_failure(failed, error, codes, hub, watch)
@@ -181,12 +182,28 @@ def _goal(done: Release, observed: Observed, timeout: float | None) -> Goal:
         repo_id=done.repo_id,
         sha=done.sha,
         health=health,
-        visibility=(record.settings.visibility if record else None) or observed.visibility or "public",
+        visibility=(record.settings.visibility if record else None) or observed.visibility,
         is_new=done.outcome == "applied",
         runtime=observed.runtime,
         host=observed.host,
         timeout=health.seconds if timeout is None else timeout,
     )
+
+
+def _recorded(failed: Release, error: errors.SpaceopsError, goal: Goal, hub: Hub, watch: Watcher) -> Release:
+    """Write down why a release failed; a Hub that cannot be reached for it does not hide the failure itself.
+
+    Lines of the log only where nobody reads them who may not read the source, and every secret is known here and so
+    redacted.
+    """
+    codes, lines = evidence_of(error)
+    secrets = failed.record.settings.secrets if failed.record else ()
+    shown = lines if goal.source_is_private and all(map(is_known, secrets)) else ()
+    try:
+        return _concluded(failed, hub, outcome="failed", codes=codes, evidence=shown)
+    except errors.HubError as second:
+        watch(step(f"the failure could not be recorded: {second.message}"))
+        return failed
 
 
 def _concluded(done: Release, hub: Hub, **came_out: Any) -> Release:

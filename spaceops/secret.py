@@ -26,6 +26,7 @@ _HUB_TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")
 _FINGERPRINT = re.compile(r" ?\[spaceops:1:([0-9a-f]{16}):([0-9a-f]{32})\]$")
 _known: dict[str, str] = {}  # every form of every value that was ever held here -> its name
 _forms_known: tuple[str, ...] = ()  # the longest first
+_names: set[str] = set()
 _remembering = threading.Lock()
 
 
@@ -37,6 +38,7 @@ class Secret:
     def __init__(self, value: str, name: str) -> None:
         self._value = value
         self.name = name
+        _names.add(name)
         _remember(value, name)
 
     def reveal(self) -> str:
@@ -61,6 +63,11 @@ def redact(text: str) -> str:
         if form in text:
             text = text.replace(form, f"[REDACTED:{_known[form]}]")
     return _HUB_TOKEN.sub("[REDACTED:HF_TOKEN]", text) if "hf_" in text else text
+
+
+def is_known(name: str) -> bool:
+    """Whether a value of this name was ever held in this process, so that `redact()` finds it."""
+    return name in _names
 
 
 def resolve(key: str, reference: str, folder: Path) -> Secret:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from spaceops import errors
@@ -62,16 +63,11 @@ class Goal:
     repo_id: str
     sha: str | None  # the commit that must serve
     health: Health
-    visibility: str
+    visibility: str | None  # None: whatever the Hub gives to a new Space
     is_new: bool  # whether something was changed, so that what runs now may still be the version before
     runtime: Runtime  # as it was last seen
     host: str | None
     timeout: float  # seconds
-
-    @property
-    def is_private(self) -> bool:
-        """Whether the app answers only with the token."""
-        return self.visibility == "private"
 
     @property
     def source_is_private(self) -> bool:
@@ -226,6 +222,12 @@ class _Attempt:
         self._foreign: set[str] = set()  # commits that were seen, and are not what moved main
         self._trouble: errors.HubError | None = None  # why the Hub could not be asked the last time
 
+    @cached_property
+    def _is_private(self) -> bool:
+        """Whether the app answers only with the token."""
+        known = self._goal.visibility or self._hub.observe(self._goal.repo_id, settings=False).visibility
+        return known == "private"
+
     def run(self) -> str:
         """Follow and ask until it runs and answers; the app's address."""
         goal, runtime = self._goal, self._goal.runtime
@@ -315,7 +317,7 @@ class _Attempt:
         health, left = self._goal.health, self._deadline - time.monotonic()
         patience = min(max(left, 1.0), APP_PATIENCE)
         try:
-            status, said = self._hub.ask_app(url, private=self._goal.is_private, holds=health.body, patience=patience)
+            status, said = self._hub.ask_app(url, private=self._is_private, holds=health.body, patience=patience)
         except errors.Unreachable:
             return 0, "does not answer"
         if status != health.status:

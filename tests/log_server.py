@@ -60,6 +60,7 @@ class LogServer:
         self.runtimes: deque[dict[str, Any] | int] = deque([{"stage": "RUNNING"}])
         self.heads: deque[str | None] = deque(["1" * 40])
         self.app: deque[Said] = deque([Said()])
+        self.private = False  # whether it is, as the Hub says it; the app answers everybody
         self.tokens: list[str | None] = []  # what the app was sent as Authorization
         self.requests: list[tuple[float, str]] = []
         self.sent = 0  # bytes of logs
@@ -160,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         if head is None:
             self._send_json(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
         else:
-            self._send_json(200, {"id": repo_id, "sha": head, "private": False, "siblings": []})
+            self._send_json(200, {"id": repo_id, "sha": head, "private": self.server.owner.private, "siblings": []})
 
     def _send_page(self, said: Said) -> None:
         self.server.owner.tokens.append(self.headers["Authorization"])

@@ -125,6 +125,14 @@ def test_only_a_private_app_gets_the_token(server, hub, visibility, sent):
     assert [sent] * 3 == server.tokens
 
 
+def test_where_the_hub_chose_the_visibility_it_is_asked_for_it(server, hub):
+    server.private = True
+
+    attempt(server, hub, visibility=None)
+
+    assert [f"Bearer {TOKEN}"] * 3 == server.tokens
+
+
 def test_a_hub_that_fails_now_and_then_does_not_end_it(server, hub):
     server.runtimes = deque([runtime("BUILDING"), 503, 429, runtime("RUNNING"), 500, 502, runtime("RUNNING")])
     server.app = deque([Said(503), Said(503), Said()])
