@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from huggingface_hub import HfApi
+from msgspec.structs import replace
 
 from spaceops import LocalHub, Secret, Space, deploy, plan
-from spaceops.deviations import difference, drift
+from spaceops.deviations import Drift, difference, drift
 from spaceops.errors import NotFound
+from spaceops.records import BRANCH, INDEX, Index, Record, decoded, encoded
 from spaceops.spec import short
 from tests.test_releases import changed, edit
 
@@ -151,8 +154,31 @@ def test_a_rewritten_history_is_said(released, hub, api):
 
     (change,) = drift(released, hub).changes
 
-    assert change.text in ("the same content", "the history was rewritten")
+    assert "the same content" == change.text
     assert change.note.startswith("main moved from ")
+
+
+def test_a_commit_that_is_nowhere_any_more_is_said(released, hub, api):
+    """The real Hub may forget commits that no branch leads to; here a ledger stands for it that knows another."""
+    branch = hub.branch(released.repo_id, BRANCH)
+    found = branch.read(INDEX)
+    index = replace(decoded(Index, found.content, INDEX), sha="0123456" + "0" * 33)
+    branch.write({INDEX: encoded(index)}, "somebody's own", found.head)
+
+    (change,) = drift(released, hub).changes
+
+    assert "the history was rewritten" == change.text
+    assert change.note.startswith("main moved from 0123456 to ")
+
+
+def test_a_release_that_was_not_finished_is_said():
+    record = Record(number=4, outcome="deploying", by="ada\x1b", started="2026-11-23T10:00:00+00:00")
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    found = Drift("acme/demo", record, now=now)
+
+    assert r"acme/demo against release 4 (by ada\x1b, 2h ago, which was not finished)" == str(found).splitlines()[0]
+    assert "<pre>acme/demo against release 4" in found._repr_html_()
 
 
 def test_without_a_release_there_is_nothing_to_differ_from(space, hub):
