@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ import msgspec
 import pytest
 from huggingface_hub import HfApi
 
-from spaceops import Hub, LocalHub, Secret, ledger
+from spaceops import Hub, LocalHub, Secret, Space, apply, errors, ledger, plan
 from spaceops.ledger import files_written, record_of
 from spaceops.secret import matches
 from tests.middleman import Commands, Middleman, When, kill
@@ -61,12 +64,18 @@ class Stage:
     said: str = ""  # all that was printed
     env: dict[str, str] = field(default_factory=dict)
 
-    def run(self, *arguments: str, at: tuple[int, When] | None = None) -> int:
-        """Run a command to its end, or to its being killed at a request; the exit code."""
+    def run(self, *arguments: str, at: tuple[int, When] | None = None, at_write: str = "") -> int:
+        """Run a command to its end, or to its being killed at a request, or interrupted at one; the exit code."""
         env = {"HF_ENDPOINT": self.middleman.address, "HF_TOKEN": self.localhub.token, **self.env}
         pid = self.commands.start(*arguments, env=env)
 
         def meet(number: int, when: When) -> bool:
+            if (
+                at_write
+                and when == "before"
+                and re.match(rf"(POST|DELETE) .*{at_write}$", self.middleman.requests[number - 1])
+            ):
+                os.kill(pid, signal.SIGINT)
             if (number, when) != at:
                 return False
             kill(pid)
@@ -218,3 +227,102 @@ def test_an_update_and_a_rollback_that_were_killed_are_completed_by_the_same_com
             wrong += compare(stage, at, expected[way], found, requests[way])
 
     assert not wrong, "\n".join(wrong)
+
+
+def applied(stage: Stage, repo_id: str, to: str, url: str) -> None:
+    """What `spaceops apply` does, in this process."""
+    folder = stage.folder / repo_id.partition("/")[2]
+    source(folder, repo_id, to)
+    space = Space.load(folder / "space.toml")
+    secrets = {key: f"file:../{to}-{key}" for key in SECRETS[to]}
+    for key, value in SECRETS[to].items():
+        (folder.parent / f"{to}-{key}").write_text(value)
+    hub = Hub(url, token=stage.localhub.token)
+    apply(plan(msgspec.structs.replace(space, secrets=secrets), hub), hub)
+
+
+TROUBLES: dict[str, dict[str, Any]] = {
+    "the connection is reset before": {"when": "before"},
+    "the connection is reset after": {"when": "after"},
+    "too many requests": {"status": 429, "retry_after": 1},
+    "the Hub fails": {"status": 500},
+    "the Hub is busy": {"status": 503},
+    "the network is gone": {"when": "before", "lasting": True},
+}
+
+
+@pytest.mark.timeout(1800 if EVERY else 180)
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_whatever_goes_wrong_at_a_request_applying_again_completes_it(stage, trouble):
+    """In this process: an error of ours, nobody locked out, one commit and one release in the end."""
+    repo_id = f"demo/trouble-{list(TROUBLES).index(trouble)}"
+    hub, requests = Hub(stage.localhub.url, token=stage.localhub.token), {}
+    with stage.localhub.faults.add("stuck-building"):
+        for way in (A, B, A):
+            stage.middleman.requests.clear()
+            applied(stage, repo_id, way, stage.middleman.address)
+            requests[way] = list(stage.middleman.requests)
+        first = list(TROUBLES).index(trouble) % SOME
+        slow = 2 if TROUBLES[trouble].get("lasting") else 1  # the client tries long
+        begin, step = (1, 1) if EVERY else (first + 3, SOME * slow)
+
+        for number, at in enumerate(range(begin, len(requests[B]) + 1, step)):
+            way = (B, A)[number % 2]
+            before = counts(stage, repo_id)
+            stage.middleman.requests.clear()
+            stage.middleman.meet = _trouble(stage, requests[way], at, **TROUBLES[trouble])
+            with suppress(errors.SpaceopsError):  # some are tried again by the client: then there is none
+                applied(stage, repo_id, way, stage.middleman.address)
+            stage.middleman.meet = None
+
+            applied(stage, repo_id, way, stage.localhub.url)
+
+            index = ledger.read(repo_id, hub).index
+            assert ("applied", None) == (index.outcome, index.lock), (at, requests[way])
+            assert {"commits": 1, "releases": 1} == _without_starts(difference(before, counts(stage, repo_id)))
+            assert VARIABLES[way] == hub.variables.ls(repo_id), (at, requests[way])
+            assert SECRETS[way].keys() == hub.secrets.ls(repo_id).keys()
+
+
+def _trouble(
+    stage: Stage,
+    requests: list[str],
+    at: int,
+    *,
+    when: When = "before",
+    status: int = 0,
+    retry_after: int | None = None,
+    lasting: bool = False,
+) -> Callable[[int, When], bool]:
+    def meet(number: int, now: When) -> bool:
+        here = now == when and (number == at or (lasting and number > at))
+        if here and status:
+            method, path = stage.middleman.requests[number - 1].split(" ", 1)
+            stage.localhub.faults.add(
+                "status", method=method, path=path, status=status, retry_after=retry_after, times=1
+            )
+        return here and not status
+
+    return meet
+
+
+def _without_starts(counted: dict[str, int]) -> dict[str, int]:
+    return {key: number for key, number in counted.items() if key != "starts"}
+
+
+def test_whoever_presses_control_c_leaves_no_lock_and_the_same_command_goes_on(stage):
+    repo_id = "demo/control-c"
+    folder = stage.folder / "control-c"
+    with stage.localhub.faults.add("stuck-building"):
+        for way, ending in ((A, "/branch/spaceops"), (B, "/variables"), (A, "/commit/main")):
+            source(folder, repo_id, way)
+            stage.env = SECRETS[way]
+
+            assert 130 == stage.run("apply", str(folder), "--yes", at_write=ending), stage.commands.output.read_text()
+            hub = Hub(stage.localhub.url, token=stage.localhub.token)
+            assert ledger.read(repo_id, hub).index.lock is None
+            assert 0 == stage.run("apply", str(folder), "--yes"), stage.commands.output.read_text()
+
+            index = ledger.read(repo_id, hub).index
+            assert ("applied", None) == (index.outcome, index.lock)
+            assert VARIABLES[way] == hub.variables.ls(repo_id)
