@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -66,8 +66,9 @@ class LocalFile:
         return self.sha256() == remote.sha256 if remote.sha256 else self.oid() == remote.oid
 
     def learn(self) -> None:
-        """Know the hashes by which the Hub may name it: small files too may be large files to the Hub."""
-        self._hashed(["oid", "sha256"] if self.size <= LARGEST_PLAIN_FILE else ["sha256"])
+        """Know the hashes by which the Hub may name it, if it can be read: to the Hub small files too may be large."""
+        with suppress(BadInput):
+            self._hashed(["oid", "sha256"] if self.size <= LARGEST_PLAIN_FILE else ["sha256"])
 
     def _known(self, kind: Kind) -> str | None:
         return self.hashes.find(self.path, self.stamp, kind) if self.hashes and self.stamp else None
@@ -131,7 +132,10 @@ def scan(space: Space) -> Source:
 
 
 def remember(files: Iterable[LocalFile]) -> None:
-    """Know the hashes of files that were pushed, so that the next plan reads none of them."""
+    """Know the hashes of files that were pushed, so that the next plan reads none of them.
+
+    What has vanished since is left out: the push has succeeded, and nothing here may undo that.
+    """
     pushed = {str(file.path): file for file in files}
     _side_by_side(pushed, lambda path: pushed[path].learn())
     _keep(pushed.values())

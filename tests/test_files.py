@@ -359,6 +359,14 @@ def test_what_was_pushed_is_known_to_the_next_plan(cache):
         assert file.oid() == known.find(file.path, file.stamp, "oid")
 
 
+def test_a_file_that_has_vanished_after_the_push_does_not_fail_it(app, cache):
+    source = scan(space_of(write(app, **{"main.py": "x = 1\n", "other.py": ""})))
+    (app / "main.py").unlink()
+    remember(source.files.values())
+
+    assert source.files["other.py"].oid() == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+
+
 def test_a_file_that_vanishes_while_we_look_is_named(app):
     source = scan(space_of(write(app, **{"main.py": ""})))
     (app / "main.py").unlink()
