@@ -100,7 +100,7 @@ def status_command(space: str, endpoint: str | None, as_json: bool) -> None:
     """Show what the Space is and what runs in it."""
     from spaceops.lifecycle import status
 
-    show_observed(status(repo_id_from(space), connect(endpoint)), as_json)
+    show_observed(status(repo_id_from(space), connect(endpoint), releases=True), as_json)
 
 
 @cli.command("logs")

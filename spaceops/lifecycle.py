@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from spaceops import errors
+from contextlib import suppress
+from dataclasses import replace
+
+from spaceops import errors, ledger
 from spaceops.hub import Hub
 from spaceops.observed import Observed
 from spaceops.spec import Space, repo_id_of
 
 
-def status(space: Space | str, hub: Hub) -> Observed:
-    """What the Space is now. Raises `NotFound` when it does not exist. One request."""
+def status(space: Space | str, hub: Hub, *, releases: bool = False) -> Observed:
+    """What the Space is now; with `releases` also how the newest one came out. Raises `NotFound`.
+
+    One request, two with `releases`. A ledger that cannot be read does not hide what the Space is.
+    """
     repo_id = _repo_id(space)
     observed = hub.observe(repo_id, settings=False)
     if not observed.exists:
         hint = "Look at the name; a private Space is visible only to a token that may read it."
         raise errors.NotFound(f"{repo_id} does not exist on {hub.endpoint}", hint=hint)
+    with suppress(errors.SpaceopsError):
+        index = ledger.read(repo_id, hub).index if releases else None
+        return replace(observed, releases=index) if index and index.last else observed
     return observed
 
 

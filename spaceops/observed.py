@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from spaceops.records import Index
 from spaceops.secret import redact
 from spaceops.spec import BUSY_STAGES, FREE_HARDWARE, LOOPBACK, idle, short
 
@@ -85,6 +86,7 @@ class Observed:
     descriptions: Mapping[str, str] = field(default_factory=dict)  # of variables that have one
     files: Mapping[str, RemoteFile] = field(default_factory=dict, repr=False)
     has_settings: bool = True  # whether variables and secrets were asked for
+    releases: Index | None = None  # what the ledger says of them, if it was asked for and there are any
 
     @property
     def hardware(self) -> str:
@@ -113,6 +115,7 @@ class Observed:
             "url": self.url,
             "host": self.host,
             "volumes": [dict(volume) for volume in self.runtime.volumes],
+            **({"release": {"number": known.last, "outcome": known.outcome}} if (known := self.releases) else {}),
             **({"variables": dict(self.variables), "secrets": sorted(self.secrets)} if self.has_settings else {}),
         }
 
@@ -123,6 +126,7 @@ class Observed:
             "error": runtime.error_message,
             "sha": short(self.sha),
             "running": short(runtime.sha) if runtime.sha else None,
+            "release": f"{self.releases.last} {self.releases.outcome}" if self.releases else None,
             "hardware": self.hardware,
             "sleeps": idle(runtime.sleep_time) if runtime.sleep_time is None else f"after {idle(runtime.sleep_time)}",
             "visibility": self.visibility,

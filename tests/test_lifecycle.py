@@ -119,3 +119,27 @@ def test_waiting_for_a_space_in_an_error_says_so_at_once(space, hub):
 def test_a_space_that_is_not_there_is_not_found(hub):
     with pytest.raises(NotFound, match="demo/nothing does not exist"):
         status("demo/nothing", hub)
+
+
+def test_status_shows_the_newest_release_where_it_is_asked_for(space, hub, localhub):
+    deploy(space, hub)
+    localhub.requests.clear()
+
+    plain = status(space, hub)
+    asked = len(localhub.requests)
+    shown = status(space, hub, releases=True)
+
+    assert (1, 2) == (asked, len(localhub.requests) - asked)
+    assert {"number": 1, "outcome": "running"} == shown.as_dict()["release"]
+    assert "  release    1 running" in str(shown).splitlines()
+    assert "release" not in plain.as_dict()
+
+
+def test_a_space_without_releases_or_with_a_broken_ledger_has_a_status_all_the_same(space, hub):
+    hub.create(space.repo_id, visibility=None, settings={})
+    before = status(space, hub, releases=True)
+    branch = hub.branch(space.repo_id, "spaceops")
+    branch.make(before.sha)
+    branch.write({"ledger.json": b"not ours"}, "broken", before.sha)
+
+    assert [None, None] == [before.releases, status(space, hub, releases=True).releases]

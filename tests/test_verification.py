@@ -8,11 +8,14 @@ from collections import deque
 import pytest
 
 from spaceops import errors
+from spaceops.comparison import compare
 from spaceops.errors import DeployFailed, TimedOut
+from spaceops.history import Release
 from spaceops.hub import Hub
 from spaceops.logstream import Timing
 from spaceops.observed import Observed, Runtime
-from spaceops.spec import Health
+from spaceops.plans import FileChanges
+from spaceops.spec import Health, Space
 from spaceops.verification import CURABLE, Goal, evidence_of, settled, verify
 from tests.log_server import Answer, LogServer, Said, frame, frames
 
@@ -87,6 +90,20 @@ def test_what_ran_before_and_still_answers_is_no_success(server, hub):
 
     first = next(number for number, (_, path) in enumerate(server.requests) if path == "/ready")
     assert 7 <= sum(path.endswith("/runtime") for _, path in server.requests[:first])
+
+
+def test_the_process_before_a_restart_is_no_proof_of_the_new_settings(server, hub):
+    """The Hub is slow to restart: the same commit runs, with the old settings, and would answer."""
+    server.runtimes = stages(*["RUNNING"] * 5, "APP_STARTING", "RUNTIME_ERROR")
+    space = Space.parse({"repo_id": SPACE, "variables": {"LEVEL": "wrong"}})
+    before = Observed(SPACE, exists=True, sha=OURS, runtime=Runtime("RUNNING", sha=OURS))
+    plan = compare(space, before, FileChanges(), account="demo", endpoint=server.url, secrets={}, prices={})
+    release = Release(SPACE, server.url, "applied", OURS, plan=plan)
+
+    with pytest.raises(DeployFailed, match="RUNTIME_ERROR"):
+        verify(goal(server, sha=OURS), hub, lambda _: None, release=release, timing=PATIENT)
+
+    assert 0 == asked(server)
 
 
 def test_right_answers_count_in_a_row(server, hub):
