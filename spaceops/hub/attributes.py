@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pathspec import GitIgnoreSpec
 
+DEEP = re.compile(r"(^|/)\*\*(/\*)?$")
 TRACKED = "filter=lfs diff=lfs merge=lfs -text"
 
 
@@ -60,4 +61,4 @@ def _rules(text: str) -> Iterator[Rule]:
             continue
         regex = GitIgnoreSpec.from_lines([pattern.replace("[[:space:]]", "[ ]")]).patterns[0].regex
         if regex:
-            yield Rule(regex, "/" in pattern, pattern.endswith("**"), said[-1] == "filter=lfs")
+            yield Rule(regex, "/" in pattern, bool(DEEP.search(pattern)), said[-1] == "filter=lfs")

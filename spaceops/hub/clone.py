@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from spaceops import errors
 from spaceops.hub.attributes import line_for
-from spaceops.hub.commits import AGAIN, COMMIT_SECONDS, Content, Large
+from spaceops.hub.commits import AGAIN, COMMIT_SECONDS, Content, Large, folders_of, in_the_way
 from spaceops.secret import redact
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Clone:
         files = {path: self._stored(number, one) for number, (path, one) in enumerate(content.items())}
         self.run("read-tree", self.head)
         before = self._entries()
+        self._refuse_clashes(content.keys(), before.keys() - set(remove))
         if added := self._lines_for([path for path, one in content.items() if isinstance(one, Large)], files, before):
             files[ATTRIBUTES] = added
         lines = [f"0 {'0' * 40}\t{path}" for path in remove]
@@ -120,7 +121,11 @@ class Clone:
 
     def push(self, commit: str) -> None:
         """Let main be at `commit`. Raises `Conflict` when it has moved."""
-        self.run("push", "--quiet", "--no-verify", "origin", f"{commit}:refs/heads/main")
+        try:
+            self.run("push", "--quiet", "--no-verify", "origin", f"{commit}:refs/heads/main")
+        except errors.Conflict:  # it was us, where the answer was lost on its way and git has asked again
+            if not self.run("ls-remote", "origin", "refs/heads/main").startswith(commit):
+                raise
 
     def run(self, *words: str, stdin: bytes = b"") -> str:
         """What a git command prints. Whatever interrupts it, git is over afterwards."""
@@ -145,6 +150,14 @@ class Clone:
         away = [word for name in ELSEWHERE if name in os.environ for word in ("-u", name)]
         place = () if words[0] == "clone" else (f"--git-dir={self.place}",)
         return [*(["env", *away] if away else []), "git", *place, *words]
+
+    def _refuse_clashes(self, written: Iterable[str], stays: Iterable[str]) -> None:
+        """git would drop what is in the way."""
+        files = set(stays)
+        folders = {folder: path for path in files for folder in folders_of(path)}
+        for path in written:
+            if other := folders.get(path) or next((folder for folder in folders_of(path) if folder in files), None):
+                raise in_the_way(self.repo_id, path, other)
 
     def _entries(self) -> dict[str, tuple[str, str]]:
         """Mode and blob of each file in the index."""
@@ -235,9 +248,6 @@ def _error(repo_id: str, said: str) -> errors.SpaceopsError:
         return errors.BadInput(f"{repo_id}: the Hub refused the push: {reason}", hint=hint)
     if has("[rejected]", "non-fast-forward", "failed to update ref", "cannot lock ref"):
         return errors.Conflict(f"{repo_id}: main moved while we pushed", hint="spaceops plan shows what is there now.")
-    if has("both a file and as a directory"):
-        hint = "spaceops plan --drift shows what else is on the Hub; --prune removes it."
-        return errors.BadInput(f"{repo_id}: a path is a file here and a folder there: {reason}", hint=hint)
     if has("Operation too slow", "RPC failed", "unable to access", "Could not resolve", "hung up", "Connection"):
         return errors.Unreachable(f"{repo_id}: git: {reason}", hint=AGAIN)
     if has("Authentication failed", "could not read Username", "error: 401", "error: 403"):

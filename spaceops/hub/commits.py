@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -29,7 +31,7 @@ SAMPLE = 512  # bytes of a file that the Hub wants to see
 LOOKED_AT = 8000  # bytes; git calls a file binary by a NUL among these, and the Hub takes none from it
 LARGEST_PLAIN = 10_000_000  # bytes of a file that is part of the commit itself
 STREAMED = 16 << 20  # bytes; what is new and larger has nothing to save by chunks, and goes up as a stream
-GROUP, GROUP_SIZE = 64, 64 << 20  # files and bytes that go up together
+GROUP, GROUP_SIZE = 64, 64 << 20  # files that go up together, and bytes by chunks
 AGAIN = "Run the same command again: it finds out whether the commit has arrived, and goes on from there."
 
 
@@ -72,6 +74,18 @@ class Upload:
     head: str | None = None
 
 
+def folders_of(path: str) -> Iterator[str]:
+    """The folders that a path is in."""
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def in_the_way(repo_id: str, path: str, other: str) -> errors.BadInput:
+    """For a path that would be a file and a folder at once."""
+    hint = "spaceops plan shows what is there; --prune removes what is not in the source."
+    return errors.BadInput(f"{repo_id}: {path} cannot be written while {other} is on the Hub", hint=hint)
+
+
 class Commits:
     """The way to commits on the main branch of one Space; `seconds` without an answer are given to each."""
 
@@ -111,7 +125,7 @@ class Commits:
         """
         from huggingface_hub.utils import get_session, hf_raise_for_status, httpx
 
-        body = _Body(content, remove, message, parent)
+        body = _Body(content, self._deletions(content, remove, parent), message, parent)
         headers = {**self._headers, "Content-Type": "application/x-ndjson", "Content-Length": str(body.size)}
         timeout = httpx.Timeout(ASK_SECONDS, read=self._seconds, write=self._seconds)
         try:
@@ -123,6 +137,24 @@ class Commits:
         except errors.Unreachable as error:
             raise errors.Unreachable(error.message, hint=AGAIN) from error
         return str(answer.json()["commitOid"])
+
+    def _deletions(self, content: Mapping[str, Content], remove: Sequence[str], parent: str | None) -> list[str]:
+        """What is to go, with a slash behind folders: one that becomes a file must go as a folder, the Hub wants.
+
+        Raises `BadInput` where something would go along that nobody named.
+        """
+        gone = set(remove)
+        becoming = {folder for path in remove for folder in folders_of(path)} & content.keys()
+        for folder in sorted(becoming):
+            with our_errors(f"{self.repo_id}: {folder}"):
+                inside = self._api.list_repo_tree(
+                    self.repo_id, folder, recursive=True, revision=parent, repo_type="space"
+                )
+                there = {one.path for one in inside if hasattr(one, "blob_id")}
+            if stays := sorted(there - gone):
+                raise in_the_way(self.repo_id, folder, stays[0])
+            gone -= there
+        return [*(f"{folder}/" for folder in sorted(becoming)), *sorted(gone)]
 
     def fetch(self, paths: Iterable[str], revision: str, folder: Path) -> dict[str, Plain]:
         """Write files of a revision into a folder, under names that say nothing; one request each, side by side."""
@@ -180,12 +212,13 @@ class Commits:
 
         Xet sends of a changed file only what changed, and holds hundreds of MB in memory for it.
         """
-        streamed = {path for path, file in files.items() if file.size > STREAMED and path not in known}
+        streamed = {path: file for path, file in files.items() if file.size > STREAMED and path not in known}
+        others = {path: file for path, file in files.items() if path not in streamed}
         sent: dict[str, Large] = {}
-        for group in _groups({path: file for path, file in files.items() if path not in streamed}):
+        for group in _groups(others, GROUP_SIZE):
             sent |= self._send_group(group, streamed=False)
-        for path in sorted(streamed):
-            sent |= self._send_group({path: files[path]}, streamed=True)
+        for group in _groups(streamed, math.inf):
+            sent |= self._send_group(group, streamed=True)
         return sent
 
     def _send_group(self, files: Mapping[str, Named], *, streamed: bool) -> dict[str, Large]:
@@ -220,7 +253,7 @@ class _Body:
     def __init__(self, content: Mapping[str, Content], remove: Sequence[str], message: str, parent: str | None) -> None:
         summary, _, description = message.partition("\n\n")
         header = {"summary": summary, "description": description, **({"parentCommit": parent} if parent else {})}
-        self._first = [_line("header", header), *(_line("deletedFile", {"path": path}) for path in remove)]
+        self._first = [_line("header", header), *map(_deletion, remove)]
         self._content = content
         self.size = sum(map(len, self._first)) + sum(_size(path, one) for path, one in content.items())  # bytes
 
@@ -235,6 +268,10 @@ class _Body:
 
 def _line(key: str, value: Mapping[str, Any]) -> bytes:
     return json.dumps({"key": key, "value": value}).encode() + b"\n"
+
+
+def _deletion(path: str) -> bytes:
+    return _line("deletedFolder" if path.endswith("/") else "deletedFile", {"path": path})
 
 
 def _large(path: str, large: Large) -> bytes:
@@ -277,10 +314,10 @@ def _attributes_in(files: Mapping[str, Named]) -> dict[str, str]:
     return {path.rpartition("/")[0]: files[path].path.read_text(errors="replace") for path in named}
 
 
-def _groups(files: Mapping[str, Named]) -> Iterator[dict[str, Named]]:
+def _groups(files: Mapping[str, Named], most: float) -> Iterator[dict[str, Named]]:
     group: dict[str, Named] = {}
     for path, file in files.items():
-        if group and (len(group) >= GROUP or sum(one.size for one in group.values()) + file.size > GROUP_SIZE):
+        if group and (len(group) >= GROUP or sum(one.size for one in group.values()) + file.size > most):
             yield group
             group = {}
         group[path] = file
@@ -290,11 +327,13 @@ def _groups(files: Mapping[str, Named]) -> Iterator[dict[str, Named]]:
 
 @contextmanager
 def _no_advice_on_xet() -> Iterator[None]:
-    """The client warns of what we chose: that an open file goes up as a stream."""
+    """The client warns of what we chose, that an open file goes up as a stream, and of how it does that itself."""
     log = logging.getLogger("huggingface_hub._commit_api")
     before = log.level
     log.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         log.setLevel(before)
