@@ -566,6 +566,34 @@ def test_a_time_limit_is_kept_and_says_how_to_wait_on(server, hub):
     assert ["BUILDING", "build"] == story(got)
 
 
+def test_without_time_it_looks_once(server, hub):
+    server.runtimes = stages("RUNNING", sha=NEW)
+
+    assert ["RUNNING"] == story(follow(SPACE, hub, NEW, timeout=0, timing=FAST))
+
+
+def test_a_hub_that_does_not_answer_at_the_end_of_the_time_is_told_as_that(server, hub):
+    server.runtimes = deque([{"stage": "BUILDING"}, 503])
+
+    with pytest.raises(errors.Unreachable, match="times in a row") as caught:
+        list(follow(SPACE, hub, NEW, timeout=0.3, timing=FAST))
+
+    assert "spaceops wait demo/app" in caught.value.hint
+
+
+@pytest.mark.parametrize(("end", "connections"), [("RUNNING", 1), ("BUILD_ERROR", 2)])
+def test_only_after_a_failure_a_log_that_has_ended_is_asked_whether_that_was_the_end(server, hub, end, connections):
+    server.write("build", frames(3))
+    server.runtimes = stages("BUILDING", end, sha=NEW)
+    events = follow(SPACE, hub, NEW, timing=Timing(request=0.1))
+    got = [next(events) for _ in range(4)]  # BUILDING, and the whole log
+
+    got += events
+
+    assert ["BUILDING", "build", end] == story(got)
+    assert connections == len(server.paths("/logs/build"))
+
+
 def test_looks_that_fail_are_repeated(server, hub):
     server.runtimes = deque([503, {"stage": "BUILDING"}, 500, 429, 500, {"stage": "RUNNING", "sha": NEW}])
 
