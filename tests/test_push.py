@@ -259,7 +259,7 @@ def test_any_row_of_changes_ends_in_the_same_trees(trees, localhub, tmp_path_fac
         hub.create(repo_id, visibility=None, settings={})
         before: dict[str, bytes] = {}
         found[transport] = []
-        for step, tree in enumerate(trees):
+        for step, tree in enumerate({**tree, "README.md": AWKWARD["README.md"]} for tree in trees):
             changed = {path: content for path, content in tree.items() if before.get(path) != content}
             gone = sorted(before.keys() - tree.keys() - {".gitattributes"})
             push(transport, hub, repo_id, folder / str(step), changed, remove=gone, parent=hub.observe(repo_id).sha)
@@ -302,7 +302,7 @@ def test_a_program_stays_one_and_a_new_file_is_none(transport, hub, localhub, re
     assert [("100644", "new.sh"), ("100755", "run.sh")] == [(line[:6], line.split("\t")[1]) for line in listed]
 
 
-def commit_with_git(localhub, repo_id, folder, contents, *, modes=None) -> str:
+def commit_with_git(localhub, repo_id, folder, contents, *, modes=None, links=None) -> str:
     """What somebody does with plain git; the sha."""
     address = f"{localhub.url}/spaces/{repo_id}".replace("://", f"://demo:{localhub.token}@")
     git = ["git", "-C", str(folder), "-c", "user.name=demo", "-c", "user.email=demo@localhost"]
@@ -310,6 +310,8 @@ def commit_with_git(localhub, repo_id, folder, contents, *, modes=None) -> str:
     written(folder, contents)
     for name, mode in (modes or {}).items():
         (folder / name).chmod(mode)
+    for name, target in (links or {}).items():
+        (folder / name).symlink_to(target)
     for words in (["add", "-A"], ["commit", "-qm", "theirs"], ["push", "-q"]):
         subprocess.run([*git, *words], check=True, capture_output=True)
     return subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
