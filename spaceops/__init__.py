@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spaceops.adoption import pull
+    from spaceops.deviations import drift
     from spaceops.errors import DeployFailed, RolledBack, SpaceopsError
     from spaceops.events import Event, follow, logs
     from spaceops.history import Release
@@ -48,6 +49,7 @@ __all__ = [
     "apply",
     "delete",
     "deploy",
+    "drift",
     "follow",
     "get_release",
     "list_releases",
@@ -65,6 +67,7 @@ __all__ = [
 
 _HOMES = {
     "adoption": ("pull",),
+    "deviations": ("drift",),
     "errors": ("DeployFailed", "RolledBack", "SpaceopsError"),
     "events": ("Event", "follow", "logs"),
     "hub": ("Hub",),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spaceops.console import Group, confirm, hint, json_option, repo_id_from, show, table, yes_option
+from spaceops.console import Group, confirm, hint, json_option, repo_id_from, show, yes_option
+from spaceops.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

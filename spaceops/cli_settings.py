@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +19,10 @@ from spaceops.console import (
     repo_id_from,
     show,
     space_argument,
-    table,
     yes_option,
 )
 from spaceops.errors import BadInput
+from spaceops.tables import age, table
 
 if TYPE_CHECKING:
     from spaceops.observed import RemoteSecret
@@ -89,9 +88,13 @@ def secrets_ls(space: str, endpoint: str | None, as_json: bool) -> None:
     """List the secrets: names, descriptions, ages. One without our fingerprint counts as set by hand."""
     secrets = connect(endpoint).secrets.ls(repo_id_from(space))
     found = {key: _shown(secret) for key, secret in sorted(secrets.items())}
-    now = datetime.now(UTC)
     rows = (
-        (key, facts["description"], _age(facts["updated"], now), "spaceops" if facts["fingerprint"] else "by hand")
+        (
+            key,
+            facts["description"],
+            age(facts["updated"]) if facts["updated"] else "?",
+            "spaceops" if facts["fingerprint"] else "by hand",
+        )
         for key, facts in found.items()
     )
     show(found, as_json, table(("KEY", "DESCRIPTION", "AGE", "SET BY"), rows))
@@ -237,15 +240,6 @@ def _shown(secret: RemoteSecret) -> dict[str, Any]:
 
     words = without_fingerprint(secret.description)
     return {"description": words, "updated": secret.updated, "fingerprint": words != (secret.description or "")}
-
-
-def _age(updated: str | None, now: datetime) -> str:
-    """How long ago that was, in its largest unit: `12d`, `3h`."""
-    if updated is None:
-        return "?"
-    seconds = max(0, int((now - datetime.fromisoformat(updated)).total_seconds()))
-    units = {"d": 86400, "h": 3600, "m": 60}
-    return next((f"{seconds // size}{unit}" for unit, size in units.items() if seconds >= size), f"{seconds}s")
 
 
 def _refuse_both(repo_id: str, keys: Iterable[str], taken: Mapping[str, object], kind: str) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spaceops.errors import BadInput, SecretMissing, SpecError
-from spaceops.tables import table as table
 
 if TYPE_CHECKING:
     from spaceops.hub import Hub

@@ -152,10 +152,10 @@ def _space_of(record: Record, repo_id: str) -> Space:
 
 def _overwrites(repo_id: str, hub: Hub, known: Ledger, observed: Observed, files: FileChanges) -> tuple[str, ...]:
     """The files that somebody else changed on main since the last release, and that this plan would lose."""
-    lost = files.changed.keys() | set(files.removed)
-    if not lost or known.index.sha in (None, observed.sha):
+    if known.index.sha in (None, observed.sha) or not (files.changed or files.removed):
         return ()
     then = hub.files(repo_id, _pushed_last(repo_id, hub, known))
+    lost = files.changed.keys() | (then.keys() & set(files.removed))  # what came since is removed by --prune alone
     return tuple(sorted(path for path in lost if observed.files.get(path) != then.get(path)))
 
 

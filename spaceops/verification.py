@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KEPT_EVENTS = 2000
 ASKED_FOR = 200  # lines of a log that was not followed
 APP_PATIENCE = 10.0  # seconds for an answer of the app
+MOST_ASKED = 5  # commits of others after which main is asked: a build may print anything
 SERVING = ("RUNNING", "SLEEPING")
 UNBUILT = ("BUILD_ERROR", "CONFIG_ERROR", "NO_APP_FILE")
 AT_REST = ("PAUSED", "STOPPED", "SLEEPING")
@@ -169,8 +170,9 @@ class _Following:
         elif stage == "PAUSED" and said:  # by the Hub, for the reason that it says
             hint = "spaceops status {repo_id}"
         first, *rest = said.strip().splitlines() or [""]
+        first = "".join(harmless([first]))
         return errors.DeployFailed(
-            f"{self.repo_id}: {stage}" + (f": {visible(first)}" if first else ""),
+            f"{self.repo_id}: {stage}" + (f": {first}" if first else ""),
             release=self.release,
             log_tail=self.tail(_LOG_OF.get(stage, RUN)) or last_start(harmless(rest)) if code in CURABLE else (),
             built=stage not in UNBUILT,
@@ -260,7 +262,8 @@ class _Attempt:
         queued = _QUEUED.match(event.text) if event.kind == BUILD else None
         runs = event.runtime.sha if event.runtime and event.runtime.stage == "RUNNING" else None
         seen = queued[1] if queued else runs
-        if seen and not ours.startswith(seen) and not before.startswith(seen) and seen not in self._foreign:
+        is_new = seen not in self._foreign and len(self._foreign) < MOST_ASKED
+        if seen and is_new and not ours.startswith(seen) and not before.startswith(seen):
             self.refuse_if_overtaken()
             self._foreign.add(seen)
 

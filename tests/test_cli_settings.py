@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from spaceops import Hub, Secret
 from spaceops.cli import main
-from spaceops.cli_settings import _age
 from spaceops.secret import described
 
 
@@ -55,27 +54,6 @@ def test_the_list_of_secrets_as_json_has_times_and_no_fingerprint(run, repo_id) 
     }
     assert datetime.fromisoformat(found["OURS"]["updated"]).utcoffset() == timedelta()
     assert "[spaceops:" not in out
-
-
-@pytest.mark.parametrize(
-    ("ago", "shown"),
-    [
-        (timedelta(), "0s"),
-        (timedelta(seconds=59), "59s"),
-        (timedelta(minutes=59, seconds=59), "59m"),
-        (timedelta(hours=3, minutes=30), "3h"),
-        (timedelta(days=12, hours=5), "12d"),
-        (-timedelta(minutes=5), "0s"),  # the Hub's clock is ahead of ours
-    ],
-)
-def test_an_age_is_in_its_largest_unit(ago: timedelta, shown: str) -> None:
-    now = datetime(2026, 11, 23, tzinfo=UTC)
-
-    assert shown == _age((now - ago).isoformat(), now)
-
-
-def test_an_age_that_the_hub_does_not_tell_is_a_question_mark() -> None:
-    assert "?" == _age(None, datetime.now(UTC))
 
 
 def test_setting_a_variable_keeps_its_description(run, repo_id, hub) -> None:

@@ -24,6 +24,7 @@ PUBLIC = [
     "apply",
     "delete",
     "deploy",
+    "drift",
     "follow",
     "get_release",
     "list_releases",
