@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
@@ -49,6 +50,7 @@ class Middleman:
 
     url: str
     requests: list[str] = field(default_factory=list)  # "POST /api/…", those counted
+    times: list[tuple[str, float, float]] = field(default_factory=list)  # of each, seconds when asked and when answered
     meet: Callable[[int, When], bool] | None = None  # told of each; True: whoever asked has been ended
     lock: Lock = field(default_factory=Lock)
 
@@ -83,6 +85,7 @@ class Middleman:
         self._thread.join()
 
     def pass_on(self, asked: BaseHTTPRequestHandler) -> None:
+        begun = time.monotonic()
         body = asked.rfile.read(int(asked.headers.get("Content-Length") or 0))
         number = self._count(asked)
         if self._meets(number, "before"):
@@ -94,6 +97,7 @@ class Middleman:
             answer = connection.getresponse()
             if number and self.meet:
                 content = answer.read()
+                self.times.append((f"{asked.command} {asked.path}", begun, time.monotonic()))
                 if self._meets(number, "after"):
                     asked.close_connection = True
                     return
