@@ -25,9 +25,12 @@ from spaceops.spec import FREE_HARDWARE, NEVER, short
 
 if TYPE_CHECKING:
     from spaceops.hub import Hub
-    from spaceops.plans import Plan
+    from spaceops.plans import Change, Plan
 
 Watcher = Callable[[Event], None]
+
+AT_ONCE = 4  # variables and secrets that are sent side by side: the closer they come, the fewer restarts they make
+SETTINGS_ROWS = frozenset({"visibility", "hardware", "sleep_time", "variable", "secret", "volumes"})
 
 
 @dataclass
@@ -120,8 +123,9 @@ class Execution:
     # one that exists
 
     def _change_settings(self, hold: Hold, descriptions: Mapping[str, str]) -> None:
+        """What goes first: names must be free before they are used, and variables and secrets come close together."""
         changers: dict[tuple[str, bool], Callable[[str], None]] = {
-            ("visibility", False): self._set_visibility,
+            ("visibility", False): lambda _: self._set_visibility(hold),
             ("hardware", False): self._set_hardware,
             ("sleep_time", False): self._set_sleep_time,
             ("variable", False): self._set_variable,
@@ -131,21 +135,35 @@ class Execution:
             ("volumes", False): self._set_volumes,
             ("volumes", True): self._delete_volumes,
         }
-        for change in sorted(self.plan.changes, key=lambda change: change.sign != "-"):  # a name must be free first
-            changer = changers.get((change.subject, change.sign == "-"))
-            if change.counts and changer:
-                hold.keep()
-                changer(change.key or "")
-                done = "deleted" if change.sign == "-" else "set"
-                self.tell(step(f"{done} {change.subject} {change.key or change.text}"))
 
-    def _set_visibility(self, _key: str) -> None:
-        if self.plan.space.visibility:
-            self.hub.set_visibility(self.plan.space.repo_id, self.plan.space.visibility)
+        def make(change: Change) -> None:
+            changers[change.subject, change.sign == "-"](change.key or "")
+
+        due = [change for change in self.plan.changes if change.counts and change.subject in SETTINGS_ROWS]
+        together = [change for change in due if change.key and change.sign != "-"]
+        for change in sorted((change for change in due if change not in together), key=lambda one: one.sign != "-"):
+            hold.keep()
+            make(change)
+            self._say_changed(change)
+        hold.keep()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for change, _ in zip(together, pool.map(make, together), strict=True):
+                self._say_changed(change)
+                hold.keep()
+
+    def _say_changed(self, change: Change) -> None:
+        done = "deleted" if change.sign == "-" else "set"
+        self.tell(step(f"{done} {change.subject} {change.key or change.text}"))
+
+    def _set_visibility(self, hold: Hold) -> None:
+        wanted = self.plan.space.visibility
+        if wanted == "public":  # everybody can read the ledger from then on
+            hold.forget_evidence()
+        if wanted:
+            self.hub.set_visibility(self.plan.space.repo_id, wanted)
 
     def _set_hardware(self, _key: str) -> None:
-        repo_id, sleep_time = self.plan.space.repo_id, self.plan.space.sleep_seconds
-        idle = sleep_time if self.plan.has("sleep_time") else None
+        repo_id, idle = self.plan.space.repo_id, self._idle()
         self._with_hardware(lambda flavor: self.hub.hardware.set(repo_id, flavor or FREE_HARDWARE, sleep_time=idle))
 
     def _with_hardware(self, ask: Callable[[str | None], object]) -> None:
@@ -256,11 +274,19 @@ class Execution:
         )
 
     def _sleep_time(self, hardware: str | None) -> int | None:
-        """The sleep time it is left with: the free hardware has its own, and any other begins with never."""
+        """The sleep time it is left with; the free hardware has its own."""
+        idle = self._idle() if self.plan.has("hardware") else self.plan.observed.runtime.sleep_time
         if self.plan.has("sleep_time"):
-            return self.plan.space.sleep_seconds
-        idle = None if self.plan.has("hardware") else self.plan.observed.runtime.sleep_time
+            idle = self.plan.space.sleep_seconds
         return None if hardware == FREE_HARDWARE else NEVER if idle is None else idle
+
+    def _idle(self) -> int | None:
+        """The sleep time that goes along with other hardware: without one the Hub begins anew with never."""
+        plan, runtime = self.plan, self.plan.observed.runtime
+        if plan.has("sleep_time"):
+            return plan.space.sleep_seconds
+        paid = plan.observed.exists and plan.observed.hardware != FREE_HARDWARE
+        return runtime.sleep_time if paid and plan.flavor != FREE_HARDWARE else None
 
     def _versions(self) -> dict[str, int]:
         """The release that last sent each secret; of one whose sender is unknown, the first that finds it there."""

@@ -64,24 +64,27 @@ def _read(branch: Branch, passed: Callable[[], float] = passed) -> Ledger:
 
 def record_of(repo_id: str, hub: Hub, number: int) -> Record:
     """One release. Raises `NotFound`."""
-    found = hub.branch(repo_id, BRANCH).read(path_of(number))
-    if found.content is None:
-        hint = f"spaceops releases {repo_id}"
-        raise errors.NotFound(f"{repo_id} has no release {number}", hint=hint)
-    return decoded(Record, found.content, f"{repo_id}: {path_of(number)}")
+    found = _record(hub.branch(repo_id, BRANCH), number)
+    if found is None:
+        raise errors.NotFound(f"{repo_id} has no release {number}", hint=f"spaceops releases {repo_id}")
+    return found
 
 
 def records(repo_id: str, hub: Hub, *, newest: int, count: int) -> list[Record]:
     """`count` releases from `newest` back, the newest first; asked for side by side, one request each."""
+    return _records(hub.branch(repo_id, BRANCH), newest, count)
 
-    def find(number: int) -> Record | None:
-        with suppress(errors.NotFound):
-            return record_of(repo_id, hub, number)
-        return None
 
+def _record(branch: Branch, number: int) -> Record | None:
+    found = branch.read(path_of(number))
+    where = f"{branch.repo_id}: {path_of(number)}"
+    return None if found.content is None else decoded(Record, found.content, where)
+
+
+def _records(branch: Branch, newest: int, count: int) -> list[Record]:
     numbers = range(newest, max(newest - count, 0), -1)
     with ThreadPoolExecutor(8) as pool:
-        return [record for record in pool.map(find, numbers) if record]
+        return [record for record in pool.map(lambda number: _record(branch, number), numbers) if record]
 
 
 def files_written(repo_id: str, hub: Hub, ledger: Ledger) -> frozenset[str]:
@@ -159,6 +162,14 @@ class Hold:
         lock = self._ledger.index.lock
         if lock and datetime.fromisoformat(lock.until) - self.now < LEASE / 2:
             self._write({}, {"lock": self._lock()}, f"Release {self.number}: lease renewed")
+
+    def forget_evidence(self) -> None:
+        """Before everybody can read the branch: take the lines of logs out of all releases, and out of its history."""
+        last = self._ledger.index.last
+        found = [record for record in _records(self._branch, last, last) if record.evidence]
+        self._write({one.path: encoded(replace(one, evidence=())) for one in found}, {}, "Log lines removed")
+        self._branch.squash(f"Release {self.number}: made public")
+        self._ledger = self._reread()
 
     def finish(self, record: Record, files: Collection[str] | None = None, **changes: Any) -> None:
         """Write the applied release, change the index, give the lock back; `files` are those that releases wrote."""

@@ -233,7 +233,7 @@ def _after_failure(
 ) -> None:
     """Do what `on_failure` says, where the new version itself is the cause. Raises `RolledBack`."""
     record = failed.record
-    if record is None or record.restores is not None or not CURABLE & set(codes):
+    if record is None or record.restores is not None or not _curable(record) & set(codes):
         return
     if record.on_failure == "pause":
         pause(failed.repo_id, hub)
@@ -249,6 +249,12 @@ def _after_failure(
         return
     if restored.outcome == "running":
         raise errors.RolledBack(error, release=failed, restored=restored) from error
+
+
+def _curable(record: Record) -> frozenset[str]:
+    """The codes of failures that the release before would not have: a lack of machines only where it had another."""
+    asked = any(change.partition(" ")[2].startswith("hardware") for change in record.changes)
+    return CURABLE | ({"no-capacity"} if asked else set())
 
 
 def _refuse_unresolved(plan: Plan) -> None:

@@ -7,8 +7,9 @@ import urllib.request
 
 import msgspec
 import pytest
+from git import Repo
 
-from spaceops import DeployFailed, Hub, LocalHub, Space, apply, delete, deploy, plan, status, wait
+from spaceops import DeployFailed, Hub, LocalHub, Space, apply, delete, deploy, list_releases, plan, status, wait
 from spaceops.errors import BadInput, Forbidden, NotFound, PlanStale, SecretMissing, SpecError
 from spaceops.plans import SETTINGS
 from spaceops.releases import Release
@@ -330,3 +331,36 @@ def test_what_the_hub_would_refuse_is_refused_before_the_space_is_created(space,
         deploy(space, hub)
 
     assert not hub.observe(space.repo_id).exists
+
+
+def test_what_was_written_about_a_private_space_is_gone_before_it_is_public(space, hub, localhub, tmp_path):
+    private = changed(space, visibility="private", on_failure="keep")
+    edit(space, "VERSION = 1", "raise SystemExit('the log says this')")
+    with pytest.raises(DeployFailed):
+        deploy(private, hub)
+    before = "\n".join(list_releases(space, hub)[0].record.evidence)
+    edit(space, "raise SystemExit('the log says this')", "VERSION = 2")
+
+    deploy(changed(space, visibility="public"), hub)
+
+    assert "the log says this" in before
+    url = f"{localhub.url}/spaces/{space.repo_id}".replace("://", f"://demo:{localhub.token}@")
+    with Repo.clone_from(url, tmp_path / "clone", branch="spaceops", single_branch=True) as repo:
+        everything = repo.git.log("--patch", "--all")
+    assert "the log says this" not in everything
+    assert '"runtime-error"' in everything
+    assert [("running", 2), ("failed", 1)] == [(one.outcome, one.number) for one in list_releases(space, hub)]
+
+
+def test_settings_that_come_slowly_still_make_few_restarts(space, hub, localhub):
+    """With half a second for each request, a script that sends them one by one restarts the app for each."""
+    deploy(space, hub)
+    counted = starts(localhub, space)
+    wanted = {f"VARIABLE_{number}": "1" for number in range(8)}
+
+    with localhub.faults.add("slow", path="*/variables", method="POST", seconds=0.5):
+        deploy(changed(space, variables=wanted), hub)
+
+    restarts = starts(localhub, space)[0] - counted[0]
+    assert wanted == hub.variables.ls(space.repo_id)
+    assert restarts <= 4, "half of what eight calls ask for"

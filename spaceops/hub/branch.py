@@ -90,6 +90,12 @@ class Branch:
             )
         return str(answer.json()["commitOid"])
 
+    def squash(self, message: str) -> None:
+        """Let the branch have one commit only, with the files that it has now."""
+        place = f"/api/spaces/{self.repo_id}/super-squash/{quote(self.name, safe='')}"
+        with our_errors(f"{self.repo_id}: branch {self.name}"):
+            self._ask("POST", place, json={"message": message}, check=True)
+
     def _ask(
         self,
         method: str,
