@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import msgspec
 
 from spaceops import errors, ledger
 from spaceops.comparison import compare, compare_files, compare_trees
-from spaceops.files import scan
+from spaceops.files import LocalFile, scan
 from spaceops.hub import Hub
+from spaceops.hub.attributes import TRACKED
 from spaceops.observed import Observed
 from spaceops.plans import PARTS, SETTINGS, FileChanges, Plan
 from spaceops.records import Ledger, Record
 from spaceops.secret import Secret, resolve
 from spaceops.spec import FREE_HARDWARE, Health, Space, repo_id_of, volume_as_written
 
+ATTRIBUTES = ".gitattributes"
 HISTORY = 50  # releases that are looked through for one to go back to
 
 
@@ -57,6 +60,7 @@ def plan(
             prune=prunes,
             written=lambda: ledger.files_written(space.repo_id, hub, known),
         )
+        files = _with_attributes_of_hub(files, space.repo_id, hub)
         overwrites = () if overwrite else _overwrites(space.repo_id, hub, known, observed, files)
     return compare(
         space,
@@ -148,6 +152,18 @@ def _space_of(record: Record, repo_id: str) -> Space:
         health=msgspec.convert(record.health, Health),
         on_failure="keep",
     )
+
+
+def _with_attributes_of_hub(files: FileChanges, repo_id: str, hub: Hub) -> FileChanges:
+    """With the lines that the Hub has added for large files, our `.gitattributes` is still ours."""
+    ours = files.changed.get(ATTRIBUTES)
+    if not isinstance(ours, LocalFile):
+        return files
+    content, there = ours.path.read_bytes(), hub.read(repo_id, ATTRIBUTES)
+    added = there[len(content) :].decode(errors="replace").split("\n")
+    if not there.startswith(content) or not all(line.endswith(TRACKED) for line in added if line):
+        return files
+    return replace(files, changed={path: file for path, file in files.changed.items() if path != ATTRIBUTES})
 
 
 def _overwrites(repo_id: str, hub: Hub, known: Ledger, observed: Observed, files: FileChanges) -> tuple[str, ...]:

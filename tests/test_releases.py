@@ -364,3 +364,15 @@ def test_settings_that_come_slowly_still_make_few_restarts(space, hub, localhub)
     restarts = starts(localhub, space)[0] - counted[0]
     assert wanted == hub.variables.ls(space.repo_id)
     assert restarts <= 4, "half of what eight calls ask for"
+
+
+def test_the_lines_that_the_hub_adds_for_large_files_are_no_change(space, hub):
+    (space.root / ".gitattributes").write_text("*.txt text\n")
+    (space.root / "weights.dat").write_bytes(b"\0" * 100)
+
+    deploy(space, hub, detach=True)
+
+    assert b"weights.dat filter=lfs" in hub.read(space.repo_id, ".gitattributes")
+    assert not plan(space, hub)
+    (space.root / ".gitattributes").write_text("*.md text\n")
+    assert "1 changed" in str(plan(space, hub))
