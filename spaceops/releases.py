@@ -17,7 +17,7 @@ from spaceops.observed import Observed
 from spaceops.planning import plan, plan_rollback
 from spaceops.plans import Plan
 from spaceops.records import Record
-from spaceops.secret import is_known, resolve
+from spaceops.secret import is_redacted, resolve
 from spaceops.spec import Health, Space, repo_id_of
 from spaceops.verification import CURABLE, Goal, evidence_of, settled, verify
 
@@ -164,11 +164,10 @@ def _settle(done: Release, observed: Observed, hub: Hub, watch: Watcher, *, time
     except (errors.DeployFailed, errors.TimedOut) as error:
         if timeout is not None and isinstance(error, errors.TimedOut):
             raise  # whoever waits had no more time: the release may still come up
-        codes, _ = evidence_of(error)
-        failed = _recorded(replace(done, seconds=seconds), error, goal, hub, watch)
+        failed = _recorded(replace(done, seconds=seconds), error, hub, watch)
         if other := _on_other_hardware(failed, hub, watch):
             return other
-        _after_failure(failed, error, codes, hub, watch)
+        _after_failure(failed, error, hub, watch)
         raise
     return _concluded(replace(done, seconds=seconds, host=host), hub, outcome="running")
 
@@ -190,20 +189,29 @@ def _goal(done: Release, observed: Observed, timeout: float | None) -> Goal:
     )
 
 
-def _recorded(failed: Release, error: errors.SpaceopsError, goal: Goal, hub: Hub, watch: Watcher) -> Release:
-    """Write down why a release failed; a Hub that cannot be reached for it does not hide the failure itself.
-
-    Lines of the log only where nobody reads them who may not read the source, and every secret is known here and so
-    redacted.
-    """
+def _recorded(failed: Release, error: errors.SpaceopsError, hub: Hub, watch: Watcher) -> Release:
+    """Write down why a release failed; a Hub that cannot be reached for it does not hide the failure itself."""
     codes, lines = evidence_of(error)
-    secrets = failed.record.settings.secrets if failed.record else ()
-    shown = lines if goal.source_is_private and all(map(is_known, secrets)) else ()
     try:
+        shown = lines if failed.record and lines and _may_keep_lines(failed.repo_id, hub) else ()
         return _concluded(failed, hub, outcome="failed", codes=codes, evidence=shown)
     except errors.HubError as second:
         watch(step(f"the failure could not be recorded: {second.message}"))
         return failed
+
+
+def _may_keep_lines(repo_id: str, hub: Hub) -> bool:
+    """Whether lines of the log may stand in the ledger, as the Space is now.
+
+    Only where nobody reads them who may not read the source, and each of its secrets, also one that space.toml does not
+    name, is known here and so redacted. Three requests.
+    """
+    try:
+        now = hub.observe(repo_id)
+    except errors.Forbidden:  # the names of its secrets are not for this token
+        return False
+    known = (is_redacted(key, secret.description) for key, secret in now.secrets.items())
+    return now.visibility in ("private", "protected") and all(known)
 
 
 def _concluded(done: Release, hub: Hub, **came_out: Any) -> Release:
@@ -228,27 +236,39 @@ def _on_other_hardware(failed: Release, hub: Hub, watch: Watcher) -> Release | N
     return deploy(msgspec.structs.replace(plan.space, hardware=rest), hub, only={"hardware"}, watch=watch)
 
 
-def _after_failure(
-    failed: Release, error: errors.SpaceopsError, codes: Collection[str], hub: Hub, watch: Watcher
-) -> None:
-    """Do what `on_failure` says, where the new version itself is the cause. Raises `RolledBack`."""
-    record = failed.record
+def _after_failure(failed: Release, error: errors.SpaceopsError, hub: Hub, watch: Watcher) -> None:
+    """Do what `on_failure` says, where the new version itself is the cause. Raises `RolledBack`.
+
+    What cannot be done is told and no more: the failure itself is what counts.
+    """
+    record, (codes, _) = failed.record, evidence_of(error)
     if record is None or record.restores is not None or not _curable(record) & set(codes):
         return
-    if record.on_failure == "pause":
-        pause(failed.repo_id, hub)
-        watch(step(f"paused {failed.repo_id}"))
-    good = ledger.read(failed.repo_id, hub).index.good if record.on_failure == "rollback" else None
-    if good is None:
-        return
-    watch(step(f"release {record.number} failed: rolling back to release {good}"))
     try:
-        restored = rollback(failed.repo_id, hub, good, watch=watch)
+        restored = _answered(record, failed.repo_id, hub, watch)
     except errors.SpaceopsError as second:
-        watch(step(f"it could not be rolled back: {second.message}"))
+        what = "paused" if record.on_failure == "pause" else "rolled back"
+        watch(step(f"it could not be {what}: {second.message}"))
         return
-    if restored.outcome == "running":
+    if restored and restored.outcome == "running":
         raise errors.RolledBack(error, release=failed, restored=restored) from error
+
+
+def _answered(record: Record, repo_id: str, hub: Hub, watch: Watcher) -> Release | None:
+    """Pause the Space, or restore what ran before; neither where somebody has made a release since: that is theirs."""
+    index = ledger.read(repo_id, hub).index if record.on_failure != "keep" else None
+    if index is None:
+        return None
+    if index.last != record.number:
+        watch(step(f"release {index.last} was made meanwhile, and stays"))
+        return None
+    if record.on_failure == "pause":
+        pause(repo_id, hub)
+        watch(step(f"paused {repo_id}"))
+    elif index.good is not None:
+        watch(step(f"release {record.number} failed: rolling back to release {index.good}"))
+        return rollback(repo_id, hub, index.good, watch=watch)
+    return None
 
 
 def _curable(record: Record) -> frozenset[str]:

@@ -26,7 +26,7 @@ _HUB_TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")
 _FINGERPRINT = re.compile(r" ?\[spaceops:1:([0-9a-f]{16}):([0-9a-f]{32})\]$")
 _known: dict[str, str] = {}  # every form of every value that was ever held here -> its name
 _forms_known: tuple[str, ...] = ()  # the longest first
-_names: set[str] = set()
+_held: dict[str, list[Secret]] = {}  # all of a name
 _remembering = threading.Lock()
 
 
@@ -38,8 +38,9 @@ class Secret:
     def __init__(self, value: str, name: str) -> None:
         self._value = value
         self.name = name
-        _names.add(name)
         _remember(value, name)
+        if self not in _held.setdefault(name, []):
+            _held[name].append(self)
 
     def reveal(self) -> str:
         """The value itself: for the request that sends it, and nothing else."""
@@ -65,9 +66,10 @@ def redact(text: str) -> str:
     return _HUB_TOKEN.sub("[REDACTED:HF_TOKEN]", text) if "hf_" in text else text
 
 
-def is_known(name: str) -> bool:
-    """Whether a value of this name was ever held in this process, so that `redact()` finds it."""
-    return name in _names
+def is_redacted(name: str, description: str | None) -> bool:
+    """Whether the secret with this description on the Hub was ever held in this process, and `redact()` finds it."""
+    held = (secret for secret in tuple(_held.get(name, ())) if len(secret.reveal()) >= SHORTEST_REDACTED)
+    return any(matches(secret, description) for secret in held)
 
 
 def resolve(key: str, reference: str, folder: Path) -> Secret:

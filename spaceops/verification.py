@@ -70,11 +70,6 @@ class Goal:
     host: str | None
     timeout: float  # seconds
 
-    @property
-    def source_is_private(self) -> bool:
-        """Whether only those see the repository who may."""
-        return self.visibility in ("private", "protected")
-
 
 def verify(
     goal: Goal, hub: Hub, watch: Watcher, *, release: Release | None = None, timing: Timing = _TIMING

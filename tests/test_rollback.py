@@ -5,7 +5,20 @@ from __future__ import annotations
 import pytest
 from huggingface_hub import HfApi
 
-from spaceops import Hub, LocalHub, RolledBack, Space, deploy, get_release, list_releases, rollback, status, wait
+from spaceops import (
+    Hub,
+    LocalHub,
+    RolledBack,
+    Space,
+    apply,
+    deploy,
+    get_release,
+    list_releases,
+    plan,
+    rollback,
+    status,
+    wait,
+)
 from spaceops.errors import DeployFailed, NotFound
 from spaceops.planning import plan_rollback
 from tests.test_releases import ask, changed, edit, starts
@@ -166,3 +179,45 @@ def test_a_plan_that_was_made_before_another_release_is_refused(space, hub, loca
         apply(stale, hub)
 
     assert {"A": "2"} == hub.variables.ls(space.repo_id)
+
+
+@pytest.mark.parametrize("on_failure", ["rollback", "pause"])
+def test_a_failure_leaves_the_release_alone_that_somebody_else_made_meanwhile(space, hub, on_failure):
+    deploy(space, hub)
+    broken(space)
+    theirs = changed(space, variables={"THEIRS": "1"})
+    seen = []
+
+    def watch(event) -> None:
+        seen.append(event.text)
+        if event.text.startswith("RUNTIME_ERROR") and len(list_releases(space, hub)) == 2:
+            apply(plan(theirs, hub, only={"variables"}), hub)
+
+    with pytest.raises(DeployFailed) as caught:
+        deploy(changed(space, on_failure=on_failure), hub, watch=watch)
+
+    assert not isinstance(caught.value, RolledBack)
+    assert "release 3 was made meanwhile, and stays" in seen
+    assert ["applied", "failed", "running"] == [release.outcome for release in list_releases(space, hub)]
+    assert ("1", False) == (hub.variables.ls(space.repo_id)["THEIRS"], status(space, hub).stage == "PAUSED")
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "fails", "said"),
+    [("rollback", "*/resolve/spaceops/*", "rolled back"), ("pause", "*/pause", "paused")],
+)
+def test_a_failure_is_told_also_where_nothing_can_be_done_about_it(space, hub, localhub, on_failure, fails, said):
+    deploy(space, hub)
+    broken(space)
+    seen = []
+
+    def watch(event) -> None:
+        seen.append(event.text)
+        if event.text.startswith("RUNTIME_ERROR"):
+            localhub.faults.add("status", status=500, path=fails)
+
+    with pytest.raises(DeployFailed, match="RUNTIME_ERROR"):
+        deploy(changed(space, on_failure=on_failure), hub, watch=watch)
+
+    localhub.faults.clear()
+    assert any(text.startswith(f"it could not be {said}") for text in seen)

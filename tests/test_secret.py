@@ -14,7 +14,17 @@ from urllib.parse import quote
 import pytest
 
 from spaceops.errors import SecretMissing
-from spaceops.secret import Secret, described, fingerprint, is_reference, matches, redact, resolve, without_fingerprint
+from spaceops.secret import (
+    Secret,
+    described,
+    fingerprint,
+    is_redacted,
+    is_reference,
+    matches,
+    redact,
+    resolve,
+    without_fingerprint,
+)
 
 VALUE = 'p@ss "word"/with\\signs+<äö> 7c1d'
 
@@ -143,3 +153,14 @@ def test_a_description_keeps_the_users_words():
 
     assert described(described("ask Ada", secret), secret).startswith("ask Ada [spaceops:1:")
     assert 1 == described(described("ask Ada", secret), secret).count("spaceops:1:")
+
+
+def test_a_secret_counts_as_redacted_by_its_value_and_not_by_its_name():
+    mine, other = Secret("value-of-this-space", "SHARED_NAME"), "value-of-another-space"
+    theirs = fingerprint(Secret(other, "SOME_OTHER_NAME"))
+
+    assert is_redacted("SHARED_NAME", described("words", mine))
+    assert not is_redacted("SHARED_NAME", theirs)
+    assert not is_redacted("SHARED_NAME", None)
+    assert not is_redacted("NEVER_HELD", fingerprint(mine))
+    assert not is_redacted("SHORT", fingerprint(Secret("abc", "SHORT")))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from huggingface_hub import HfApi
 
 from spaceops import DeployFailed, Hub, Space, delete, deploy, get_release, list_releases, pause, wait
 from spaceops.errors import NotFound, TimedOut
@@ -177,6 +178,32 @@ def test_a_process_that_does_not_know_the_secrets_keeps_no_lines_that_may_hold_t
 
     record = get_release(space, hub, 1).record
     assert (8, "failed", ("runtime-error",), ()) == (done.returncode, record.outcome, record.codes, record.evidence)
+
+
+def test_no_lines_are_kept_while_there_is_a_secret_that_space_toml_does_not_name(space, hub, localhub):
+    space = kept(space, visibility="private")
+    deploy(space, hub)
+    api = HfApi(endpoint=localhub.url, token=localhub.token)
+    api.add_space_secret(space.repo_id, "API_KEY", "set-by-hand-and-unknown")
+    dies(space)
+
+    with pytest.raises(DeployFailed) as caught:
+        deploy(space, hub)
+
+    record = get_release(space, hub, 2).record
+    assert any("set-by-hand-and-unknown" in line for line in caught.value.log_tail)  # else nothing was at stake
+    assert ("failed", ("runtime-error",), ()) == (record.outcome, record.codes, record.evidence)
+
+
+def test_no_lines_are_kept_of_a_space_that_became_public_meanwhile(space, hub):
+    space = kept(space, visibility="private")
+    dies(space)
+
+    with pytest.raises(DeployFailed):
+        deploy(space, hub, watch=once("RUNTIME_ERROR", lambda: hub.set_visibility(space.repo_id, "public")))
+
+    record = get_release(space, hub, 1).record
+    assert ("failed", ("runtime-error",), ()) == (record.outcome, record.codes, record.evidence)
 
 
 def test_whoever_waits_no_longer_decides_nothing(space, hub, localhub):
