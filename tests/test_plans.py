@@ -19,7 +19,7 @@ from spaceops.spec import Space
 
 SHA = "3f2a91c" + "0" * 33
 PRICES = {"cpu-basic": 0.0, "t4-small": 0.40, "t4-medium": 0.60, "l4x1": 0.80}
-KEY = Secret("correct horse battery", "API_KEY")
+KEY = Secret("a key that only these plans hold", "API_KEY")
 NO_FILES = FileChanges()
 DEPLOYED = Index(last=2, sha=SHA)
 
