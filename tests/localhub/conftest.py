@@ -18,13 +18,19 @@ from huggingface_hub import HfApi
 
 from spaceops.localhub import LocalHub
 
-ACCOUNTS = """
+
+def people(*orgs: str) -> str:
+    """Accounts: ada may write in the organisations, ron reads in the first, bob is a stranger with a free plan.
+
+    The text ends in the table of the first organisation.
+    """
+    return f"""
 [[users]]
 name = "ada"
 fullname = "Ada Lovelace"
 token = "hf_ada"
 plan = "pro"
-orgs = ["Acme"]
+orgs = {json.dumps(orgs)}
 
 [[users]]
 name = "bob"
@@ -34,18 +40,20 @@ token = "hf_bob"
 name = "ron"
 token = "hf_ron"
 role = "read"
-orgs = ["Acme"]
+orgs = ["{orgs[0]}"]
 
 [[orgs]]
-name = "Acme"
-fullname = "Acme Inc."
+name = "{orgs[0]}"
 """
+
+
+ACCOUNTS = people("Acme") + 'fullname = "Acme Inc."\n'
 NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
 def localhub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
-    """A local Hub for the tests of one module: ada may write, ron reads what is Acme's, bob is free and a stranger."""
+    """A local Hub for the tests of one module, with these people."""
     accounts = tmp_path_factory.mktemp("accounts") / "accounts.toml"
     accounts.write_text(ACCOUNTS)
     with LocalHub(accounts=accounts) as server:

@@ -10,25 +10,10 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
 from spaceops.localhub import LocalHub
-from tests.localhub.conftest import Asker, Runner, git_url
+from tests.localhub.conftest import Asker, Runner, git_url, people
 
-ACCOUNTS = """
-[[users]]
-name = "ada"
-token = "hf_ada"
-plan = "pro"
-orgs = ["acme", "quiet"]
-
-[[users]]
-name = "bob"
-token = "hf_bob"
-
-[[users]]
-name = "ron"
-token = "hf_ron"
-role = "read"
-orgs = ["acme"]
-
+ACCOUNTS = f"""
+{people("acme", "quiet")}
 [[users]]
 name = "ci"
 token = "hf_ci"
@@ -57,9 +42,6 @@ token = "hf_eve"
 role = "oauth"
 scopes = ["write-repos", "write-discussions"]
 plan = "pro"
-
-[[orgs]]
-name = "acme"
 
 [[orgs]]
 name = "quiet"

@@ -13,25 +13,10 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from spaceops.localhub import LocalHub
 from spaceops.localhub.app import ABSENT, BUCKET, CALLS, CAS, PAGES, REPO, SPACE, Call
-from tests.localhub.conftest import Asker, ndjson
+from tests.localhub.conftest import Asker, ndjson, people
 
-ACCOUNTS = """
-[[users]]
-name = "ada"
-token = "hf_ada"
-plan = "pro"
-orgs = ["acme"]
-
-[[users]]
-name = "bob"
-token = "hf_bob"
-
-[[users]]
-name = "ron"
-token = "hf_ron"
-role = "read"
-orgs = ["acme"]
-
+ACCOUNTS = f"""
+{people("acme")}
 [[users]]
 name = "ci"
 token = "hf_ci"
@@ -40,9 +25,6 @@ orgs = ["acme"]
 [[users.scoped]]
 entity = "acme/other"
 permissions = ["repo.write"]
-
-[[orgs]]
-name = "acme"
 """
 OUTSIDERS = {"anonymous": None, "stranger": "hf_bob", "without the scope": "hf_ci"}
 READER = "hf_ron"
