@@ -140,6 +140,9 @@ class Hold:
             self.check()
             if self._ledger.head is None:
                 self._begin(start)
+            if self._ledger.head is None:  # a claim that follows no commit would take the lock from whoever has it
+                said = f"the Hub does not tell at which commit the branch {BRANCH} is"
+                raise errors.HubError(f"{self._branch.repo_id}: {said}, so it cannot be the lock", hint="Try again.")
             index = replace(self._ledger.index, last=self.number, outcome="deploying", lock=self._lock(), **changes)
             written = {INDEX: encoded(index), record.path: encoded(record)} | _listed(files)
             self._asked = True

@@ -616,7 +616,28 @@ def test_a_file_that_lies_elsewhere_is_read_there_without_the_token_and_the_head
     assert "authorization" not in store.asked[0][2]
 
 
-@pytest.mark.parametrize(("status", "error"), [(403, Forbidden), (404, NotFound), (429, RateLimited), (500, HubError)])
+HEAD = Answer(body=b'[{"id": "c0ffee", "title": "newest", "date": "2026-12-01T09:00:00.000Z"}]')
+
+
+@pytest.mark.parametrize("missing", [Answer(404), Answer(404, headers={"X-Error-Code": "EntryNotFound"})])
+def test_a_branch_whose_head_the_answer_does_not_tell_is_asked_for_it(server, missing):
+    """Without a head nobody could be told that somebody else wrote meanwhile."""
+    branch = Hub(server.url, token="hf_x").branch("ada/app", "notes")
+    server.answers |= {"/spaces/ada/app/resolve/notes/a": missing, "/api/spaces/ada/app/commits/notes": HEAD}
+    assert (None, "c0ffee") == (branch.read("a").content, branch.read("a").head)
+
+    server.answers |= {"/spaces/ada/app/resolve/notes/a": Answer(body=b"of any commit")}
+    server.answers |= {"/spaces/ada/app/resolve/c0ffee/a": Answer(body=b"of the head")}
+    assert (b"of the head", "c0ffee") == (branch.read("a").content, branch.read("a").head)
+
+
+def test_a_404_that_does_not_say_of_what_is_of_the_branch_when_that_has_no_commits_either(server):
+    found = Hub(server.url, token="hf_x").branch("ada/app", "notes").read("a")
+
+    assert (None, None) == (found.content, found.head)
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, Forbidden), (429, RateLimited), (500, HubError)])
 def test_a_branch_that_cannot_be_read_is_an_error_not_an_empty_one(server, status, error):
     server.answers["/"] = Answer(status, b"no")
 

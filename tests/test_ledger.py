@@ -18,6 +18,7 @@ from spaceops import Hub, LocalHub, errors, ledger
 from spaceops.cachefolder import cache_folder
 from spaceops.ledger import FRESH, Hold, conclude, files_written, held, passed, record_of, records
 from spaceops.records import BRANCH, INDEX, LEASE, WRITTEN, Index, Ledger, Record, encoded
+from tests.scripted_server import Answer, scripted
 
 HALF = LEASE.total_seconds() / 2
 
@@ -507,3 +508,16 @@ def test_a_space_that_moved_is_not_written_to_under_its_old_name(repo_id, hub, a
         mine.claim(release(2))
 
     assert 1 == ledger.read(f"{repo_id}-moved", hub).index.last
+
+
+def test_no_claim_is_made_that_follows_no_commit():
+    """A Hub that does not tell the branch's head would let anybody take the lock from anybody."""
+    with scripted() as server:
+        server.answers |= {"/api/spaces/ada/app/branch/spaceops": Answer(409, b'{"error": "it exists"}')}
+        hub = Hub(server.url, token="hf_x")
+        hold = Hold("ada/app", hub, ledger.read("ada/app", hub), "demo")
+
+        with pytest.raises(errors.HubError, match="does not tell at which commit"):
+            hold.claim(release(1))
+
+        assert not [path for _, path, _ in server.asked if "/commit/" in path]

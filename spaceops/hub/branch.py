@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from spaceops.hub.border import ANSWER_SECONDS, CONNECT_SECONDS, our_errors
 if TYPE_CHECKING:
     from huggingface_hub.utils import httpx
 
-_MISSING = ("EntryNotFound", "RevisionNotFound", "RepoNotFound")
+_NO_HEAD = ("RevisionNotFound", "RepoNotFound")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,19 @@ class Branch:
         self._endpoint, self._headers, self.repo_id, self.name = endpoint, headers, repo_id, name
 
     def read(self, path: str, revision: str | None = None) -> Reading:
-        """A file at the branch's head or at `revision`; no content where file, branch or Space do not exist."""
+        """A file at the branch's head or at `revision`; no content where file, branch or Space do not exist.
+
+        Some servers do not tell the head along with the file, or not what it is that they did not find: these are asked
+        for the head, one request more, and for the file as of it.
+        """
+        found, is_clear = self._read(path, revision)
+        if is_clear or revision:
+            return found
+        head = self._head()
+        return replace(found if head is None or found.content is None else self._read(path, head)[0], head=head)
+
+    def _read(self, path: str, revision: str | None) -> tuple[Reading, bool]:
+        """One request; also whether it tells the head, or that there is none."""
         from huggingface_hub.utils import hf_raise_for_status
 
         place = f"/spaces/{self.repo_id}/resolve/{quote(revision or self.name, safe='')}/{quote(path)}"
@@ -55,10 +67,18 @@ class Branch:
             answer = self._ask("GET", place, follow_redirects=True)
             heads = [step.headers.get("X-Repo-Commit") for step in (*answer.history, answer)]
             head = next(filter(None, heads), None)
-            if answer.status_code == 404 and answer.headers.get("X-Error-Code") in _MISSING:
-                return Reading(None, head, _date(answer))
+            if answer.status_code == 404:
+                is_clear = bool(head) or answer.headers.get("X-Error-Code") in _NO_HEAD
+                return Reading(None, head, _date(answer)), is_clear
             hf_raise_for_status(answer)
-        return Reading(answer.content, head, _date(answer))
+        return Reading(answer.content, head, _date(answer)), head is not None
+
+    def _head(self) -> str | None:
+        """The branch's newest commit, None where there is no such branch. One request."""
+        try:
+            return self.history(1)[0].sha
+        except errors.NotFound:
+            return None
 
     def history(self, count: int) -> list[Commit]:
         """The last `count` commits, at most a page of the Hub's (50), the newest first."""
