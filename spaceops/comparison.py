@@ -10,10 +10,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from pathspec import GitIgnoreSpec
-
 from spaceops.errors import BadInput
 from spaceops.files import Source
+from spaceops.ignorerules import Rules
 from spaceops.observed import Observed, RemoteFile
 from spaceops.plans import NOTHING, PARTS, Change, Effect, FileChanges, Plan, money
 from spaceops.records import Ledger, Record
@@ -120,8 +119,8 @@ def compare_files(
     same = source.same_as(observed.files)
     added = {path: file for path, file in source.files.items() if path not in observed.files}
     changed = {path: file for path, file in source.files.items() if path in observed.files and path not in same}
-    kept = GitIgnoreSpec.from_lines(keep)
-    others = [path for path in observed.files.keys() - source.files.keys() - KEPT if not kept.match_file(path)]
+    kept = Rules.of(*keep)
+    others = [path for path in observed.files.keys() - source.files.keys() - KEPT if not kept.covers(path)]
     ours = set(others) if prune or not others else set(others) & set(written())
     return FileChanges(added, changed, tuple(sorted(ours)), tuple(sorted(set(others) - ours)))
 
@@ -312,11 +311,17 @@ class _Between:
         if not is_there:
             return self.setting("+", "secret", key, key)
         if not self._same[key]:
-            return self.setting("~", "secret", key, key, said="set by hand" if self._same[key] is None else "")
+            return self.setting("~", "secret", key, key, said=self._unknown(key) if self._same[key] is None else "")
         if key in self.rotate:
             return self.setting("~", "secret", key, key, said="sent again")
         age = _days(self.observed.secrets[key].updated, self.ledger.now)
         return Change("=", "secret", key, note=f"unchanged, {age}d old" if age else "unchanged", key=key)
+
+    def _unknown(self, key: str) -> str:
+        """What is known of a secret without a fingerprint: a Hub that shows no descriptions never has one."""
+        sent = self.ledger.index.secrets.get(key)
+        is_ours = sent is not None and not self.observed.secrets[key].description
+        return f"the fingerprint of release {sent} is not there, sent again" if is_ours else "set by hand"
 
     def _unmanaged(self, subject: str, key: str) -> Change:
         if self.prune:

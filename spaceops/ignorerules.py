@@ -7,6 +7,7 @@ folder that an inner file brings back would bring back all that lies in it.) Pat
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from collections.abc import Iterable, Sequence
@@ -70,6 +71,10 @@ class Pattern:
         regex = _translated(glob) if glob else None
         return None if regex is None else cls(re.compile(regex, re.DOTALL), by_path, brings_back, folders_only)
 
+    def matches(self, path: bytes, start: int, name: bytes) -> bool:
+        """Whether it speaks about a path, as `Rules.verdict` takes it."""
+        return bool(self.regex.fullmatch(path, start) if self.by_path else self.regex.fullmatch(name))
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -101,11 +106,20 @@ class Rules:
         if not self.names.fullmatch(name) and not self.paths.fullmatch(path, start):
             return None
         for pattern in self.patterns:
-            if (is_folder or not pattern.folders_only) and (
-                pattern.regex.fullmatch(path, start) if pattern.by_path else pattern.regex.fullmatch(name)
-            ):
+            if (is_folder or not pattern.folders_only) and pattern.matches(path, start, name):
                 return not pattern.brings_back
         return None
+
+    def covers(self, path: str) -> bool:
+        """Whether a file is ignored, by itself or with a folder that it lies in."""
+        whole = os.fsencode(path)
+        paths = [*(whole[: slash.start()] for slash in re.finditer(b"/", whole)), whole]
+        return any(self.verdict(part, 0, part.rpartition(b"/")[2], is_folder=part != whole) for part in paths)
+
+
+def is_pattern(text: str) -> bool:
+    """Whether the text is one pattern that can match something."""
+    return "\n" not in text and Pattern.read(text.encode(errors="surrogateescape")) is not None
 
 
 def _either(patterns: Iterable[Pattern]) -> re.Pattern[bytes]:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from spaceops import environments
 from spaceops.errors import BadInput, SpecError
 from spaceops.fields import read, refuse_unknown
+from spaceops.ignorerules import is_pattern
 from spaceops.secret import expanded, is_reference, local_file
 
 FILE_NAME = "space.toml"
@@ -276,10 +277,7 @@ def volume_of(text: str) -> Volume:
 
 
 def volume_as_written(volume: Mapping[str, Any]) -> Volume:
-    """A volume in the Hub's form (type, source, mountPath, readOnly) as space.toml has it.
-
-    A `revision` and a `path` in it are lost: space.toml names whole buckets, and repositories as they are now.
-    """
+    """A volume in the Hub's form (type, source, mountPath, readOnly, revision, path) as space.toml has it."""
     kind = volume["type"]
     read_only = kind == "bucket" and bool(volume.get("readOnly"))  # repositories are read-only anyhow
     revision = volume.get("revision")
@@ -371,21 +369,9 @@ def _check_hardware(space: Space, file: str) -> None:
 def _check_patterns(space: Space, file: str) -> None:
     for field in ("exclude", "keep"):
         for number, pattern in enumerate(getattr(space, field)):
-            if not _is_pattern(pattern):
+            if not is_pattern(pattern):
                 hint = "data/, *.csv, !data/keep.csv"
                 raise SpecError(f"{field}[{number}]", got=pattern, want="a pattern of .gitignore", hint=hint, file=file)
-
-
-def _is_pattern(text: str) -> bool:
-    from pathspec import GitIgnoreSpec  # some milliseconds that only a file with patterns should cost
-
-    if not text.strip() or "\n" in text:
-        return False
-    try:
-        GitIgnoreSpec.from_lines([text])
-    except (ValueError, re.error):  # pathspec makes a regular expression of it
-        return False
-    return True
 
 
 def _check_volumes(space: Space, file: str) -> None:

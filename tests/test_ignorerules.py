@@ -139,3 +139,13 @@ def test_paths_are_seen_from_the_folder_of_the_ignore_file():
 
 def test_names_that_are_no_text_are_matched_too():
     assert Rules.of("*.l\udce9g").verdict(b"x.l\xe9g", 0, b"x.l\xe9g", is_folder=False)
+
+
+@settings(max_examples=EXAMPLES // 4, deadline=None)
+@given(lines=st.lists(LINES, min_size=1, max_size=3))
+def test_a_file_is_covered_where_git_ignores_it_or_a_folder_that_it_lies_in(tree, lines):
+    rules, files = Rules.of(*lines), [f"{folder}/x.log" for folder in FOLDERS]
+
+    said = said_by_git(tree, "\n".join(lines).encode(), files)
+
+    assert {path: bool(said[path]) for path in files} == {path: rules.covers(path) for path in files}

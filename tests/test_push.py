@@ -357,6 +357,10 @@ def test_a_folder_whose_name_is_hard_to_quote_is_pushed(transport, hub, repo_id,
         ("#*.bin filter=lfs", "a.bin", False),
         ("*.bin text", "a.bin", False),
         ("deep/ filter=lfs", "deep/a.bin", False),
+        ("[[:digit:]]?.[!x] filter=lfs", "deep/1a.b", True),
+        ("\\*.bin filter=lfs", "a.bin", False),
+        ("**/er/* filter=lfs", "deep/er/a.bin", True),
+        ("a[ filter=lfs", "a[", False),
     ],
 )
 def test_attributes_are_read_as_git_reads_them(lines, path, large, tmp_path):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pathspec import GitIgnoreSpec
+from spaceops.ignorerules import Pattern
 
-DEEP = re.compile(r"(^|/)\*\*(/\*)?$")
 TRACKED = "filter=lfs diff=lfs merge=lfs -text"
 
 
@@ -16,18 +16,12 @@ TRACKED = "filter=lfs diff=lfs merge=lfs -text"
 class Rule:
     """A line that says whether the files it names are large ones."""
 
-    names: re.Pattern[str]
-    is_anchored: bool  # a path from the folder of the rules on, else a name
-    goes_deep: bool  # whether it names what is in folders, too
+    pattern: Pattern  # as in an ignore file, where it speaks about one file and never about what lies in a folder
     is_lfs: bool
 
     def matches(self, path: str) -> bool:
-        """As git matches attributes: like ignore rules, but a folder's name is none for what is in it."""
-        if not self.is_anchored:
-            return self.names.match(path.rpartition("/")[2]) is not None
-        parent = path.rpartition("/")[0]
-        inside = not self.goes_deep and bool(parent) and self.names.match(parent) is not None
-        return self.names.match(path) is not None and not inside
+        """Whether it names a path, seen from its folder."""
+        return self.pattern.matches(os.fsencode(path), 0, os.fsencode(path.rpartition("/")[2]))
 
 
 def tracked_by(attributes: Mapping[str, str], paths: Iterable[str]) -> set[str]:
@@ -59,6 +53,5 @@ def _rules(text: str) -> Iterator[Rule]:
         said = [word for word in words if re.fullmatch(r"[-!]?filter(=.*)?", word)]
         if not said or pattern.startswith(("#", "[attr]", "!")) or pattern.endswith("/"):
             continue
-        regex = GitIgnoreSpec.from_lines([pattern.replace("[[:space:]]", "[ ]")]).patterns[0].regex
-        if regex:
-            yield Rule(regex, "/" in pattern, bool(DEEP.search(pattern)), said[-1] == "filter=lfs")
+        if names := Pattern.read(os.fsencode(pattern)):
+            yield Rule(names, said[-1] == "filter=lfs")
