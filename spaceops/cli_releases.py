@@ -33,7 +33,7 @@ from spaceops.console import (
     space_argument,
     yes_option,
 )
-from spaceops.errors import BadInput
+from spaceops.errors import BadInput, SpaceopsError
 
 if TYPE_CHECKING:
     from spaceops.diffs import FileDiffs
@@ -258,8 +258,28 @@ def _show_plan(path: str, endpoint: str | None, asked: Asked, out: Path | None, 
         save(proposal, asked, out, endpoint=endpoint)
         _hint_saved(out, space)
     else:
-        hint(_command_for(path, space, asked) if proposal else f"spaceops status {space.repo_id}")
+        hint(_against(proposal) or _after(proposal) or _command_for(path, space, asked))
     return bool(proposal)
+
+
+def _against(proposal: Plan) -> str | None:
+    """What is to be done first where apply would refuse this plan."""
+    from spaceops.execution import refuse_unready
+
+    if proposal.unresolved:
+        said = f"give {', '.join(proposal.unresolved)} a value here"
+        return f"{said} ([secrets] in space.toml says from where): deploy refuses without"
+    try:
+        refuse_unready(proposal)
+    except SpaceopsError as error:
+        return error.hint
+    return None
+
+
+def _after(proposal: Plan) -> str | None:
+    """What comes next where nothing is left to change."""
+    command = "wait" if proposal.ledger.index.outcome == "applied" else "status"
+    return None if proposal else f"spaceops {command} {proposal.space.repo_id}"
 
 
 def _command_for(path: str, space: Space, asked: Asked) -> str:
@@ -286,7 +306,10 @@ def _show_drift(space: str, endpoint: str | None, as_json: bool) -> bool:
     found = drift(repo_id, connect(endpoint))
     show(found.as_dict(), as_json, found)
     if found:
-        hint(f"write into space.toml what shall stay; spaceops deploy then undoes the rest of {repo_id}")
+        hint(
+            f"write into space.toml what shall stay; spaceops deploy then undoes the rest of {repo_id}, "
+            "with --prune also what was added"
+        )
     return bool(found)
 
 
@@ -391,7 +414,9 @@ def _show_release(repo_id: str, hub: Hub, numbers: list[int], as_json: bool) -> 
 
     release = get_release(repo_id, hub, numbers[0] if numbers else _newest(repo_id, hub))
     show(release.as_dict(), as_json, release)
-    hint(f"spaceops rollback {repo_id} {release.number}")
+    number = release.number or 1
+    failed = f"spaceops releases {repo_id} diff {number - 1} {number}" if number > 1 else f"spaceops logs {repo_id}"
+    hint(failed if release.outcome == "failed" else f"spaceops rollback {repo_id} {number}")
 
 
 def _show_difference(repo_id: str, hub: Hub, numbers: list[int], as_json: bool) -> None:

@@ -253,7 +253,8 @@ class RolledBack(DeployFailed):
             f"{cause.message}; release {restored.record.restores} was restored and runs",
             release=release,
             log_tail=cause.log_tail,
-            hint=cause.hint,
+            hint=f"spaceops releases {release.repo_id} diff {restored.record.restores} {release.number} shows what it "
+            "had changed; correct that and deploy again.",
             codes=getattr(cause, "codes", (cause.code,)),
         )
         self.restored = restored

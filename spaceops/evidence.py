@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from spaceops.events import visible
@@ -9,6 +10,16 @@ from spaceops.secret import redact
 
 MOST, WIDEST = 20, 500  # lines that an error shows, and characters of each
 SEARCHED = 3 * MOST  # lines in which a secret is looked for that the log has cut in pieces
+
+_RAISED = re.compile(r"(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b")  # the end of a traceback
+
+
+def cause(said: str) -> str:
+    """The words of the Hub on one line: the first, or of a traceback in them the exception, not some frame of it."""
+    first, *rest = said.strip().splitlines() or [""]
+    raised = [line for line in rest if _RAISED.match(line)]
+    head, reason, _ = first.partition(" Reason:")
+    return "".join(harmless([f"{head}{reason} {raised[-1]}" if reason and raised else first]))
 
 
 def last_step(lines: Sequence[str]) -> list[str]:

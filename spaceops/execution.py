@@ -117,7 +117,8 @@ class Execution:
             self.hub.create(space.repo_id, visibility=space.visibility, settings=given | hardware)
 
         self._with_hardware(create)
-        counts = f"{len(space.variables)} variables and {len(plan.secrets)} secrets"
+        variables, secrets = len(space.variables), len(plan.secrets)
+        counts = f"{variables} variable{'s' * (variables != 1)} and {secrets} secret{'s' * (secrets != 1)}"
         self.tell(step(f"created {space.repo_id} with {counts}"))
 
     # one that exists

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
@@ -13,7 +14,7 @@ from spaceops.comparison import compare, compare_files, compare_trees
 from spaceops.files import LocalFile, scan
 from spaceops.hub import Hub
 from spaceops.hub.attributes import TRACKED
-from spaceops.observed import Observed
+from spaceops.observed import Observed, RemoteFile
 from spaceops.plans import PARTS, SETTINGS, FileChanges, Plan
 from spaceops.records import Ledger, Record
 from spaceops.secret import Secret, resolve
@@ -123,15 +124,24 @@ def _target(repo_id: str, hub: Hub, known: Ledger, number: int | None) -> tuple[
         raise errors.NotFound(f"{repo_id}: release {known.index.last} is not in the ledger", hint="spaceops releases")
     newest = found[0]
     if number is not None:
-        return newest, ledger.record_of(repo_id, hub, number)
+        return newest, _finished(ledger.record_of(repo_id, hub, number), repo_id)
     if newest.outcome in ("deploying", "applied") and newest.restores is not None:  # it was interrupted
         return newest, ledger.record_of(repo_id, hub, newest.restores)
     before = newest.restores or newest.number
     for record in found:
         if record.outcome == "running" and record.number < before:
             return newest, record
-    said = f"{repo_id}: none of the {len(found)} newest releases before {before} was seen running"
+    back = f", which went back to {before}" if newest.restores else ""
+    said = f"{repo_id} is at release {newest.number}{back}, and no release before {before} was seen running"
     raise errors.NotFound(said, hint=f"spaceops releases {repo_id}; spaceops rollback {repo_id} N takes any of them.")
+
+
+def _finished(record: Record, repo_id: str) -> Record:
+    """A release to go back to: one that was interrupted never was what its record says."""
+    if record.outcome == "deploying":
+        hint = f"spaceops deploy completes it; spaceops releases {repo_id} shows the others."
+        raise errors.NotFound(f"{repo_id}: release {record.number} was not finished", hint=hint)
+    return record
 
 
 def _variables_of(newest: Record, repo_id: str, hub: Hub) -> set[str]:
@@ -167,10 +177,15 @@ def _with_attributes_of_hub(files: FileChanges, repo_id: str, hub: Hub) -> FileC
 
 
 def _overwrites(repo_id: str, hub: Hub, known: Ledger, observed: Observed, files: FileChanges) -> tuple[str, ...]:
-    """The files that somebody else changed on main since the last release, and that this plan would lose."""
+    """The files that somebody else changed on main since the last release, and that this plan would lose.
+
+    Where that release's commit is gone, its history rewritten, nothing tells whose any of them is.
+    """
     if known.index.sha in (None, observed.sha) or not (files.changed or files.removed):
         return ()
-    then = hub.files(repo_id, _pushed_last(repo_id, hub, known))
+    then: Mapping[str, RemoteFile] = {}
+    with suppress(errors.NotFound):
+        then = hub.files(repo_id, _pushed_last(repo_id, hub, known))
     lost = files.changed.keys() | (then.keys() & set(files.removed))  # what came since is removed by --prune alone
     return tuple(sorted(path for path in lost if observed.files.get(path) != then.get(path)))
 

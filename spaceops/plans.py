@@ -216,7 +216,8 @@ class Plan:
         """The last line: how many changes, and what they do to the app, to what is kept, and to the bill."""
         count = sum(change.counts for change in self.changes)
         if not count:
-            return "No changes."
+            unseen = _counted(tuple(f"secret {key}" for key in self.unresolved))
+            return f"No changes that can be seen here: {unseen} cannot be resolved." if unseen else "No changes."
         parts = [self._work]
         if Effect.DOWNTIME in self.effects:
             parts.append("closed to the public")

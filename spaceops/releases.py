@@ -169,7 +169,7 @@ def _settle(done: Release, observed: Observed, hub: Hub, watch: Watcher, *, time
             return other
         _after_failure(failed, error, hub, watch)
         raise
-    return _concluded(replace(done, seconds=seconds, host=host), hub, outcome="running")
+    return _concluded(replace(done, seconds=seconds, host=host), hub, outcome="running", codes=(), evidence=())
 
 
 def _goal(done: Release, observed: Observed, timeout: float | None) -> Goal:
@@ -192,6 +192,8 @@ def _goal(done: Release, observed: Observed, timeout: float | None) -> Goal:
 def _recorded(failed: Release, error: errors.SpaceopsError, hub: Hub, watch: Watcher) -> Release:
     """Write down why a release failed; a Hub that cannot be reached for it does not hide the failure itself."""
     codes, lines = evidence_of(error)
+    if failed.record and failed.record.outcome == "failed" and codes == ("stopped",):
+        return failed  # and was paused for it: why it had failed stays written there
     try:
         shown = lines if failed.record and lines and _may_keep_lines(failed.repo_id, hub) else ()
         return _concluded(failed, hub, outcome="failed", codes=codes, evidence=shown)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from spaceops import errors
 from spaceops.events import BUILD, RUN, Event, follow, happened, logs, visible
-from spaceops.evidence import WIDEST, harmless, last_start, last_step
+from spaceops.evidence import WIDEST, cause, harmless, last_start, last_step
 from spaceops.hub import Hub
 from spaceops.hub.border import lacks_hardware
 from spaceops.logstream import Timing, is_passing
@@ -164,8 +164,7 @@ class _Following:
             hint = "spaceops restart {repo_id} tries again; `hardware` in space.toml may be a list to choose from."
         elif stage == "PAUSED" and said:  # by the Hub, for the reason that it says
             hint = "spaceops status {repo_id}"
-        first, *rest = said.strip().splitlines() or [""]
-        first = "".join(harmless([first]))
+        first, rest = cause(said), said.strip().splitlines()[1:]
         return errors.DeployFailed(
             f"{self.repo_id}: {stage}" + (f": {first}" if first else ""),
             release=self.release,
@@ -301,7 +300,8 @@ class _Attempt:
             if in_a_row >= health.times:
                 return True
             now = time.monotonic()
-            late, is_final = now >= self._deadline, status not in PASSING and now - began > grace
+            late = now >= self._deadline
+            is_final = status not in PASSING and (late or now - began > grace)
             if wrong and (late or is_final or now - looked >= self._timing.request):
                 looked = now
                 if self._serves() is False:

@@ -12,10 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from huggingface_hub import HfApi
 
-from spaceops import LocalHub, Space, status, wait
+from spaceops import LocalHub, Space, ledger, status, wait
 from spaceops.cli import main
 from tests.test_releases import edit
 
@@ -82,13 +83,24 @@ def test_the_exit_code_can_tell_whether_something_would_change(run, app, space):
     code, out, err = run("plan", app, "--detailed-exitcode")
 
     assert (0, "No changes.") == (code, out.splitlines()[-1])
-    assert err.endswith(f"hint: spaceops status {space.repo_id}\n")
+    assert err.endswith(f"hint: spaceops wait {space.repo_id}\n")  # nobody has seen it run yet
     assert 75 == run("plan", app, "--detailed-exitcode", "--endpoint", "http://127.0.0.1:9")[0]
 
 
 def test_a_plan_says_how_to_go_on(run, app):
     assert run("plan", app)[2].endswith(f"hint: spaceops deploy {app}\n")
     assert run("plan", app, "--prune")[2].endswith(f"hint: spaceops deploy {app}   with the same options\n")
+
+
+def test_a_plan_that_apply_would_refuse_says_what_to_do_first(run, released, space, monkeypatch):
+    monkeypatch.delenv("API_KEY")
+    _, out, err = run("plan", released)
+    assert "No changes that can be seen here: 1 secret cannot be resolved." == out.splitlines()[-1]
+    assert "hint: give API_KEY a value here" in err
+
+    monkeypatch.setenv("API_KEY", VALUE)
+    rewrite(released, "[variables]", 'hardware = "t4-small"\n[limits]\nmax_hourly_cost = 0.1\n[variables]')
+    assert "hint: Choose other hardware" in run("plan", released)[2]
 
 
 def test_a_plan_shows_what_changes_inside_of_files(run, released, space):
@@ -306,6 +318,15 @@ def test_a_release_is_shown_in_full_in_either_order_of_words(run, history, space
     assert (0, f"{space.repo_id}: release 1, applied") == (code, out.splitlines()[0])
     assert {"    LEVEL = info", "    API_KEY  sent by release 1"} <= set(out.splitlines())
     assert f"hint: spaceops rollback {space.repo_id} 1\n" == err
+
+
+def test_nobody_is_told_to_go_back_to_a_release_that_failed(run, history, space, hub):
+    record = msgspec.structs.replace(ledger.record_of(space.repo_id, hub, 2), outcome="failed", codes=("unhealthy",))
+    ledger.conclude(space.repo_id, hub, record)
+
+    _, _, err = run("releases", "show", space.repo_id, "2")
+
+    assert f"hint: spaceops releases {space.repo_id} diff 1 2\n" == err
 
 
 def test_without_a_number_the_newest_release_is_shown(run, history, monkeypatch):

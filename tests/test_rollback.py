@@ -21,6 +21,7 @@ from spaceops import (
 )
 from spaceops.errors import DeployFailed, NotFound
 from spaceops.planning import plan_rollback
+from spaceops.spec import Health
 from tests.test_releases import ask, changed, edit, starts
 
 
@@ -119,6 +120,7 @@ def test_a_version_that_does_not_come_up_is_rolled_back_by_itself(space, hub, lo
         deploy(space, hub)
 
     assert 9 == caught.value.exit_code
+    assert caught.value.hint.startswith(f"spaceops releases {space.repo_id} diff 1 2 ")
     assert [("running", 3), ("failed", 2), ("running", 1)] == [(r.outcome, r.number) for r in list_releases(space, hub)]
     assert ("runtime-error",) == get_release(space, hub, 2).record.codes
     assert ask(good) == {"version": 1}
@@ -145,6 +147,31 @@ def test_what_happens_to_a_failure_is_the_users_choice(space, hub, on_failure, s
 
     assert not isinstance(caught.value, RolledBack)
     assert stage == status(space, hub).stage
+
+
+def test_that_it_was_paused_for_its_failure_does_not_replace_the_cause(space, hub):
+    deploy(space, hub)
+    broken(space)
+    for _ in range(2):
+        with pytest.raises(DeployFailed):
+            deploy(changed(space, on_failure="pause"), hub)
+
+    release = get_release(space, hub, 2)
+
+    assert ("failed", ("runtime-error",)) == (release.outcome, release.record.codes)
+
+
+def test_a_release_that_runs_in_the_end_has_no_cause_of_failure(space, hub):
+    deploy(space, hub)
+    wrong = changed(space, variables={"LEVEL": "1"}, on_failure="keep", health=Health(status=404, grace="0s"))
+    with pytest.raises(DeployFailed):
+        deploy(wrong, hub)
+    assert ("unhealthy",) == get_release(space, hub, 2).record.codes
+
+    deploy(changed(wrong, health=space.health), hub)
+
+    release = get_release(space, hub, 2)
+    assert ("running", (), ()) == (release.outcome, release.record.codes, release.record.evidence)
 
 
 def test_waiting_for_a_detached_release_rolls_it_back_too(space, hub):

@@ -252,6 +252,15 @@ def test_where_the_log_cannot_be_read_the_hubs_own_words_are_the_proof(server, h
     assert ("demo/app: RUNTIME_ERROR: Exit code: 1. Reason: a", ["b", "c"]) == (error.message, error.log_tail)
 
 
+def test_of_a_traceback_the_exception_is_the_cause_and_not_a_frame_of_it(server, hub):
+    said = 'Exit code: 3. Reason:   File "main.py", line 1\n    import nothing\nValueError: no level\nERROR: Exiting.'
+    server.runtimes = deque([runtime("APP_STARTING"), runtime("RUNTIME_ERROR", said=said)])
+
+    error = failure(server, hub)
+
+    assert "demo/app: RUNTIME_ERROR: Exit code: 3. Reason: ValueError: no level" == error.message
+
+
 @pytest.mark.parametrize("end", ["BUILD_ERROR", "RUNNING", "PAUSED"])
 def test_whatever_comes_of_it_a_commit_after_ours_is_the_cause(server, hub, end):
     server.runtimes = deque([runtime("BUILDING"), runtime(end, THEIRS)])
@@ -314,6 +323,14 @@ def test_after_the_grace_a_wrong_answer_is_the_end_with_the_log_of_the_app(serve
 
     assert error.message.endswith(f"demo/app runs, but {words}" if words[0] == "/" else words)
     assert (("unhealthy",), 8, ["what the app says"]) == (error.codes, error.exit_code, error.log_tail)
+
+
+def test_a_wrong_answer_at_the_end_of_the_time_is_the_cause_also_within_the_grace(server, hub):
+    server.app = deque([Said(404)])
+
+    error = failure(server, hub, timeout=0.3, health={"grace": "1h"})
+
+    assert (("unhealthy",), 8) == (error.codes, error.exit_code)
 
 
 def test_an_app_that_crashes_after_its_answers_is_no_success(server, hub):
