@@ -139,7 +139,7 @@ def _target(repo_id: str, hub: Hub, known: Ledger, number: int | None) -> tuple[
 def _finished(record: Record, repo_id: str) -> Record:
     """A release to go back to: one that was interrupted never was what its record says."""
     if record.outcome == "deploying":
-        hint = f"spaceops deploy completes it; spaceops releases {repo_id} shows the others."
+        hint = f"The command that began it completes it; spaceops releases {repo_id} shows the others."
         raise errors.NotFound(f"{repo_id}: release {record.number} was not finished", hint=hint)
     return record
 
