@@ -15,20 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from spaceops import errors
-from spaceops.logstream import (
-    BATCHES,
-    Gap,
-    Inbox,
-    Item,
-    Line,
-    Mark,
-    Memory,
-    Pace,
-    Reader,
-    Timing,
-    comparable,
-    is_passing,
-)
+from spaceops.loglines import Gap, Line, Memory, comparable
+from spaceops.logstream import BATCHES, Inbox, Item, Mark, Pace, Reader, Timing, is_passing
 from spaceops.secret import redact
 from spaceops.spec import seconds
 

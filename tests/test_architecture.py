@@ -30,6 +30,7 @@ LEVELS = {
     "plans": 5,
     "push": 5,
     "ledger": 5,
+    "loglines": 1,
     "logstream": 5,
     "comparison": 6,
     "history": 6,

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from spaceops import errors
 from spaceops.events import Event, follow, logs
 from spaceops.hub import Hub
-from spaceops.logstream import TRIES, Frames, Gap, Line, Memory, Pace, Probe, Replay, Timing
+from spaceops.loglines import Frames, Gap, Line, Memory, Probe, Replay
+from spaceops.logstream import TRIES, Pace, Timing
 from spaceops.secret import Secret
 from tests.log_server import KEEP_ALIVE, Answer, LogServer, frame, frames
 
