@@ -570,10 +570,10 @@ def test_a_branch_begins_where_it_is_told_and_follows_its_own_commits(hub, branc
     assert (None, main) == (branch.read("a").content, branch.read("a").head)
 
     first = branch.write({"a": b"1", "deep/b": b"\0\xff"}, "first", main)
-    second = branch.write({"a": None}, "second", first)
+    second = branch.write({"a": b"2"}, "second", first)
 
     assert (b"\0\xff", second) == (branch.read("deep/b").content, branch.read("deep/b").head)
-    assert branch.read("a").content is None
+    assert b"2" == branch.read("a").content
     assert (b"1", first) == (branch.read("a", first).content, branch.read("a", first).head)
     assert ["second", "first", "initial commit"] == [commit.title for commit in branch.history(9)]
     assert main == hub.observe(repo_id).sha

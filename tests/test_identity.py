@@ -82,10 +82,10 @@ def grant(kind: str, name: str | None, *permissions: str) -> dict:
 
 def told(raw: dict, repo_id: str = "ada/app") -> list[bool | None]:
     """What is told of reading, creating, and each of the changes, which are all alike."""
-    identity = Identity.read(raw)
-    changes = {identity.may(verb, repo_id) for verb in CHANGES}
+    rights = Identity.read(raw).rights(repo_id)
+    changes = {rights[verb].may for verb in CHANGES}
     assert 1 == len(changes)
-    return [identity.may("read", repo_id), identity.may("create", repo_id), *changes]
+    return [rights["read"].may, rights["create"].may, *changes]
 
 
 WRITE, READ = "repo.write", "repo.content.read"

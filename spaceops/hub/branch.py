@@ -93,8 +93,8 @@ class Branch:
         with our_errors(f"{self.repo_id}: branch {self.name}"):
             self._ask("POST", f"/api/spaces/{self.repo_id}/branch/{quote(self.name, safe='')}", json=body, check=True)
 
-    def write(self, files: Mapping[str, bytes | None], message: str, parent: str | None) -> str:
-        """Make one commit of files written, or removed where there is None, on top of `parent`; its sha.
+    def write(self, files: Mapping[str, bytes], message: str, parent: str | None) -> str:
+        """Make one commit of files written, on top of `parent`; its sha.
 
         Raises `Conflict` when the branch is not at `parent` any more.
         """
@@ -144,9 +144,7 @@ def _commit(found: Mapping[str, Any]) -> Commit:
     return Commit(found["id"], found["title"], found.get("message") or "", authors, found["date"])
 
 
-def _operation(path: str, content: bytes | None) -> dict[str, Any]:
-    if content is None:
-        return {"key": "deletedFile", "value": {"path": path}}
+def _operation(path: str, content: bytes) -> dict[str, Any]:
     encoded = base64.b64encode(content).decode()
     return {"key": "file", "value": {"path": path, "content": encoded, "encoding": "base64"}}
 

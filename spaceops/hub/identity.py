@@ -122,10 +122,6 @@ class Identity:
             grants=tuple(_grant(scope, names) for scope in fine.get("scoped") or ()) if fine else None,
         )
 
-    def may(self, verb: str, repo_id: str) -> bool | None:
-        """Whether the token may do that to a Space; None where only the Hub's answer to the attempt will tell."""
-        return self.rights(repo_id)[verb].may
-
     def rights(self, repo_id: str) -> Rights:
         """What the token may do to a Space, as far as it tells by itself."""
         return Rights(repo_id, self.name, {verb: self._right(verb, repo_id) for verb in VERBS})
