@@ -307,8 +307,8 @@ def _show_drift(space: str, endpoint: str | None, as_json: bool) -> bool:
     show(found.as_dict(), as_json, found)
     if found:
         hint(
-            f"write into space.toml what shall stay; spaceops deploy then undoes the rest of {repo_id}, "
-            "with --prune also what was added"
+            f"write into space.toml what shall stay; spaceops deploy then undoes the rest of {repo_id}: "
+            "--prune what was added, --overwrite what was changed in files"
         )
     return bool(found)
 

@@ -381,7 +381,8 @@ class _Between:
             effect, note = _COMMIT_AT.get(self.observed.stage, (Effect.REBUILD, "rebuilds"))
             yield Change("~" if self.observed.exists else "+", "files", str(files), _set(effect), note)
         if files.foreign and self.observed.exists:
-            yield Change("!", "files", _some(files.foreign), note="not in the source, left there (--prune removes)")
+            said = "of no release, goes; the history of main keeps it" if self.restores else _LEFT
+            yield Change("!", "files", _some(files.foreign), note=said)
         if self.overwrites:
             note = "changed on the Hub by somebody else: take that over, or use --overwrite"
             yield Change("!", "files", _some(self.overwrites), note=note)
@@ -413,6 +414,7 @@ class _Between:
         return f"{flavor} costs ${cost:.2f}/h, more than ${most:.2f}/h" if cost > most else None
 
 
+_LEFT = "not in the source, left there (--prune removes)"
 _VISIBILITY = {
     "private": "only with a token from then on",
     "protected": "everybody can use the app",

@@ -327,7 +327,7 @@ def refuse_unready(plan: Plan) -> None:
     if plan.overwrites:
         files = ", ".join(plan.overwrites[:5]) + (" …" if len(plan.overwrites) > 5 else "")
         said = f"{plan.space.repo_id}: somebody else has changed {files} on the Hub since the last release"
-        hint = "spaceops plan --drift shows it; take the changes over, or use --overwrite."
+        hint = f"spaceops plan {plan.space.repo_id} --drift shows it; take the changes over, or use --overwrite."
         raise errors.Conflict(said, hint=hint)
 
 

@@ -88,10 +88,14 @@ def plan_rollback(space: Space | str, hub: Hub, number: int | None = None) -> Pl
     wanted = _space_of(target, repo_id)
     prices = hub.hardware.prices() if _needs_prices(wanted, observed, PARTS) else {}
     then = hub.files(repo_id, target.sha) if target.sha and target.sha != observed.sha else observed.files
+    files = compare_trees(then, observed.files)
+    if files.removed:
+        others = set(files.removed) - ledger.files_written(repo_id, hub, known)
+        files = replace(files, foreign=tuple(sorted(others)))
     return compare(
         wanted,
         observed,
-        compare_trees(then, observed.files),
+        files,
         account=account,
         endpoint=hub.endpoint,
         secrets={},

@@ -108,7 +108,7 @@ class FileChanges:
     added: Mapping[str, LocalFile | RemoteFile] = field(default_factory=dict)
     changed: Mapping[str, LocalFile | RemoteFile] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
-    foreign: tuple[str, ...] = ()  # on the Hub, not in the source, left there
+    foreign: tuple[str, ...] = ()  # on the Hub, of no release: left there; those that a rollback removes
 
     @property
     def written(self) -> dict[str, LocalFile]:

@@ -273,7 +273,7 @@ class _Attempt:
             said = (
                 f"was overtaken: somebody pushed after it, and main is at {short(observed.sha)}, not {short(goal.sha)}"
             )
-            raise self._failed(said, "overtaken", hint="spaceops plan --drift shows what they changed.")
+            raise self._failed(said, "overtaken", hint=f"spaceops plan {goal.repo_id} --drift shows what they changed.")
 
     def _refuse(self, runtime: Runtime) -> None:
         """Raise unless the wanted commit serves."""

@@ -112,6 +112,20 @@ def test_the_plan_says_which_secret_cannot_be_restored(space, hub, monkeypatch):
     assert "gone" in str(proposal)
 
 
+def test_the_plan_names_the_files_of_others_that_go(space, hub, api):
+    deploy(space, hub, detach=True)
+    (space.root / "ours.txt").write_text("came later")
+    deploy(space, hub, detach=True)
+    api.upload_file(
+        path_or_fileobj=b"1", path_in_repo="theirs.txt", repo_id=space.repo_id, repo_type="space", commit_message="x"
+    )
+
+    proposal = plan_rollback(space, hub, 1)
+
+    assert ("ours.txt", "theirs.txt") == proposal.files.removed
+    assert ["theirs.txt"] == [change.text for change in proposal.changes if "of no release, goes" in change.note]
+
+
 def test_a_version_that_does_not_come_up_is_rolled_back_by_itself(space, hub, localhub):
     good = deploy(space, hub)
     broken(space)
