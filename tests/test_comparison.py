@@ -47,7 +47,7 @@ def remote(secret: Secret = KEY, updated: str | None = None) -> RemoteSecret:
     [
         (fingerprint(KEY), True, "= secret API_KEY unchanged", False),
         (f"mine {fingerprint(KEY)}", True, "= secret API_KEY unchanged", False),
-        (fingerprint(Secret("another one", "K")), True, "~ secret API_KEY restarts", True),
+        (fingerprint(Secret("a-second-key", "K")), True, "~ secret API_KEY restarts", True),
         ("by hand", True, "~ secret API_KEY set by hand, restarts", True),
         (None, True, "~ secret API_KEY set by hand, restarts", True),
         ("by hand", False, "= secret API_KEY unchanged", False),
@@ -61,6 +61,16 @@ def test_secrets_are_told_apart_by_their_fingerprints(description, fingerprints,
 
     assert [row] == rows_of(proposal)
     assert sent == ("API_KEY" in proposal.secrets)
+
+
+def test_a_secret_of_ours_whose_description_is_not_shown_is_not_said_to_be_set_by_hand():
+    ledger = at(secrets={"API_KEY": 2})
+    proposal = planned(
+        ONE_SECRET, observed(secrets={"API_KEY": RemoteSecret()}), secrets={"API_KEY": KEY}, ledger=ledger
+    )
+
+    row = "~ secret API_KEY the fingerprint of release 2 is not there, sent again, restarts"
+    assert [row] == rows_of(proposal)
 
 
 @pytest.mark.parametrize(
