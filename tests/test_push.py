@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import threading
 import time
 import tracemalloc
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -23,12 +25,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from spaceops import Hub, LocalHub, deploy, plan
-from spaceops.errors import BadInput, Conflict, Forbidden, NotFound, PlanStale, SpaceopsError, Unreachable
+from spaceops.errors import BadInput, Conflict, Forbidden, HubError, NotFound, PlanStale, SpaceopsError, Unreachable
 from spaceops.files import LocalFile
 from spaceops.hub.attributes import line_for, tracked_by
 from spaceops.hub.clone import cloned
 from spaceops.hub.commits import AGAIN, Commits, Large, Plain, _Body
 from spaceops.push import TRANSPORTS, by_api
+from tests.scripted_server import Answer, scripted
 
 BOTH = pytest.mark.parametrize("transport", sorted(TRANSPORTS))
 MEGABYTE = 1 << 20
@@ -689,3 +692,21 @@ def test_a_body_says_all_of_a_commit_and_can_be_sent_again(tmp_path):
         ("file", {"path": "empty", "encoding": "base64", "content": ""}),
         ("lfsFile", {"path": "m", "algo": "sha256", "oid": "0" * 64}),
     ] == [(line["key"], line["value"]) for line in lines]
+
+
+@pytest.mark.parametrize(("status", "sent"), [(404, True), (501, True), (403, False)])
+def test_a_hub_without_xet_gets_large_files_through_lfs(tmp_path, status, sent):
+    content = b"\0" * 100
+    known = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    with scripted() as server:
+        server.answers |= {
+            "/api/spaces/ada/app/preupload/": Answer(body=b'{"files": [{"path": "m.bin", "uploadMode": "lfs"}]}'),
+            "/api/spaces/ada/app/xet-write-token/": Answer(status),
+            "/spaces/ada/app.git/info/lfs/": Answer(body=json.dumps({"objects": [known]}).encode()),
+        }
+        commits = Hub(server.url, token="hf_x").commits("ada/app")
+        with nullcontext() if sent else pytest.raises(HubError, match="xet-write-token"):
+            upload = commits.upload(written(tmp_path, {"m.bin": content}), parent=None)
+            assert {"m.bin": Large(known["oid"], known["size"])} == upload.content
+
+        assert sent == any("/info/lfs/" in path for _, path, _ in server.asked)

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ LOOKED_AT = 8000  # bytes; git calls a file binary by a NUL among these, and the
 LARGEST_PLAIN = 10_000_000  # bytes of a file that is part of the commit itself
 STREAMED = 16 << 20  # bytes; what is new and larger has nothing to save by chunks, and goes up as a stream
 GROUP, GROUP_SIZE = 64, 64 << 20  # files that go up together, and bytes by chunks
+_NO_XET = re.compile(r"\((404|501)\b.*/xet-write-token/", re.DOTALL)
 AGAIN = "Run the same command again: it finds out whether the commit has arrived, and goes on from there."
 
 
@@ -216,10 +218,19 @@ class Commits:
         others = {path: file for path, file in files.items() if path not in streamed}
         sent: dict[str, Large] = {}
         for group in _groups(others, GROUP_SIZE):
-            sent |= self._send_group(group, streamed=False)
+            sent |= self._send_chunks(group)
         for group in _groups(streamed, math.inf):
             sent |= self._send_group(group, streamed=True)
         return sent
+
+    def _send_chunks(self, files: Mapping[str, Named]) -> dict[str, Large]:
+        """Through Xet; as streams where the Hub has none, which the client takes for a failure of the network."""
+        try:
+            return self._send_group(files, streamed=False)
+        except ConnectionError as error:  # of hf_xet, which has no class of its own
+            if not _NO_XET.search(str(error)):
+                raise
+        return self._send_group(files, streamed=True)
 
     def _send_group(self, files: Mapping[str, Named], *, streamed: bool) -> dict[str, Large]:
         from huggingface_hub import CommitOperationAdd
