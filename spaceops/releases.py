@@ -232,7 +232,7 @@ def _on_other_hardware(failed: Release, hub: Hub, watch: Watcher) -> Release | N
         return None
     flavors, tried = plan.space.flavors, record.settings.hardware
     rest = flavors[flavors.index(tried) + 1 :] if tried in flavors else ()
-    if not rest:
+    if not rest or ledger.read(failed.repo_id, hub).index.last != record.number:
         return None
     watch(step(f"the Hub has no {tried} free: trying {rest[0]}"))
     return deploy(msgspec.structs.replace(plan.space, hardware=rest), hub, only={"hardware"}, watch=watch)
