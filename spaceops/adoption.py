@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any
 from urllib.parse import quote
 
+from spaceops import ledger
 from spaceops.card import Card
 from spaceops.errors import BadInput, HubError, NotFound
 from spaceops.files import CHUNK, LocalFile
@@ -52,7 +53,7 @@ def pull(
         hint = "Look at the name; spaceops new PATH begins a new one."
         raise NotFound(f"{repo_id} does not exist on {hub.endpoint}", hint=hint)
     _refuse_other_sdks(observed, hub)
-    text = space_toml(observed)
+    text = space_toml(observed, _health(observed.repo_id, hub))
     with _disk_errors():
         folder = expanded(path).absolute()
         space = Space.parse(tomllib.loads(text), folder=folder)
@@ -67,8 +68,14 @@ def pull(
     return space
 
 
-def space_toml(observed: Observed) -> str:
-    """The space.toml from which a plan for `observed` is empty."""
+def _health(repo_id: str, hub: Hub) -> Mapping[str, Any]:
+    """[health] of the newest release; nothing where there is none."""
+    newest = ledger.read(repo_id, hub).index.last
+    return ledger.record_of(repo_id, hub, newest).health if newest else {}
+
+
+def space_toml(observed: Observed, health: Mapping[str, Any] | None = None) -> str:
+    """The space.toml from which a plan for `observed` is empty; its `health` is a guess unless a release tells it."""
     hardware, sleep_time = observed.hardware, observed.runtime.sleep_time
     lines = [
         "# Written by `spaceops pull`; `spaceops docs space` explains each key.",
@@ -81,9 +88,17 @@ def space_toml(observed: Observed) -> str:
         *_volumes(observed.runtime.volumes),
         "",
         "[health]",
-        'path = "/"  # a guess: what answers 200 once the app is up',
+        *_health_lines(health or {}),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _health_lines(health: Mapping[str, Any]) -> Iterator[str]:
+    if "path" not in health:
+        yield 'path = "/"  # a guess: what answers 200 once the app is up'
+    for key, value in health.items():
+        if value is not None:
+            yield f"{key} = {_quoted(value) if isinstance(value, str) else value}"
 
 
 def _variables(observed: Observed) -> Iterator[str]:

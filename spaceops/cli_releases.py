@@ -244,7 +244,7 @@ def _asked(asked: dict[str, Any]) -> Asked:
 
 
 def _show_plan(path: str, endpoint: str | None, asked: Asked, out: Path | None, with_diff: bool, as_json: bool) -> bool:
-    """Print a plan, and save it; whether it would change something."""
+    """Print a plan, and save it; whether something would change, or is missing and cannot be set from here."""
     from spaceops.diffs import file_diffs
     from spaceops.savedplans import propose, save
 
@@ -259,7 +259,7 @@ def _show_plan(path: str, endpoint: str | None, asked: Asked, out: Path | None, 
         _hint_saved(out, space)
     else:
         hint(_against(proposal) or _after(proposal) or _command_for(path, space, asked))
-    return bool(proposal)
+    return bool(proposal) or bool(set(proposal.unresolved) - proposal.observed.secrets.keys())
 
 
 def _against(proposal: Plan) -> str | None:

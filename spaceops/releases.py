@@ -113,13 +113,13 @@ def get_release(space: Space | str, hub: Hub, number: int) -> Release:
 def wait(space: Space | str, hub: Hub, *, timeout: float | None = None, watch: Watcher | None = None) -> Observed:
     """Wait until nothing is built or started any more; return what is then.
 
-    A release that was applied and not followed is verified, and its outcome recorded, as `deploy` does it. Raises
-    `DeployFailed` when the Space ends in an error, `TimedOut` after `timeout` seconds: that is then no outcome.
+    A release that was applied and not followed, or failed, is verified, and its outcome recorded, as `deploy` does it.
+    Raises `DeployFailed` when the Space ends in an error, `TimedOut` after `timeout` seconds: that is then no outcome.
     """
     repo_id = space.repo_id if isinstance(space, Space) else repo_id_of(space)
     observed = status(repo_id, hub)
     known = ledger.read(repo_id, hub)
-    if known.index.outcome == "applied":
+    if known.index.outcome == "applied" or (known.index.outcome == "failed" and known.index.sha == observed.sha):
         record = ledger.record_of(repo_id, hub, known.index.last)
         _settle(_of_record(record, repo_id, hub), observed, hub, watch or _nobody, timeout=timeout)
     else:
@@ -269,8 +269,15 @@ def _answered(record: Record, repo_id: str, hub: Hub, watch: Watcher) -> Release
         watch(step(f"paused {repo_id}"))
     elif index.good is not None:
         watch(step(f"release {record.number} failed: rolling back to release {index.good}"))
-        return rollback(repo_id, hub, index.good, watch=watch)
+        return rollback(repo_id, hub, index.good, approve=lambda proposal: _say_what_goes(proposal, watch), watch=watch)
     return None
+
+
+def _say_what_goes(proposal: Plan, watch: Watcher) -> None:
+    """Nobody looks at the plan of a rollback that comes by itself: name the files of others that it takes away."""
+    for change in proposal.changes:
+        if change.subject == "files" and not change.counts:
+            watch(step(f"{change.text}: {change.note}"))
 
 
 def _curable(record: Record) -> frozenset[str]:

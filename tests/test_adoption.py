@@ -22,7 +22,7 @@ from spaceops.comparison import compare, volumes_wanted
 from spaceops.errors import BadInput, HubError, NotFound
 from spaceops.observed import Observed, RemoteSecret, Runtime
 from spaceops.plans import FileChanges
-from spaceops.spec import Volume, volume_as_written
+from spaceops.spec import Health, Volume, volume_as_written
 
 EXAMPLES = settings(max_examples=int(os.environ.get("SPACEOPS_EXAMPLES", "60")), deadline=None)
 HARD = 'a "quoted"\nvalue\twith \\ and \x00? no: \x7f, ünïcode, 🚀, \u2028 and # no comment'.replace("\x00", "")
@@ -156,7 +156,7 @@ def test_a_pull_again_asks_for_no_file_and_changes_nothing(theirs, hub, localhub
 
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert [f"/spaces/{theirs}/resolve/main/README.md"] == [
-        path.partition("?")[0] for _, path in localhub.requests if "/resolve/" in path
+        path.partition("?")[0] for _, path in localhub.requests if "/resolve/main/" in path
     ]
 
 
@@ -388,6 +388,15 @@ def test_a_name_that_space_toml_cannot_say_is_a_comment_and_nothing_more(name):
     space = read_back(observed(variables={name: "x", "OK": "y"}, secrets={name: RemoteSecret()}))
 
     assert ({"OK": "y"}, {}, False) == (space.variables, space.secrets, space.prune)
+
+
+def test_what_makes_it_healthy_is_known_from_its_releases(space, hub, tmp_path):
+    health = Health(path="/env", status=200, times=2, body="PATH")
+    deploy(msgspec.structs.replace(space, health=health), hub, detach=True)
+
+    pulled = pull(space.repo_id, hub, tmp_path / "pulled")
+
+    assert health == pulled.health
 
 
 def test_half_of_a_surrogate_pair_is_left_alone():

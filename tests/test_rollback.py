@@ -199,6 +199,35 @@ def test_waiting_for_a_detached_release_rolls_it_back_too(space, hub):
     assert "RUNNING" == wait(space, hub).stage
 
 
+def test_waiting_goes_on_where_a_failure_was_recorded_and_nothing_more(space, hub):
+    deploy(space, hub)
+    broken(space)
+
+    def stop(event):
+        if "rolling back" in event.text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        deploy(space, hub, watch=stop)
+    with pytest.raises(RolledBack):
+        wait(space, hub)
+
+    assert [("running", 3), ("failed", 2)] == [(r.outcome, r.number) for r in list_releases(space, hub)[:2]]
+
+
+def test_a_rollback_by_itself_names_the_files_of_others_that_it_takes_away(space, hub):
+    deploy(space, hub)
+    theirs = space.root / "app.py"
+    hub.commit(space.repo_id, add={"theirs.txt": str(theirs)}, remove=[], message="theirs", parent=None)
+    broken(space)
+    told = []
+
+    with pytest.raises(RolledBack):
+        deploy(space, hub, watch=lambda event: told.append(event.text))
+
+    assert [text for text in told if text.startswith("theirs.txt: of no release, goes")]
+
+
 def test_deploying_again_takes_over_where_a_detached_deploy_stopped(space, hub):
     deploy(space, hub, detach=True)
 
