@@ -154,7 +154,8 @@ class Execution:
 
     def _say_changed(self, change: Change) -> None:
         done = "deleted" if change.sign == "-" else "set"
-        self.tell(step(f"{done} {change.subject} {change.key or change.text}"))
+        is_other = change.subject == "hardware" and self.flavor != self.plan.flavor  # than the one that was planned
+        self.tell(step(f"{done} {change.subject} {self.flavor if is_other else change.key or change.text}"))
 
     def _set_visibility(self, hold: Hold) -> None:
         wanted = self.plan.space.visibility

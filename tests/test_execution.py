@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from spaceops import Hub, LocalHub, Space, apply, errors, ledger, plan
 from spaceops.ledger import Hold, files_written, held, record_of
 from spaceops.records import BRANCH, INDEX, Record
+from tests.middleman import Middleman
 
 WRITES = ("POST", "PUT", "DELETE")
 
@@ -300,3 +302,35 @@ def test_whose_lock_it_was_is_said_when_it_is_taken_over(keyed, hub, localhub):
 
     assert any("took over the lock that somebody slow has left" in line for line in told)
     assert (2, "applied") == (ledger.read(keyed.repo_id, hub).index.last, ledger.read(keyed.repo_id, hub).index.outcome)
+
+
+class Full(Middleman):
+    """A Hub that has none of the hardware that it is asked for first."""
+
+    is_full_no_more = False
+
+    def pass_on(self, asked: BaseHTTPRequestHandler) -> None:
+        if not asked.path.endswith("/hardware") or asked.command != "POST" or self.is_full_no_more:
+            super().pass_on(asked)
+            return
+        self.is_full_no_more = True
+        asked.rfile.read(int(asked.headers["Content-Length"]))
+        said = b'{"error": "Scheduling failure: not enough hardware capacity"}'
+        asked.send_response(503)
+        asked.send_header("Content-Type", "application/json")
+        asked.send_header("Content-Length", str(len(said)))
+        asked.end_headers()
+        asked.wfile.write(said)
+
+
+def test_of_a_list_of_hardware_the_one_that_the_hub_had_is_named(space, hub, localhub):
+    done(space, hub)
+    told: list[str] = []
+    with Full(localhub.url) as full:
+        there = Hub(full.address, token=localhub.token)
+        proposal = plan(changed(space, hardware=["t4-small", "cpu-upgrade"]), there, only={"hardware"})
+        applied = apply(proposal, there, watch=lambda event: told.append(str(event)))
+
+    assert "cpu-upgrade" == applied.record.settings.hardware
+    assert 1 == len([line for line in told if "set hardware cpu-upgrade" in line])
+    assert not [line for line in told if "-> t4-small" in line]
