@@ -171,7 +171,12 @@ class Hold:
         last = self._ledger.index.last
         found = [record for record in _records(self._branch, last, last) if record.evidence]
         self._write({one.path: encoded(replace(one, evidence=())) for one in found}, {}, "Log lines removed")
-        self._branch.squash(f"Release {self.number}: made public")
+        try:
+            self._branch.squash(f"Release {self.number}: made public")
+        except errors.HubError as error:
+            said = f"{self._branch.repo_id} stays as it is: the history of its branch {BRANCH} may hold lines of logs"
+            hint = f"Delete the branch {BRANCH} (all releases are then forgotten), and deploy again."
+            raise errors.HubError(f"{said}, and {error.message}", hint=hint, status=error.status) from error
         self._ledger = self._reread()
 
     def finish(self, record: Record, files: Collection[str] | None = None, **changes: Any) -> None:

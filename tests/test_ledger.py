@@ -521,3 +521,14 @@ def test_no_claim_is_made_that_follows_no_commit():
             hold.claim(release(1))
 
         assert not [path for _, path, _ in server.asked if "/commit/" in path]
+
+
+def test_where_the_history_cannot_be_forgotten_nothing_is_made_public(repo_id, hub, localhub):
+    private = fault(localhub, "status", repo_id, f"super-squash/{BRANCH}", status=501)
+
+    with held(hold(repo_id, hub)) as mine:
+        mine.claim(release(1))
+        with private, pytest.raises(errors.HubError, match="may hold lines of logs") as caught:
+            mine.forget_evidence()
+
+    assert "Delete the branch" in caught.value.hint
