@@ -83,6 +83,11 @@ def fault(localhub: LocalHub, kind: str, repo_id: str, call: str, **facts):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("SPACEOPS_CACHE", str(tmp_path / "cache"))
+
+
 def signs() -> set[str]:
     """The files that say which deploys live."""
     folder = cache_folder() / "locks"
