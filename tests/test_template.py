@@ -132,7 +132,8 @@ def test_a_copy_that_fails_midway_leaves_nothing(tmp_path, existing):
 def test_the_template_is_found_in_a_checkout_and_in_an_installation_without_caches(tmp_path, place):
     source = Path(spaceops.__file__).parent
     (tmp_path / "spaceops").mkdir()
-    for module in ("__init__", "errors", "secret", "fields", "environments", "ignorerules", "spec", "bundled", "template"):
+    needed = ("errors", "secret", "fields", "environments", "ignorerules", "spec", "bundled", "template")
+    for module in ("__init__", *needed):
         shutil.copy(source / f"{module}.py", tmp_path / "spaceops")
     for name in ("main.py", "__pycache__/main.pyc", "tests/__pycache__/x.pyc", ".pytest_cache/x", ".venv/bin/python"):
         (tmp_path / place / name).parent.mkdir(parents=True, exist_ok=True)
