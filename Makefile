@@ -17,8 +17,11 @@ help: ## List these targets
 demo: $(STAMP) ## The whole job on an embedded local Hub, in about a minute
 	@$(BIN)/spaceops demo $(ARGS)
 
+# Tests wait more for apps to come up than they compute.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+
 test: $(STAMP) ## The tests (containers excepted: make test ARGS="-m container")
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(STAMP) ## Formatting, lint and types
 	@$(BIN)/ruff format --check .
