@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -49,16 +49,22 @@ CHANGES = 2  # the exit code of --detailed-exitcode when something would change
 _NOTHING_ASKED = {"only": (), "prune": None, "overwrite": False, "rotate": ()}
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def asking(command: Command) -> Command:
+    """The options that say which Hub is asked, and for what part of a plan."""
+    for option in (rotate_option, overwrite_option, prune_option, only_option, endpoint_option):  # the first comes last
+        command = option(command)
+    return command
+
+
 detach_option = click.option("-d", "--detach", is_flag=True, help="Return after the push; `spaceops wait` continues.")
 
 
 @click.command("plan")
 @path_argument
-@endpoint_option
-@only_option
-@prune_option
-@overwrite_option
-@rotate_option
+@asking
 @click.option("--diff", "with_diff", is_flag=True, help="Show what changes inside of the files, too.")
 @click.option("--drift", "for_drift", is_flag=True, help="Show what was changed on the Hub since the newest release.")
 @click.option(
@@ -95,11 +101,7 @@ def plan_command(
 @click.argument("path", required=False)
 @env_option
 @click.option("--plan", "file", type=click.Path(path_type=Path), metavar="FILE", help="Apply what `plan --out` saved.")
-@endpoint_option
-@only_option
-@prune_option
-@overwrite_option
-@rotate_option
+@asking
 @dry_run_option
 @yes_option
 @json_option
@@ -121,11 +123,7 @@ def apply_command(
 
 @click.command("deploy")
 @path_argument
-@endpoint_option
-@only_option
-@prune_option
-@overwrite_option
-@rotate_option
+@asking
 @dry_run_option
 @detach_option
 @yes_option
@@ -416,7 +414,10 @@ def _show_release(repo_id: str, hub: Hub, numbers: list[int], as_json: bool) -> 
     show(release.as_dict(), as_json, release)
     number = release.number or 1
     failed = f"spaceops releases {repo_id} diff {number - 1} {number}" if number > 1 else f"spaceops logs {repo_id}"
-    hint(failed if release.outcome == "failed" else f"spaceops rollback {repo_id} {number}")
+    back = f"spaceops rollback {repo_id}" + (
+        f" {number}" if numbers else ""
+    )  # away from the newest, or to the one named
+    hint(failed if release.outcome == "failed" else back)
 
 
 def _show_difference(repo_id: str, hub: Hub, numbers: list[int], as_json: bool) -> None:

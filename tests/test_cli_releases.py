@@ -320,6 +320,10 @@ def test_a_release_is_shown_in_full_in_either_order_of_words(run, history, space
     assert f"hint: spaceops rollback {space.repo_id} 1\n" == err
 
 
+def test_after_the_newest_release_comes_the_way_back_from_it(run, history, space):
+    assert f"hint: spaceops rollback {space.repo_id}\n" == run("releases", space.repo_id, "show")[2]
+
+
 def test_nobody_is_told_to_go_back_to_a_release_that_failed(run, history, space, hub):
     record = msgspec.structs.replace(ledger.record_of(space.repo_id, hub, 2), outcome="failed", codes=("unhealthy",))
     ledger.conclude(space.repo_id, hub, record)
