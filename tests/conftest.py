@@ -10,6 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test asserts a time; and in an empty home hypothesis makes its tables of characters first, while others run.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 _home = tempfile.TemporaryDirectory(prefix="spaceops-tests-")
 os.environ["SPACEOPS_CACHE"] = f"{_home.name}/cache"

@@ -23,7 +23,7 @@ from tests.small_app import write_app
 
 EXAMPLES = int(os.environ.get("SPACEOPS_EXAMPLES", "6"))
 few = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 NUMBERS = count(1)
 

@@ -29,7 +29,7 @@ from tests.localhub.test_server import served
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @contextmanager
