@@ -22,9 +22,7 @@ from spaceops.secret import Secret, described
 from tests.small_app import write_app
 
 EXAMPLES = int(os.environ.get("SPACEOPS_EXAMPLES", "6"))
-few = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+few = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 NUMBERS = count(1)
 
 NAMES = st.sampled_from(["LOG_LEVEL", "MODEL_ID", "API_KEY", "A", "Zz_9"])
