@@ -19,6 +19,7 @@
     ├── LedgerTooNew        1   ledger-too-new     a newer spaceops wrote the releases of this Space
     ├── OverLimit           4   over-limit         it would cost more than [limits] allows
     ├── InUse               5   in-use             a port or a data folder belongs to another process
+    ├── CheckFailed         6   check-failed       `check` found errors: what would be pushed is certain to fail
     ├── SecretMissing      10   secret-missing     a reference to a secret leads nowhere on this machine
     ├── DeployFailed      7, 8  deploy-failed      the build failed (7), or the app does not come up (8)
     │   └── RolledBack      9   rolled-back        it did not come up, and the release before it runs again
@@ -36,6 +37,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from spaceops.findings import Report
+
+_EXCEPTION = 'Mend them; or write under [ignore] in space.toml why one is right: CODE = "the reason".'
 
 
 class SpaceopsError(Exception):
@@ -200,6 +205,22 @@ class InUse(SpaceopsError):
 
     code = "in-use"
     exit_code = 5
+
+
+class CheckFailed(SpaceopsError):
+    """`check` found errors in what would be pushed. Nothing was changed; `report` holds them."""
+
+    code = "check-failed"
+    exit_code = 6
+
+    def __init__(self, report: Report) -> None:
+        found = "\n".join(map(str, report.errors))
+        super().__init__(f"{found}\n{report.summary}", hint=_EXCEPTION)
+        self.report = report
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error with all findings of the report."""
+        return super().as_dict() | {"report": self.report.as_dict()}
 
 
 class SecretMissing(SpaceopsError):

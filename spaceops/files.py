@@ -121,13 +121,19 @@ def scan(space: Space) -> Source:
 
     Raises `BadInput` for a folder that cannot become a Docker Space: before anything is created, not after.
     """
+    source = look(space)
+    _check(source.root, source.files)
+    return source
+
+
+def look(space: Space) -> Source:
+    """The same, whether or not it can become a Docker Space."""
     root = space.root
     if not root.is_dir():
         raise BadInput(f"{root} is not a folder", hint="`source` in space.toml names the folder with the app.")
     with _reading():
         found = dict(_Walk(space).files())
     files = {path: file for path, file in sorted(found.items()) if file}
-    _check(root, files)
     return Source(root, files, tuple(sorted(path for path, file in found.items() if file is None)))
 
 

@@ -133,6 +133,10 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     volumes: Annotated[tuple[Volume, ...], Meta(description="Buckets and repositories mounted as folders.")] = ()
     health: Annotated[Health, Meta(description="What must answer before a deploy has succeeded.")] = Health()
     limits: Annotated[Limits, Meta(description="What a deploy may not exceed.")] = Limits()
+    ignore: Annotated[
+        Mapping[str, Annotated[str, Meta(min_length=1)]],
+        Meta(description="Findings of `check` that are right here: the code, and the reason, which `check` shows."),
+    ] = {}
     # not keys of space.toml, but where it lies, which of its environments this is, and all that its secrets are read of
     folder: Path = msgspec.field(default_factory=Path)
     file: str = FILE_NAME

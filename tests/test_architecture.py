@@ -10,6 +10,9 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "spaceops"
 LEVELS = {
     "errors": 0,
+    "findings": 1,
+    "shell": 1,
+    "bases": 1,
     "secret": 1,
     "bundled": 1,
     "tables": 1,
@@ -22,10 +25,15 @@ LEVELS = {
     "card": 2,
     "dockerfile": 2,
     "records": 2,
+    "image": 3,
     "observed": 3,
     "template": 3,
     "files": 4,
     "provenance": 4,
+    "context": 5,
+    "rules": 6,
+    "preflight": 7,
+    "symptoms": 2,
     "hub": 4,
     "plans": 5,
     "push": 5,
@@ -101,7 +109,7 @@ def test_imports_go_from_higher_levels_to_lower_ones():
         if name != "__init__"
         for path in files_of(name)
         for other in imported(path)
-        if not other.startswith(("localhub", f"{name}.")) and LEVELS[other.partition(".")[0]] >= level
+        if not f"{other}.".startswith(("localhub", f"{name}.")) and LEVELS[other.partition(".")[0]] >= level
     ]
 
     assert not upward

@@ -1,0 +1,110 @@
+"""What a rule may look at: the Space that is wanted, its files, and what follows from them. Each fact is made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from spaceops.card import Card
+from spaceops.dockerfile import Dockerfile, Ignore
+from spaceops.errors import BadInput, DockerfileError
+from spaceops.files import Source
+from spaceops.spec import FILE_NAME, Space
+
+if TYPE_CHECKING:
+    from spaceops.image import Image
+
+LARGEST_READ = 1 << 20  # bytes of a text file that a rule looks into
+
+
+@dataclass(frozen=True)
+class Context:
+    """A Space before the push. A fact that cannot be known is None or empty, and then no rule speaks."""
+
+    space: Space  # of a folder without space.toml, one that manages nothing
+    source: Source
+    has_spec: bool = True  # whether there is a space.toml, so that what it does not name is not set
+    _read: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
+
+    def content(self, path: str) -> bytes | None:
+        """The content of a file that would be pushed; None where there is none, or it is too large for a text."""
+        if path not in self._read:
+            file = self.source.files.get(path)
+            is_small = file is not None and file.size <= LARGEST_READ
+            self._read[path] = file.path.read_bytes() if file is not None and is_small else None
+        return self._read[path]
+
+    def text(self, path: str) -> str | None:
+        """A file as text, in UTF-8 or in what its byte order mark says; None where there is none, or it is no text."""
+        content = self.content(path)
+        return None if content is None else decoded(content)
+
+    @cached_property
+    def card(self) -> Card | None:
+        """README.md's front matter; None where it is missing or no valid YAML."""
+        text = self.text("README.md")
+        try:
+            return None if text is None else Card.read(text)
+        except BadInput:
+            return None
+
+    @cached_property
+    def app_port(self) -> int | None:
+        """The port that the Hub sends traffic to; None where README.md does not say it validly."""
+        try:
+            return self.card.app_port if self.card else None
+        except BadInput:
+            return None
+
+    @cached_property
+    def dockerfile(self) -> Dockerfile | None:
+        """The parsed Dockerfile; None where there is none, or it does not parse."""
+        text = self.text("Dockerfile")
+        try:
+            return None if text is None else Dockerfile.parse(text)
+        except DockerfileError:
+            return None
+
+    @cached_property
+    def dockerignore(self) -> Ignore:
+        """What COPY does not see."""
+        text = self.text("Dockerfile.dockerignore") or self.text(".dockerignore")
+        return Ignore.parse(text or "")
+
+    @cached_property
+    def in_context(self) -> frozenset[str]:
+        """The files that COPY sees."""
+        return frozenset(path for path in self.source.files if not self.dockerignore.excludes(path))
+
+    @cached_property
+    def image(self) -> Image | None:
+        """The image that runs, followed from its base to its last line; None without a Dockerfile that parses."""
+        from spaceops.image import follow
+
+        variables = self.space.environment
+        return follow(self.dockerfile, variables, self.in_context) if self.dockerfile else None
+
+    @cached_property
+    def spec_lines(self) -> tuple[str, ...]:
+        """The lines of space.toml, to point at; it is never pushed."""
+        file = self.space.folder / self.space.file
+        return tuple(file.read_text("utf-8").splitlines()) if self.has_spec and file.is_file() else ()
+
+    def spec_where(self, key: str) -> str:
+        """Where space.toml sets a key, as `FILE:LINE`."""
+        for number, line in enumerate(self.spec_lines, start=1):
+            if line.partition("=")[0].strip() == key and "=" in line:
+                return f"{self.space.file or FILE_NAME}:{number}"
+        return self.space.file or FILE_NAME
+
+
+def decoded(content: bytes) -> str | None:
+    """The text in the bytes; None for anything that is no text."""
+    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace")
+    try:
+        return None if b"\0" in content else content.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,97 @@
+"""A good Space, and changes of it: what the examples of the rules are made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+GOOD: Mapping[str, str] = {
+    "README.md": """\
+---
+title: Hello
+emoji: 👋
+colorFrom: blue
+colorTo: green
+sdk: docker
+app_port: 7860
+---
+
+# Hello
+""",
+    "Dockerfile": """\
+FROM python:3.13-slim
+RUN useradd -m -u 1000 user
+USER user
+ENV HOME=/home/user PATH=/home/user/.local/bin:$PATH
+WORKDIR /home/user/app
+COPY --chown=user requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY --chown=user . .
+CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]
+""",
+    ".dockerignore": ".git\n.venv\n**/__pycache__\n",
+    "requirements.txt": "fastapi==0.116.1\nuvicorn==0.35.0\n",
+    "main.py": '''\
+"""Says hello."""
+
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/")
+def hello() -> dict[str, str]:
+    return {"hello": "world"}
+''',
+    "space.toml": 'repo_id = "acme/hello"\n',
+}
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A file of so many bytes."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Many:
+    """A folder with so many empty files."""
+
+    count: int
+
+
+# The new content; what is replaced by what in the good one; a large file; a full folder; None: no such file.
+Change = str | bytes | tuple[str, str] | Blank | Many | None
+
+
+def write(folder: Path, change: Mapping[str, Change]) -> Path:
+    """Write the good Space with a change into a folder."""
+    for path, content in {**GOOD, **change}.items():
+        if content is not None:
+            _write_one(folder / path, path, content)
+    return folder
+
+
+def _write_one(place: Path, path: str, content: Change) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, Many):
+        place.mkdir(exist_ok=True)
+        for number in range(content.count):
+            (place / f"{number:06}").touch()
+    elif isinstance(content, Blank):
+        place.touch()
+        os.truncate(place, content.size)
+    else:
+        place.write_bytes(_bytes(path, content))
+
+
+def _bytes(path: str, content: Change) -> bytes:
+    if isinstance(content, tuple):
+        old, new = content
+        if old not in GOOD[path]:
+            raise ValueError(f"{path} of the good Space does not hold {old!r}")
+        content = GOOD[path].replace(old, new)
+    return content.encode() if isinstance(content, str) else bytes(content)  # type: ignore[arg-type]
