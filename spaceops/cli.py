@@ -12,6 +12,7 @@ import click
 
 from spaceops import __version__, cli_releases
 from spaceops.cli_adoption import pull_command
+from spaceops.cli_check import check_command, diagnose_command, explain_command
 from spaceops.cli_hub import hub_group
 from spaceops.cli_settings import hardware_group, secrets_group, variables_group, volumes_group
 from spaceops.cli_whoami import whoami_command
@@ -88,6 +89,7 @@ def new_command(path: str, repo_id: str | None, as_json: bool) -> None:
     hint(f"spaceops plan {path}")
 
 
+cli.add_command(check_command)
 for command in cli_releases.COMMANDS:
     cli.add_command(command)
 
@@ -130,6 +132,9 @@ def logs_command(
     )
     for event in found:
         click.echo(json.dumps(event.as_dict()) if as_json else event.line, err=event.kind == "gap" and not as_json)
+
+
+cli.add_command(diagnose_command)
 
 
 @cli.command("pause")
@@ -214,21 +219,15 @@ def demo_command(keep: bool, output: Path | None, as_json: bool) -> None:
     demo(output, keep=keep, show=lambda done: show(done.as_dict(), as_json, done))
 
 
-@cli.command("explain")
-@click.argument("code", required=False)
-@json_option
-def explain_command(code: str | None, as_json: bool) -> None:
-    """Say what an error code means; without CODE list them all."""
-    from spaceops.reference import error_codes, explain
-
-    show(explain(code) if code else error_codes(), as_json, None)
+cli.add_command(explain_command)
 
 
 @cli.command("docs")
-@click.argument("section", type=click.Choice(["space", "errors", "commands", "coverage"]))
+@click.argument("section", type=click.Choice(["space", "errors", "checks", "symptoms", "commands", "coverage"]))
 @json_option
 def docs_command(section: str, as_json: bool) -> None:
-    """Print a part of the reference: space.toml, errors, commands, or the calls that the local Hub answers.
+    """Print a part of the reference: space.toml, errors, what check finds, what diagnose recognizes, commands, or the
+    calls that the local Hub answers.
 
     As JSON, `space` is the JSON Schema of space.toml.
     """

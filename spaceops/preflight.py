@@ -1,10 +1,12 @@
-"""What can be known before the push: `check` finds it, `fix` mends what is safe to mend."""
+"""What can be known before the push: `check` puts the question to every rule."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from spaceops import hadolint as linter
 from spaceops.context import Context
 from spaceops.errors import BadInput
 from spaceops.files import look
@@ -12,25 +14,42 @@ from spaceops.findings import Finding, Report, in_order
 from spaceops.rules import Rule, all_rules
 from spaceops.spec import FILE_NAME, Space, find
 
+if TYPE_CHECKING:
+    from spaceops.hub import Hub
+
 UNNAMED = "owner/name"  # the Space of a folder without a space.toml
 
 
 def check(
-    space: Space | str | Path, *, select: Collection[str] = (), ignore: Collection[str] = (), env: str | None = None
+    space: Space | str | Path,
+    *,
+    hub: Hub | None = None,
+    env: str | None = None,
+    select: Collection[str] = (),
+    ignore: Collection[str] = (),
+    hadolint: bool = False,
 ) -> Report:
-    """Everything that can be known about a Space before it is pushed; changes nothing and asks nobody.
+    """Everything that can be known about a Space before it is pushed; changes nothing.
 
-    `space` may be a folder, with or without a space.toml. `select` and `ignore` are codes. Raises `BadInput` for a
-    folder that does not exist, and for a code that no rule has.
+    `space` may be a folder, with or without a space.toml; `select` and `ignore` are codes. Without `hub` nobody is
+    asked. Raises `BadInput` for a folder that does not exist, and for a code that no rule has.
     """
     rules = chosen(select, ignore)
     ctx = context(space, env=env)
-    found = [finding for rule in rules for finding in rule.findings(ctx)]
+    _refuse_unknown(ctx.space.ignore)
+    found, notes = list[Finding](), list[str]()
+    for rule in rules:
+        try:
+            found += rule.findings(ctx)
+        except Exception as error:  # rules guess about text of others: a slip in one must not stop a deploy
+            notes.append(f"{rule.code} could not look at this: {type(error).__name__} in spaceops; please report it")
+    found += linter.findings(ctx.source.root) if hadolint else ()
     reasons = ctx.space.ignore
     return Report(
         str(ctx.source.root),
         in_order(finding for finding in found if finding.code not in reasons),
         tuple((finding, reasons[finding.code]) for finding in in_order(found) if finding.code in reasons),
+        tuple(notes),
     )
 
 
@@ -43,10 +62,14 @@ def context(space: Space | str | Path, *, env: str | None = None) -> Context:
 def chosen(select: Iterable[str], ignore: Iterable[str]) -> list[Rule]:
     """The rules that are asked for: all, or those selected, without those ignored."""
     rules, select, ignore = all_rules(), list(select), list(ignore)
-    for code in (*select, *ignore):
-        if code not in rules:
-            raise BadInput(f"There is no rule {code!r}", hint="spaceops docs checks lists all of them.")
+    _refuse_unknown([*select, *ignore])
     return [rules[code] for code in rules if (not select or code in select) and code not in ignore]
+
+
+def _refuse_unknown(codes: Iterable[str]) -> None:
+    for code in codes:
+        if code not in all_rules():
+            raise BadInput(f"There is no rule {code!r}", hint="spaceops docs checks lists all of them.")
 
 
 def _space_of(path: Path, env: str | None) -> tuple[Space, bool]:
@@ -65,8 +88,3 @@ def _is_bare(path: Path) -> bool:
     except BadInput:
         return True
     return any((path / name).is_file() for name in ("Dockerfile", "README.md"))
-
-
-def _findings(rules: Iterable[Rule], ctx: Context) -> Iterator[Finding]:
-    for rule in rules:
-        yield from rule.findings(ctx)

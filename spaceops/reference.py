@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import cleandoc
 from typing import Any
 
 import click
 
-from spaceops import errors
-from spaceops.errors import BadInput, SpaceopsError
+from spaceops.explanations import exit_codes, explain, kinds_of_error, rules_as_text, symptoms_as_text
+from spaceops.rules import all_rules
+from spaceops.symptoms import all_symptoms
 
 HELP = ["-h", "--help"]
 EXAMPLE = """
@@ -67,16 +68,22 @@ without = ["API_KEY"]
 [env.staging.variables]
 LOG_LEVEL = "debug"
 """
+_CODES: Mapping[str, Callable[[], Iterable[str]]] = {
+    "errors": lambda: (kind.code for kind in kinds_of_error()),
+    "checks": all_rules,
+    "symptoms": all_symptoms,
+}
 _HEAD = ("| key | default | meaning |", "|---|---|---|")
 
 
 def render(section: str, cli: click.Group) -> str:
-    """One section as Markdown: `space`, `errors`, `coverage` of the local Hub, or the `commands` of `cli`."""
+    """One section as Markdown: space, errors, checks, symptoms, coverage of the local Hub, or commands of `cli`."""
     if section == "coverage":
         from spaceops.localhub import calls_as_text
 
         return calls_as_text()
-    return _commands(cli) if section == "commands" else {"space": _space, "errors": _errors}[section]()
+    made = {"space": _space, "errors": _errors, "checks": rules_as_text, "symptoms": symptoms_as_text}
+    return _commands(cli) if section == "commands" else made[section]()
 
 
 def data(section: str, cli: click.Group) -> Any:
@@ -85,26 +92,13 @@ def data(section: str, cli: click.Group) -> Any:
         from spaceops.spec import schema
 
         return schema()
-    if section == "errors":
-        return [explain(code) for code in error_codes()]
+    if section in ("errors", "checks", "symptoms"):
+        return [explain(code) for code in _CODES[section]()]
     if section == "coverage":
         from spaceops.localhub import calls
 
         return [call.as_dict() for call in calls()]
     return cli.to_info_dict(click.Context(cli, info_name="spaceops", help_option_names=HELP))
-
-
-def error_codes() -> dict[str, str]:
-    """Each code with the first sentence about it."""
-    return {kind.code: cleandoc(kind.__doc__ or "").splitlines()[0] for kind in _kinds(SpaceopsError)}
-
-
-def explain(code: str) -> dict[str, Any]:
-    """What a code means. Raises `BadInput` for one that does not exist."""
-    for kind in _kinds(SpaceopsError):
-        if kind.code == code:
-            return {"code": code, "exit_codes": _exit_codes(kind), "meaning": cleandoc(kind.__doc__ or "")}
-    raise BadInput(f"There is no code {code!r}", hint="spaceops explain lists all of them.")
 
 
 def _space() -> str:
@@ -145,8 +139,8 @@ def _default(item: Any, *, of_a_space: bool) -> str:
 
 def _errors() -> str:
     rows = [
-        f"| `{kind.code}` | {', '.join(map(str, _exit_codes(kind)))} | {' '.join((kind.__doc__ or '').split())} |"
-        for kind in _kinds(SpaceopsError)
+        f"| `{kind.code}` | {', '.join(map(str, exit_codes(kind)))} | {' '.join((kind.__doc__ or '').split())} |"
+        for kind in kinds_of_error()
     ]
     other = [
         "| - | 0 | It worked. |",
@@ -155,16 +149,6 @@ def _errors() -> str:
     ]
     head = ["# Errors and exit codes", "", "| code | exit code | meaning |", "|---|---|---|"]
     return "\n".join([*head, *rows, *other, ""])
-
-
-def _exit_codes(kind: type[SpaceopsError]) -> list[int]:
-    return {errors.DeployFailed: [7, 8], errors.NotebookFailed: [1, 138]}.get(kind, [kind.exit_code])
-
-
-def _kinds(kind: type[SpaceopsError]) -> Iterator[type[SpaceopsError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from _kinds(child)
 
 
 def _commands(cli: click.Group) -> str:

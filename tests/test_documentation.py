@@ -12,13 +12,14 @@ import pytest
 
 from spaceops.cli import cli
 from spaceops.errors import BadInput
-from spaceops.reference import error_codes, explain, render
+from spaceops.explanations import codes, explain
+from spaceops.reference import render
 from spaceops.spec import Space
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("section", ["space", "errors", "commands", "coverage"])
+@pytest.mark.parametrize("section", ["space", "errors", "checks", "symptoms", "commands", "coverage"])
 def test_the_rendered_reference_is_current(section):
     written = (ROOT / "docs" / f"{section}.md").read_text(encoding="utf-8")
 
@@ -26,8 +27,9 @@ def test_the_rendered_reference_is_current(section):
 
 
 def test_every_code_can_be_explained():
-    for code in error_codes():
-        assert explain(code)["meaning"]
+    for code, said in codes().items():
+        assert said
+        assert explain(code)
     with pytest.raises(BadInput, match="nope"):
         explain("nope")
 
