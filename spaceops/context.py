@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from spaceops.card import Card
+from spaceops.card import Card, FrontMatter
 from spaceops.dockerfile import Dockerfile, Ignore
 from spaceops.errors import BadInput, DockerfileError
 from spaceops.files import Source
@@ -41,13 +41,15 @@ class Context:
         return None if content is None else decoded(content)
 
     @cached_property
+    def front_matter(self) -> FrontMatter | None:
+        """The block of YAML in README.md, wherever in it it stands; None where there is none."""
+        content = self.content("README.md")
+        return None if content is None else FrontMatter.anywhere(content.decode(errors="replace"))
+
+    @cached_property
     def card(self) -> Card | None:
-        """README.md's front matter; None where it is missing or no valid YAML."""
-        text = self.text("README.md")
-        try:
-            return None if text is None else Card.read(text)
-        except BadInput:
-            return None
+        """What README.md's front matter says; None where it is missing or no valid YAML."""
+        return Card(self.front_matter.fields) if self.front_matter and self.front_matter.fields else None
 
     @cached_property
     def app_port(self) -> int | None:
