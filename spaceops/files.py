@@ -42,14 +42,30 @@ _IGNORED = Rules.of(
 _NEVER = Rules.of(".git", FILE_NAME, ".env", ".env.*", "!.env.example")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file that would be pushed."""
+    """A file that would be pushed. There may be 100,000: it has slots, and its path is text until somebody wants it."""
 
-    path: Path
+    place: str | Path
     size: int  # bytes
     stamp: Stamp | None = field(default=None, compare=False, repr=False)  # as it was when it was found
     hashes: HashCache | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.place)
+
+    def beginning(self, size: int) -> bytes:
+        """At most its first `size` bytes; nothing of one that cannot be read: the push will say so."""
+        try:
+            file = os.open(self.place, os.O_RDONLY)
+        except OSError:
+            return b""
+        try:
+            return os.read(file, min(size, self.size))
+        finally:
+            os.close(file)
 
     def oid(self) -> str:
         """The id that git gives the content as a blob; reads the file only if it has changed since the last time."""
@@ -107,6 +123,7 @@ class Source:
     root: Path
     files: Mapping[str, LocalFile] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()  # links to folders, out of the root, to nothing, or to what is never pushed
+    withheld: tuple[str, ...] = ()  # files of secrets (.env) that no ignore file names: we never push them, git would
 
     def same_as(self, remote: Mapping[str, RemoteFile]) -> frozenset[str]:
         """The paths whose content the Hub has too. What was read before and has not changed is not read again."""
@@ -116,12 +133,12 @@ class Source:
         return frozenset(path for path, is_same in same.items() if is_same)
 
 
-def scan(space: Space) -> Source:
-    """Find what would be pushed of the Space's source.
+def scan(space: Space, source: Source | None = None) -> Source:
+    """Find what would be pushed of the Space's source, unless it was found before.
 
     Raises `BadInput` for a folder that cannot become a Docker Space: before anything is created, not after.
     """
-    source = look(space)
+    source = source or look(space)
     _check(source.root, source.files)
     return source
 
@@ -131,10 +148,10 @@ def look(space: Space) -> Source:
     root = space.root
     if not root.is_dir():
         raise BadInput(f"{root} is not a folder", hint="`source` in space.toml names the folder with the app.")
+    walk = _Walk(space)
     with _reading():
-        found = dict(_Walk(space).files())
-    files = {path: file for path, file in sorted(found.items()) if file}
-    return Source(root, files, tuple(sorted(path for path, file in found.items() if file is None)))
+        files = dict(walk.files())
+    return Source(root, files, tuple(walk.skipped), tuple(walk.withheld))
 
 
 def remember(files: Iterable[LocalFile]) -> None:
@@ -188,23 +205,28 @@ class _Walk:
     def __init__(self, space: Space) -> None:
         self.root, self.private = str(space.root), {str(path) for path in space.private_files}
         self.hashes = HashCache(space.root)
+        self.skipped: list[str] = []
+        self.withheld: list[str] = []
         self.prefix, self.above = _rules_above(space.root)
         self.own = (_Layer(Rules.of(*space.exclude), len(self.prefix)),)
 
-    def files(self) -> Iterator[tuple[str, LocalFile | None]]:
-        """Each file that no rule ignores, by its path in the Space; None for a link that is not followed."""
+    def files(self) -> Iterator[tuple[str, LocalFile]]:
+        """Each file that no rule ignores, by its path in the Space, in the order of the paths."""
         layers = (*self.above, _Layer(_IGNORED, len(self.prefix)))
         return self._folder(self.root, "", self.prefix, layers)
 
     def _folder(
         self, folder: str, base: str, path: bytes, layers: tuple[_Layer, ...]
-    ) -> Iterator[tuple[str, LocalFile | None]]:
+    ) -> Iterator[tuple[str, LocalFile]]:
         layers = (*_layers(folder, len(path), IGNORE_FILES), *layers)
         strongest_first = self.own + layers
         for entry in _entries(folder):
             name = os.fsencode(entry.name)
             is_folder = entry.is_dir(follow_symlinks=False)
             if _is_ignored(path + name, name, strongest_first, is_folder=is_folder):
+                continue
+            if _is_never(name):
+                self.withheld += [base + entry.name] if name.startswith(b".env") and not is_folder else []
                 continue
             if is_folder:
                 yield from self._folder(entry.path, f"{base}{entry.name}/", path + name + b"/", layers)
@@ -213,22 +235,27 @@ class _Walk:
             elif entry.is_file() and entry.path not in self.private:
                 yield base + entry.name, self._file(entry)
 
-    def _link(self, entry: os.DirEntry[str], path: str) -> Iterator[tuple[str, LocalFile | None]]:
+    def _link(self, entry: os.DirEntry[str], path: str) -> Iterator[tuple[str, LocalFile]]:
         target = os.path.realpath(entry.path)
         inside = target.startswith(f"{self.root}/") and not _is_never_pushed(target[len(self.root) + 1 :])
         if not inside or not entry.is_file():
-            yield path, None
+            self.skipped.append(path)
         elif target not in self.private:
             yield path, self._file(entry)
 
     def _file(self, entry: os.DirEntry[str]) -> LocalFile:
         stat = entry.stat()
-        return LocalFile(Path(entry.path), stat.st_size, Stamp.of(stat), self.hashes)
+        return LocalFile(entry.path, stat.st_size, Stamp.of(stat), self.hashes)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
+        return sorted(entries, key=_place_in_order)
+
+
+def _place_in_order(entry: os.DirEntry[str]) -> str:
+    """So that all paths of a walk come sorted: what lies in a folder comes where its name with the slash does."""
+    return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
 
 
 def _layers(folder: str, start: int, names: Iterable[str]) -> Iterator[_Layer]:
@@ -241,8 +268,6 @@ def _layers(folder: str, start: int, names: Iterable[str]) -> Iterator[_Layer]:
 
 def _is_ignored(path: bytes, name: bytes, layers: Iterable[_Layer], *, is_folder: bool) -> bool:
     """The last rule that speaks wins, and those of inner folders speak last."""
-    if _NEVER.verdict(name, 0, name, is_folder=is_folder):
-        return True
     for layer in layers:
         said = layer.rules.verdict(path, layer.start, name, is_folder=is_folder)
         if said is not None:
@@ -251,8 +276,11 @@ def _is_ignored(path: bytes, name: bytes, layers: Iterable[_Layer], *, is_folder
 
 
 def _is_never_pushed(path: str) -> bool:
-    names = os.fsencode(path).split(b"/")
-    return any(_NEVER.verdict(name, 0, name, is_folder=True) for name in names)
+    return any(_is_never(name) for name in os.fsencode(path).split(b"/"))
+
+
+def _is_never(name: bytes) -> bool:
+    return bool(_NEVER.verdict(name, 0, name, is_folder=True))
 
 
 def _rules_above(root: Path) -> tuple[bytes, tuple[_Layer, ...]]:
@@ -269,7 +297,7 @@ def _rules_above(root: Path) -> tuple[bytes, tuple[_Layer, ...]]:
     for part in root.relative_to(top).parts:
         layers = (*_layers(str(folder), len(path), GIT_IGNORE_FILES), *layers)
         name, folder = os.fsencode(part), folder / part
-        if _is_ignored(path + name, name, layers, is_folder=True):
+        if _is_never(name) or _is_ignored(path + name, name, layers, is_folder=True):
             return b"", ()
         path += name + b"/"
     return path, layers
