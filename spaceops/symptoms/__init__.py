@@ -48,6 +48,7 @@ class Symptom:
     unlike: tuple[str, ...] = ()  # lines that it must not match
     explains: tuple[str, ...] = ()  # codes of vaguer symptoms that come of this one
     near: str = ""  # a pattern that one of the twelve lines before or after must match too; no needle is needed for it
+    unless: str = ""  # a pattern that none of those lines may match
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
@@ -58,6 +59,11 @@ class Symptom:
     def near_regex(self) -> re.Pattern[str]:
         """What must stand near it, compiled."""
         return re.compile(self.near)
+
+    @cached_property
+    def unless_regex(self) -> re.Pattern[str]:
+        """What must not stand near it, compiled."""
+        return re.compile(self.unless)
 
 
 def all_symptoms() -> Mapping[str, tuple[Symptom, ...]]:
