@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spaceops.adoption import pull
     from spaceops.deviations import drift
-    from spaceops.errors import DeployFailed, RolledBack, SpaceopsError
+    from spaceops.diagnosis import diagnose
+    from spaceops.errors import CheckFailed, DeployFailed, RolledBack, SpaceopsError
     from spaceops.events import Event, follow, logs
+    from spaceops.findings import Finding, Report
+    from spaceops.fixes import fix
     from spaceops.history import Release
     from spaceops.hub import Hub
     from spaceops.lifecycle import delete, pause, restart, status
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from spaceops.observed import Observed
     from spaceops.planning import plan
     from spaceops.plans import SETTINGS, Plan
+    from spaceops.preflight import check
     from spaceops.releases import apply, deploy, get_release, list_releases, rollback, wait
     from spaceops.secret import Secret
     from spaceops.spec import Space
@@ -35,21 +39,27 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "SETTINGS",
+    "CheckFailed",
     "DeployFailed",
     "Event",
+    "Finding",
     "Hub",
     "LocalHub",
     "Observed",
     "Plan",
     "Release",
+    "Report",
     "RolledBack",
     "Secret",
     "Space",
     "SpaceopsError",
     "apply",
+    "check",
     "delete",
     "deploy",
+    "diagnose",
     "drift",
+    "fix",
     "follow",
     "get_release",
     "list_releases",
@@ -68,8 +78,11 @@ __all__ = [
 _HOMES = {
     "adoption": ("pull",),
     "deviations": ("drift",),
-    "errors": ("DeployFailed", "RolledBack", "SpaceopsError"),
+    "diagnosis": ("diagnose",),
+    "errors": ("CheckFailed", "DeployFailed", "RolledBack", "SpaceopsError"),
     "events": ("Event", "follow", "logs"),
+    "findings": ("Finding", "Report"),
+    "fixes": ("fix",),
     "hub": ("Hub",),
     "lifecycle": ("delete", "pause", "restart", "status"),
     "localhub": ("LocalHub",),
@@ -78,6 +91,7 @@ _HOMES = {
     "planning": ("plan",),
     "plans": ("SETTINGS", "Plan"),
     "history": ("Release",),
+    "preflight": ("check",),
     "releases": ("apply", "deploy", "get_release", "list_releases", "rollback", "wait"),
     "secret": ("Secret",),
     "spec": ("Space",),

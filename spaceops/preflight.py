@@ -15,6 +15,7 @@ from spaceops.rules import Rule, all_rules
 from spaceops.spec import FILE_NAME, Space, find
 
 if TYPE_CHECKING:
+    from spaceops.files import Source
     from spaceops.hub import Hub
 
 UNNAMED = "owner/name"  # the Space of a folder without a space.toml
@@ -24,6 +25,7 @@ def check(
     space: Space | str | Path,
     *,
     hub: Hub | None = None,
+    source: Source | None = None,
     env: str | None = None,
     select: Collection[str] = (),
     ignore: Collection[str] = (),
@@ -31,11 +33,11 @@ def check(
 ) -> Report:
     """Everything that can be known about a Space before it is pushed; changes nothing.
 
-    `space` may be a folder, with or without a space.toml; `select` and `ignore` are codes. Without `hub` nobody is
-    asked. Raises `BadInput` for a folder that does not exist, and for a code that no rule has.
+    `space` may be a folder, with or without a space.toml; `source` are its files, where they were looked up before;
+    `select` and `ignore` are codes. Without `hub` nobody is asked. Raises `BadInput` for a folder that does not exist, and for a code that no rule has.
     """
     rules = chosen(select, ignore)
-    ctx = context(space, env=env)
+    ctx = context(space, source=source, env=env)
     _refuse_unknown(ctx.space.ignore)
     found, notes = list[Finding](), list[str]()
     for rule in rules:
@@ -53,10 +55,10 @@ def check(
     )
 
 
-def context(space: Space | str | Path, *, env: str | None = None) -> Context:
+def context(space: Space | str | Path, *, source: Source | None = None, env: str | None = None) -> Context:
     """What the rules look at."""
     space, has_spec = (space, True) if isinstance(space, Space) else _space_of(Path(space), env)
-    return Context(space, look(space), has_spec)
+    return Context(space, source or look(space), has_spec)
 
 
 def chosen(select: Iterable[str], ignore: Iterable[str]) -> list[Rule]:

@@ -10,12 +10,15 @@ import msgspec
 
 from spaceops import errors, ledger
 from spaceops.execution import Execution, Watcher, refuse_unready, step, timed
+from spaceops.files import Source, look
+from spaceops.findings import Severity
 from spaceops.history import Release, Releases
 from spaceops.hub import Hub
 from spaceops.lifecycle import pause, status
 from spaceops.observed import Observed
 from spaceops.planning import plan, plan_rollback
 from spaceops.plans import Plan
+from spaceops.preflight import check
 from spaceops.records import Record
 from spaceops.secret import is_redacted, resolve
 from spaceops.spec import Health, Space, repo_id_of
@@ -62,16 +65,20 @@ def deploy(
     approve: Approver | None = None,
     watch: Watcher | None = None,
 ) -> Release:
-    """Plan, apply, follow, verify. It has succeeded when the pushed commit runs and the health path answers.
+    """Check, plan, apply, follow, verify. It has succeeded when the pushed commit runs and the health path answers.
 
     `approve` sees the plan before anything changes and may raise; `watch` is called with every event; `detach`
-    returns without following. Raises `DeployFailed` with the end of the log when the build fails or the app does not
+    returns without following. Raises `CheckFailed` where the files cannot work, `DeployFailed` with the end of the log when the build fails or the app does not
     come up, `TimedOut` after `health.timeout`; where `on_failure` says so and an earlier release ran, that one is
     restored first, and the error is `RolledBack`.
     """
     seconds: dict[str, float] = {}
+    source = None
+    if only is None or "files" in only:
+        with timed(seconds, "check"):
+            source = _checked(space, watch or _nobody)
     with timed(seconds, "plan"):
-        proposal = plan(space, hub, only, prune=prune, overwrite=overwrite, rotate=rotate)
+        proposal = plan(space, hub, only, prune=prune, overwrite=overwrite, rotate=rotate, source=source)
     return _deploy(proposal, hub, seconds, dry_run=dry_run, detach=detach, approve=approve, watch=watch)
 
 
@@ -125,6 +132,15 @@ def wait(space: Space | str, hub: Hub, *, timeout: float | None = None, watch: W
     else:
         settled(observed, hub, timeout=timeout, watch=watch or _nobody)
     return status(repo_id, hub)
+
+
+def _checked(space: Space, watch: Watcher) -> Source:
+    """The files, in which nothing is certain to fail; what may, is told and no more."""
+    source = look(space)
+    report = check(space, source=source).raise_for_errors()
+    if report.of(Severity.WARNING):
+        watch(step(f"check: {report.summary} spaceops check {space.folder} shows what may fail"))
+    return source
 
 
 def _deploy(

@@ -246,7 +246,7 @@ def test_a_release_prints_what_was_done_and_where(space, hub):
     release = deploy(space, hub)
 
     assert f"{space.repo_id} running at {short(release.sha)}, release 1" == str(release).splitlines()[0]
-    assert {"plan", "settings", "upload", "push", "verify"} == set(release.seconds)
+    assert {"check", "plan", "settings", "upload", "push", "verify"} == set(release.seconds)
     assert release.as_dict()["host"] == release.host
     assert space.repo_id in release._repr_html_()
 
