@@ -213,7 +213,7 @@ cli.add_command(hub_group, "hub")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the app and the executed notebooks go.")
 @json_option
 def demo_command(keep: bool, output: Path | None, as_json: bool) -> None:
-    """The whole job on an embedded local Hub: create, configure, push, build, verify, call, break, survive."""
+    """The whole job on an embedded local Hub: create, configure, push, verify, call, check, break, survive."""
     from spaceops.demo import demo
 
     demo(output, keep=keep, show=lambda done: show(done.as_dict(), as_json, done))

@@ -1,4 +1,4 @@
-"""The whole job on an embedded local Hub: create, configure, push, verify, watch, call, break, and be rolled back."""
+"""The whole job on an embedded local Hub: create, configure, push, watch, call, be checked, break, be rolled back."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from spaceops.bundled import bundled
 from spaceops.errors import BadInput, NotebookFailed, SpaceopsError
 from spaceops.notebooks import run_notebook, table
+from spaceops.preflight import check
 from spaceops.secret import expanded
 from spaceops.template import new
 
@@ -78,7 +79,8 @@ class Demo:
     app: str
     steps: tuple[Step, ...]
     answers: tuple[Mapping[str, Any], ...]
-    failure: str  # of the broken commit's deploy
+    stopped: str  # what check found in a file that could not start
+    failure: str  # of the broken commit's deploy: why it did not come up
     survived: Mapping[str, Any]  # what the app answered after it
     seconds: float
 
@@ -92,6 +94,7 @@ class Demo:
             "seconds": self.seconds,
             "steps": [step.as_dict() for step in self.steps],
             "answers": [dict(answer) for answer in self.answers],
+            "stopped": self.stopped,
             "failure": self.failure,
             "survived": dict(self.survived),
         }
@@ -103,7 +106,10 @@ class Demo:
             (
                 str(table(self.answers)),
                 "",
-                "A commit with an import that does not exist:",
+                "An import that no requirement brings, which check finds before the push:",
+                self.stopped,
+                "",
+                "A commit that cannot start, which nobody can know before:",
                 self.failure,
                 f"The release before was restored, and answers: {survived}",
                 "",
@@ -140,7 +146,7 @@ class Play:
         self.app = folder / "app"
         self.host = ""
         self.answers: list[Mapping[str, Any]] = []
-        self.failure = ""
+        self.stopped = self.failure = ""
         self.survived: Mapping[str, Any] = {}
         self._key = secrets.token_hex(16)
         self._notebook: str | None = None  # that the step has run
@@ -157,6 +163,7 @@ class Play:
             self.push,
             self.monitor,
             self.ask,
+            self.check,
             self.break_and_survive,
             self.releases,
         )
@@ -167,6 +174,7 @@ class Play:
             app=self.host,
             steps=steps,
             answers=tuple(self.answers),
+            stopped=self.stopped,
             failure=self.failure,
             survived=self.survived,
             seconds=round(time.monotonic() - start, 1),
@@ -209,19 +217,24 @@ class Play:
         self.answers = [analyze(self.host, sentence) for sentence in SENTENCES]
         return f"{len(self.answers)} sentences to {self.host}/analyze"
 
+    def check(self) -> str:
+        """Make a mistake that can be known before the push."""
+        with self._broken("import a_module_that_does_not_exist"):
+            errors = check(self.app).errors
+        if not errors:
+            raise SpaceopsError("check found nothing wrong, which it should", hint="Please report this.")
+        self.stopped = "\n".join(map(str, errors))
+        return f"{', '.join(error.code for error in errors)}: nothing is pushed"
+
     def break_and_survive(self) -> str:
         """Push a commit that cannot start: it is rolled back, and the version before answers again."""
-        main = self.app / "main.py"
-        good = main.read_text("utf-8")
-        self._edit("main.py", "import logging\n", "import a_module_that_does_not_exist\nimport logging\n")
-        try:
-            self._run("04_push", copy="06_push_broken")
-        except NotebookFailed as error:
-            self.failure = error.message
-        else:
-            raise SpaceopsError("The broken commit came up, which it never should", hint="Please report this.")
-        finally:
-            main.write_text(good, "utf-8")
+        with self._broken("open('/a/file/that/does/not/exist')"):
+            try:
+                self._run("04_push", copy="06_push_broken")
+            except NotebookFailed as error:
+                self.failure = error.message
+            else:
+                raise SpaceopsError("The broken commit came up, which it never should", hint="Please report this.")
         self.survived = analyze(self.host, SENTENCES[0])
         return "the deploy failed as it should, and the release before was restored and answers"
 
@@ -254,6 +267,17 @@ class Play:
             env=self._environment(),
             watch=self.progress.cell,
         ).result
+
+    @contextmanager
+    def _broken(self, line: str) -> Iterator[None]:
+        """The app with one more line, which breaks it; afterwards as it was."""
+        main = self.app / "main.py"
+        good = main.read_text("utf-8")
+        self._edit("main.py", "import logging\n", f"import logging\n{line}\n")
+        try:
+            yield
+        finally:
+            main.write_text(good, "utf-8")
 
     def _environment(self) -> dict[str, str]:
         """For the kernels alone: whatever the user's settings for the real Hub are, they count for nothing here."""

@@ -72,6 +72,7 @@ def test_it_takes_every_step_whatever_is_set_for_the_real_hub(played):
         "push",
         "monitor",
         "ask",
+        "check",
         "break_and_survive",
         "releases",
     ] == [step["step"] for step in played.outcome["steps"]]
@@ -96,10 +97,15 @@ def test_the_broken_commit_fails_with_its_reason_and_the_version_before_answers(
     failure = played.outcome["failure"]
 
     assert "RUNTIME_ERROR" in failure
-    assert "No module named 'a_module_that_does_not_exist'" in failure
+    assert "/a/file/that/does/not/exist" in failure
     assert "hint: " in failure
     assert played.outcome["answers"][0] == played.outcome["survived"]
-    assert "a_module_that" not in (played.folder / "spaceops-demo" / "app" / "main.py").read_text()
+    assert "does_not_exist" not in (played.folder / "spaceops-demo" / "app" / "main.py").read_text()
+
+
+def test_check_finds_what_can_be_known_before_the_push(played):
+    assert "error[module-not-found] main.py:6\n" in played.outcome["stopped"]
+    assert "a_module_that_does_not_exist" in played.outcome["stopped"]
 
 
 def test_the_executed_notebooks_lie_where_it_says(played):
@@ -125,23 +131,26 @@ def test_kept_it_serves_until_ctrl_c_and_leaves_nothing_behind(played):
 
 
 def test_every_step_is_told_in_a_line(played):
-    for number in range(1, 10):
-        assert f"\n[{number}/9] " in played.talk
-    assert "[5/9] push  " in played.talk
+    for number in range(1, 11):
+        assert f"\n[{number}/10] " in played.talk
+    assert "[5/10] push  " in played.talk
 
 
 def test_it_shows_a_table_what_failed_and_what_it_took():
     answer = {"text": "I love this place!", "label": "POSITIVE", "score": 0.8348}
     steps = (Step("push", "running", 3.26, "x.ipynb"), Step("ask", "asked", 0.0))
 
-    shown = str(Demo(Path("there"), "http://hub", "http://app", steps, (answer,), "It broke", answer, 12.34))
+    shown = str(Demo(Path("there"), "http://hub", "http://app", steps, (answer,), "Not there", "It broke", answer, 12.34))
 
     assert shown == "\n".join(
         (
             "TEXT                LABEL     SCORE",
             "I love this place!  POSITIVE  0.8348",
             "",
-            "A commit with an import that does not exist:",
+            "An import that no requirement brings, which check finds before the push:",
+            "Not there",
+            "",
+            "A commit that cannot start, which nobody can know before:",
             "It broke",
             "The release before was restored, and answers: 'I love this place!' is POSITIVE (0.8348)",
             "",
