@@ -140,7 +140,9 @@ def test_it_shows_a_table_what_failed_and_what_it_took():
     answer = {"text": "I love this place!", "label": "POSITIVE", "score": 0.8348}
     steps = (Step("push", "running", 3.26, "x.ipynb"), Step("ask", "asked", 0.0))
 
-    shown = str(Demo(Path("there"), "http://hub", "http://app", steps, (answer,), "Not there", "It broke", answer, 12.34))
+    shown = str(
+        Demo(Path("there"), "http://hub", "http://app", steps, (answer,), "Not there", "It broke", answer, 12.34)
+    )
 
     assert shown == "\n".join(
         (
