@@ -42,7 +42,7 @@ def as_text(facts: Mapping[str, Any]) -> str:
         for kind in ("wrong", "right"):
             parts += [line for path, text in facts[kind].items() for line in _shown(kind, path, text)]
     for symptom in facts.get("diagnose", ()):
-        parts += [f"diagnose: {symptom['severity']}, {symptom['fault']} fault", f"  {symptom['message']}"]
+        parts += [f"diagnose: {symptom['severity']}, whose fault: {symptom['fault']}", f"  {symptom['message']}"]
         parts += [f"  fix: {symptom['hint']}", *(f"  | {line}" for line in symptom["shows_as"]), ""]
     return "\n".join(parts).rstrip()
 

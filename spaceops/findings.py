@@ -95,7 +95,7 @@ class Finding:
     def __str__(self) -> str:
         lines = [f"{self.severity}[{self.code}]" + (f" {self.where}" if self.where else ""), f"  {self.message}"]
         lines += [f"  | {line}" for line in self.evidence]
-        lines += [f"  whose: {self.fault}"] if self.fault else []
+        lines += [f"  whose fault: {self.fault}"] if self.fault else []
         lines += [f"  explains: {', '.join(self.explains)}"] if self.explains else []
         return "\n".join([*lines, *(f"  fix: {self.hint}" for _ in range(bool(self.hint)))])
 
@@ -170,7 +170,7 @@ class Report:
             f"<tr><td><b>{finding.severity}</b></td><td><code>{escape(finding.code)}</code></td>"
             f"<td>{escape(finding.where)}</td><td style='text-align:left'>{escape(finding.message)}"
             + "".join(f"<br><code>{escape(line)}</code>" for line in finding.evidence)
-            + (f"<br><i>whose: {escape(finding.fault)}</i>" if finding.fault else "")
+            + (f"<br><i>whose fault: {escape(finding.fault)}</i>" if finding.fault else "")
             + (f"<br>fix: {escape(finding.hint)}" if finding.hint else "")
             + "</td></tr>"
             for finding in self.findings
