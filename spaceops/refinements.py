@@ -1,0 +1,198 @@
+"""What more is known of a symptom where the facts are at hand: the port of README.md, the files, the settings' names.
+
+Each function takes the finding of one code and gives a better one back, or None where the facts speak against it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from spaceops.cases import Case
+from spaceops.dockerfile import Instruction
+from spaceops.findings import Finding, Severity
+from spaceops.rules import all_rules
+from spaceops.scanning import Hit, Section
+
+Refinement = Callable[[Finding, Hit, Case], Finding | None]
+USUAL_PORT = 7860
+
+# The rules of `check` that name the cause of a symptom in the files.
+CAUSES: Mapping[str, tuple[str, ...]] = {
+    "launch-timeout": ("app-port-mismatch", "bind-loopback", "no-http-server", "cmd-missing"),
+    "port-mismatch": ("app-port-mismatch",),
+    "app-exited": ("cmd-missing",),
+    "copy-source-missing": ("copy-source-missing", "dockerignore-excludes"),
+    "missing-configuration": ("front-matter-missing", "front-matter-not-first", "front-matter-yaml-error"),
+    "front-matter-missing": ("front-matter-missing", "front-matter-not-first", "front-matter-yaml-error"),
+}
+
+
+def explaining(found: list[tuple[Finding, int]], case: Case) -> list[tuple[Finding, int]]:
+    """The findings with what `check` says of the same in the files: where it stands, or a cause that explains them."""
+    rules = all_rules() if case.files else {}
+    better: list[tuple[Finding, int]] = []
+    for finding, weight in found:
+        codes = [code for code in (finding.code, *CAUSES.get(finding.code, ())) if code in rules]
+        causes = [cause for code in codes for cause in rules[code].findings(case.files)]  # type: ignore[arg-type]
+        causes = [cause for cause in causes if cause.severity is not Severity.INFO]
+        better.append((_with_cause(finding, causes[0]) if causes else finding, weight))
+    return better
+
+
+def _with_cause(finding: Finding, cause: Finding) -> Finding:
+    """The same code gains where it stands; another one is the cause itself, and explains the symptom."""
+    if cause.code == finding.code:
+        return replace(finding, where=finding.where or cause.where, hint=cause.hint or finding.hint, fix=cause.fix)
+    explained = tuple(sorted({finding.code, *finding.explains} - {cause.code}))
+    return replace(cause, severity=finding.severity, fault=finding.fault, evidence=finding.evidence, explains=explained)
+
+
+def place_of(build: Section, case: Case) -> str:
+    """The line of the Dockerfile whose step failed, as `Dockerfile:LINE`, if it can be told."""
+    failure = build.failure
+    if failure is None:
+        return ""
+    if build.source_line:
+        return f"Dockerfile:{build.source_line}"
+    if case.files is None or case.files.dockerfile is None:
+        return ""
+    step = next((text for number, text in reversed(build.steps) if number == failure.step), failure.command)
+    wanted = {_squeezed(failure.command), _squeezed(step)} - {""}
+    for stage in case.files.dockerfile.stages:
+        for instruction in stage.instructions:
+            if wanted & _spellings(instruction):
+                return f"Dockerfile:{instruction.line}"
+    return ""
+
+
+def _spellings(instruction: Instruction) -> set[str]:
+    return {
+        _squeezed(str(instruction)),
+        _squeezed(instruction.args),
+        _squeezed(f"{instruction.keyword} {instruction.args}"),
+    }
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split()).replace("\\", "").replace('"', "")
+
+
+def _port(finding: Finding, hit: Hit, case: Case) -> Finding | None:
+    """The port that the log shows, against the one of README.md."""
+    shown = hit.groups.get("port", "")
+    wanted = case.files.app_port if case.files else None
+    if not shown.isdecimal() or int(shown) == (wanted or USUAL_PORT):
+        return None
+    if wanted is None:
+        return finding
+    return replace(
+        finding,
+        message=f"The server listens on port {shown}, but the Hub sends visitors to port {wanted} (app_port in "
+        "README.md), so that nobody reaches it.",
+        hint=f"Let the server listen on {wanted}, or write app_port: {shown} into the block at the top of README.md.",
+    )
+
+
+def _module(finding: Finding, hit: Hit, case: Case) -> Finding | None:
+    """A module of the Space itself that Python does not find, or the distribution that brings it."""
+    module = hit.groups.get("module", "")
+    top = module.partition(".")[0]
+    own = _own_module(top, case.paths or ())
+    if own:
+        return replace(
+            finding,
+            message=f"Python does not find the module {top}, although {own} is a file of the Space: it does not look "
+            "in that folder.",
+            hint=f"In the Dockerfile, WORKDIR must be the folder that {top} lies in once it is copied; or add a line: "
+            f"ENV PYTHONPATH=/the/folder/of/{top}",
+        )
+    from spaceops.distributions import distribution_of
+
+    if not module:
+        return finding
+    name = distribution_of(module)
+    lines = case.files.text("requirements.txt") if case.files else None
+    where = "requirements.txt" if lines is not None else ""
+    return replace(finding, hint=f"Write a line into requirements.txt: {name}", where=finding.where or where)
+
+
+def _own_module(top: str, paths: Iterable[str]) -> str:
+    """The file or folder of the Space that is the module of this name."""
+    for path in sorted(paths, key=lambda path: (path.count("/"), path)):
+        folders = path.split("/")
+        if path.endswith(".py") and (folders[-1] == f"{top}.py" or top in folders[:-1]):
+            return path if folders[-1] == f"{top}.py" else "/".join(folders[: folders.index(top) + 1])
+    return ""
+
+
+def _secret(finding: Finding, hit: Hit, case: Case) -> Finding | None:
+    """Whether the name is set after all, under this name or another spelling of it."""
+    name = hit.groups.get("name", "")
+    if not name or case.variables is None or case.secrets is None:
+        return finding
+    known = case.variables | case.secrets
+    space = case.repo_id or "OWNER/NAME"
+    if name in known:
+        return replace(
+            finding,
+            message=f"The app looks for {name}, which is set now, but was not there, or was empty, when it started.",
+            hint=f"spaceops restart {space}",
+        )
+    other = next((one for one in sorted(known) if _folded(one) == _folded(name)), None)
+    if other:
+        return replace(
+            finding,
+            message=f"The app looks for {name}; what is set is named {other}, and names must agree to the letter.",
+            hint=f"Read {other} in the code, or set it under the other name: spaceops secrets set {space} {name}",
+        )
+    return replace(finding, hint=f"spaceops secrets set {space} {name}")
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _source(finding: Finding, hit: Hit, case: Case) -> Finding | None:
+    """Why a file that COPY wants is not there: another case, left out by .dockerignore, or truly missing."""
+    path = hit.groups.get("path", "").strip("/").removeprefix("./")
+    if not path or case.files is None:
+        return finding
+    paths = _with_folders(case.paths or ())
+    if path in paths:
+        if case.files.dockerignore.excludes(path):
+            return replace(
+                finding,
+                code="dockerignore-excludes",
+                message=f"COPY wants {path}, which is there, but a line of .dockerignore keeps it out of the build.",
+                hint=f"Add as the last line of .dockerignore: !{path}",
+            )
+        return finding
+    similar = next((one for one in sorted(paths) if one.lower() == path.lower()), None)
+    if similar:
+        return replace(
+            finding,
+            message=f"COPY wants {path}, but the file is named {similar}: small and capital letters count.",
+            hint=f"Write {similar} in the Dockerfile.",
+        )
+    elsewhere = next((one for one in sorted(paths) if posixpath.basename(one) == posixpath.basename(path)), None)
+    if elsewhere:
+        return replace(finding, hint=f"It lies at {elsewhere}: write that in the Dockerfile.")
+    return finding
+
+
+def _with_folders(paths: Iterable[str]) -> set[str]:
+    found = set(paths)
+    for path in paths:
+        while path := posixpath.dirname(path):
+            found.add(path)
+    return found
+
+
+REFINEMENTS: Mapping[str, Refinement] = {
+    "port-mismatch": _port,
+    "module-not-found": _module,
+    "missing-secret": _secret,
+    "copy-source-missing": _source,
+}
