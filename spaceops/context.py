@@ -14,6 +14,7 @@ from spaceops.spec import FILE_NAME, Space
 
 if TYPE_CHECKING:
     from spaceops.image import Image
+    from spaceops.requirements import Requirements
 
 LARGEST_READ = 1 << 20  # bytes of a text file that a rule looks into
 
@@ -86,6 +87,23 @@ class Context:
 
         variables = self.space.environment
         return follow(self.dockerfile, variables, self.in_context) if self.dockerfile else None
+
+    @cached_property
+    def requirements(self) -> Requirements | None:
+        """What the image's Python has installed; None without an image."""
+        from spaceops.image import follow
+        from spaceops.requirements import built_from
+        from spaceops.requirements import follow as follow_requirements
+
+        if self.image is None or self.dockerfile is None:
+            return None
+        dockerfile, variables, in_context = self.dockerfile, self.space.environment, self.in_context
+
+        def stage(name: str) -> Image | None:
+            found = dockerfile.stage(name)
+            return follow(dockerfile, variables, in_context, found) if found else None
+
+        return follow_requirements(built_from(self.image, stage), self.text)
 
     @cached_property
     def spec_lines(self) -> tuple[str, ...]:

@@ -1,0 +1,62 @@
+"""The words of commands that install Python packages: options with their values, and what other commands do."""
+
+from __future__ import annotations
+
+import re
+
+# Commands of RUN that install nothing into Python, whatever their words are.
+_HARMLESS = """
+[ [[ : addgroup adduser apk apt apt-get cat cd chmod chown command corepack date dnf dpkg echo env exit export fc-cache
+find gem getent groupadd groupmod grep head hostname id install ldconfig locale-gen ls microdnf mkdir node npm npx
+pnpm printf pwd rm rmdir set shopt sleep stat tail tee test touch true umask uname update-alternatives
+update-ca-certificates useradd userdel usermod venv virtualenv which whoami yarn yum
+"""
+HARMLESS = frozenset(_HARMLESS.split())
+# Commands that may bring packages or code that nobody can see here.
+_OPAQUE = "conda mamba micromamba git pixi pyenv easy_install make cmake bash sh . source rsync mv cp tar unzip"
+OPAQUE = frozenset(_OPAQUE.split())
+PIP = re.compile(r"pip(?:3(?:\.\d+)?)?")
+PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
+INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--torch-backend", "--index")
+_WRAPPERS = frozenset({"sudo", "env", "time", "nice", "exec", "command"})
+_WITH_VALUE = """
+--abi --cache-dir --cert --config-settings --default-timeout --exclude-newer --exists-action --extra --extra-index-url
+--find-links --group --implementation --index --index-strategy --index-url --keyring-provider --link-mode --log
+--no-binary --no-binary-package --only-binary --platform --prefix --progress-bar --proxy --python --python-version
+--report --resolution --retries --root --root-user-action --src --target --timeout --torch-backend --trusted-host
+--upgrade-package --upgrade-strategy --use-feature --with --without --only --no-group --only-group --package
+--requirement --requirements --constraint --editable -C -P -f -i -p -t
+"""
+WITH_VALUE = frozenset(_WITH_VALUE.split())
+_SHORT = re.compile(r"-[A-Za-z]*?([rcei])(.*)")
+
+
+def without_wrappers(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The command that `sudo`, `env X=y` and the like start."""
+    while words and (words[0] in _WRAPPERS or ("=" in words[0] and words[0].partition("=")[0].isidentifier())):
+        words = words[1:]
+    return words
+
+
+def arguments(words: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Options with their values, and what is to be installed under the name ""."""
+    found, rest = list[tuple[str, str]](), iter(words)
+    for word in rest:
+        short = None if word.startswith("--") else _SHORT.fullmatch(word)
+        name, equals, value = word.partition("=")
+        if short:
+            found.append((f"-{short[1]}", short[2] or next(rest, "")))
+        elif word.startswith("--") and equals:
+            found.append((name, value))
+        elif word in WITH_VALUE:
+            found.append((word, next(rest, "")))
+        elif word.startswith("-"):
+            found.append((word, ""))
+        else:
+            found.append(("", word))
+    return found
+
+
+def is_local(value: str) -> bool:
+    """Whether pip would take it for a folder or a file."""
+    return value.startswith((".", "/", "~")) and "://" not in value

@@ -1,0 +1,487 @@
+"""What an image's Python has installed, read from the commands of its Dockerfile and the files that they name."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from spaceops.distributions import closure, normalized, provides
+from spaceops.image import Copied, Image, Line
+from spaceops.pipcommands import HARMLESS, INDEX_OPTIONS, OPAQUE, PIP, PYTHON, arguments, is_local, without_wrappers
+from spaceops.requirementlines import Problem, Reference, Requirement, RequirementsFile, one
+from spaceops.requirementlines import read as read_requirements
+from spaceops.shell import UNKNOWN, Command
+
+Reader = Callable[[str], str | None]  # the text of a file of the Space
+
+# Images that files are copied from for a tool that installs no Python packages.
+TOOL_IMAGES = ("ghcr.io/astral-sh/uv", "node", "golang", "rust", "denoland/deno", "oven/bun", "caddy", "ollama/ollama")
+MOST_STAGES = 20
+LARGEST_PROJECT = 400_000  # characters of a pyproject.toml or lock file that is looked into
+
+
+@dataclass(frozen=True)
+class Install:
+    """One command that installs Python packages."""
+
+    line: Line
+    command: Command
+    tool: str  # "pip", "uv", "poetry", …
+    indexes: tuple[str, ...] = ()  # addresses that it names, of any kind
+
+    @property
+    def where(self) -> str:
+        """Its line of the Dockerfile."""
+        return f"Dockerfile:{self.line.number + self.command.line - 1}"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A file that a command names and the image does not have when the command runs."""
+
+    reference: Reference
+    candidates: tuple[str, ...]  # files of the Space of this name
+    is_certain: bool
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What is asked for, and how sure it is that nothing else is there.
+
+    `gaps` name what installs packages that cannot be seen; with one nothing can be called missing. `doubts` name
+    commands that hardly do.
+    """
+
+    wanted: tuple[Requirement, ...] = ()
+    files: tuple[RequirementsFile, ...] = ()
+    installs: tuple[Install, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    problems: tuple[tuple[str, Problem], ...] = ()  # with the file
+    gaps: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    brings_local: bool = False  # `pip install .`: the Space's own packages are installed
+    python: tuple[int, int] | None = None
+    locked: frozenset[str] = frozenset()  # of a lock file: everything that is installed
+
+    @cached_property
+    def applying(self) -> tuple[Requirement, ...]:
+        """What is asked for on the image's system and Python; what cannot be known counts."""
+        return tuple(one for one in self.wanted if one.applies is not False)
+
+    @cached_property
+    def installed(self) -> frozenset[str]:
+        """Every distribution that may be there, as far as the tables tell."""
+        return self._closure[0]
+
+    @cached_property
+    def unknown(self) -> frozenset[str]:
+        """Distributions that no table has: they may bring others along."""
+        return frozenset() if self.locked else self._closure[1]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing unseen installs packages."""
+        return not self.gaps
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether what is not in `installed` is certainly not there."""
+        return not self.gaps and not self.doubts and not self.unknown and not self.brings_local
+
+    def has(self, *distributions: str) -> bool:
+        """Whether one of them may be installed."""
+        return any(name in self.installed for name in distributions)
+
+    def brings(self, module: str) -> bool:
+        """Whether something that may be installed brings a module."""
+        return any(provides(name, module) for name in self.installed)
+
+    def named(self, *distributions: str) -> Requirement | None:
+        """Where one of them is asked for by name."""
+        return next((one for one in self.applying if one.name in distributions), None)
+
+    @cached_property
+    def _closure(self) -> tuple[frozenset[str], frozenset[str]]:
+        built_in = ["pip"] if self.python and self.python >= (3, 12) else ["pip", "setuptools", "wheel"]
+        asked = [with_extras for one in self.applying for with_extras in _with_extras(one)]
+        return closure([*asked, *self.locked, *built_in])
+
+
+def follow(images: Iterable[Image], read: Reader) -> Requirements:
+    """What is installed by the commands of an image, the first, and of those that it copies from."""
+    images = list(images)
+    found = _base(images[0])
+    for image in images:
+        steps = _Walk(image, read, found.python)
+        found = _joined(found, steps.walk())
+    return found
+
+
+def built_from(image: Image, stage: Callable[[str], Image | None]) -> list[Image]:
+    """The image, and the stages whose files it takes, and those whose files they take."""
+    found, waiting = [image], list(sources_of(image))
+    for name in waiting:
+        if (other := stage(name)) is not None and len(found) < MOST_STAGES:
+            found.append(other)
+            waiting += [source for source in sources_of(other) if source not in waiting]
+    return found
+
+
+def sources_of(image: Image) -> tuple[str, ...]:
+    """The stages and images that an image copies files from, but for those that hold only a tool."""
+    named = dict.fromkeys(one.line.step.flag("from") or "a URL" for one in image.copied if one.is_foreign)
+    return tuple(name for name in named if not name.removeprefix("docker.io/").startswith(TOOL_IMAGES))
+
+
+def _with_extras(requirement: Requirement) -> list[str]:
+    return [requirement.name, *(f"{requirement.name}[{extra}]" for extra in requirement.extras)]
+
+
+def _base(image: Image) -> Requirements:
+    repository = image.base.repository
+    is_plain = repository == "python" or repository.startswith("ghcr.io/astral-sh/uv")
+    gaps = () if is_plain else (f"the base image {image.base.name}",)
+    return Requirements(gaps=(*gaps, *(f"COPY --from={name}" for name in sources_of(image))), python=image.base.python)
+
+
+def _joined(first: Requirements, second: Requirements) -> Requirements:
+    return replace(
+        first,
+        wanted=(*first.wanted, *second.wanted),
+        files=(*first.files, *second.files),
+        installs=(*first.installs, *second.installs),
+        missing=(*first.missing, *second.missing),
+        problems=(*first.problems, *second.problems),
+        gaps=tuple(dict.fromkeys((*first.gaps, *second.gaps))),
+        doubts=tuple(dict.fromkeys((*first.doubts, *second.doubts))),
+        brings_local=first.brings_local or second.brings_local,
+        python=second.python if second.python == first.python else None,
+        locked=first.locked | second.locked,
+    )
+
+
+@dataclass
+class _Walk:
+    """A walk through the commands of one image."""
+
+    image: Image
+    read: Reader
+    python: tuple[int, int] | None
+    found: Requirements = field(default_factory=Requirements)
+    folder: str = "/"
+    line: Line | None = None
+    command: Command | None = None
+    made: bool = False  # whether a command before may have made files
+    mentioned: str = ""  # the words of commands that are no installers
+
+    def walk(self) -> Requirements:
+        """Look at each command of each RUN, in order."""
+        self.found = replace(self.found, python=self.python)
+        for line in self.image.lines:
+            self.line, self.folder = line, line.workdir
+            for command in line.commands:
+                self.command = command
+                self._take(without_wrappers(command.words))
+        return self.found
+
+    def _take(self, words: tuple[str, ...]) -> None:
+        name = words[0].rpartition("/")[2] if words else ""
+        if PYTHON.fullmatch(name) and words[1:2] == ("-m",):
+            words, name = words[2:], words[2] if len(words) > 2 else ""
+        if not words or UNKNOWN in name:
+            self._doubt("a command that is not known")
+        elif name == "cd":
+            self.folder = posixpath.normpath(posixpath.join(self.folder, words[1] if len(words) > 1 else "/"))
+        elif PIP.fullmatch(name):
+            self._pip(words[1:], "pip")
+        elif name == "uv":
+            self._uv(words[1:])
+        elif name in ("poetry", "pipenv", "pdm"):
+            self._project_tool(name, words[1:])
+        else:
+            self._other(name, words)
+
+    def _other(self, name: str, words: tuple[str, ...]) -> None:
+        redirects = self.command.redirects if self.command else ()
+        if name not in HARMLESS or redirects:
+            self.mentioned += " ".join(("", *words, *redirects))
+            self.made = True
+        if name in OPAQUE:
+            self._gap(" ".join(words[:2]))
+        elif name not in HARMLESS:
+            self._doubt(name)
+
+    def _gap(self, reason: str) -> None:
+        self.found = replace(self.found, gaps=(*self.found.gaps, reason))
+
+    def _doubt(self, reason: str) -> None:
+        self.found = replace(self.found, doubts=(*self.found.doubts, reason))
+
+    def _pip(self, words: tuple[str, ...], tool: str) -> None:
+        if "install" in words:
+            self._install(words[words.index("install") + 1 :], tool)
+        elif words[:1] and words[0] in ("sync", "uninstall", "wheel"):
+            self._gap(f"{tool} {words[0]}")
+
+    def _uv(self, words: tuple[str, ...]) -> None:
+        rest = tuple(word for word in words if not word.startswith("-"))
+        if rest[:2] == ("pip", "install"):
+            self._install(words[words.index("install") + 1 :], "uv")
+        elif rest[:2] == ("pip", "sync"):
+            self._install(("-r", *words[words.index("sync") + 1 :]), "uv")
+        elif rest[:1] in (("sync",), ("run",)):
+            self._note("uv", ())
+            self._project(words, "uv.lock")
+        elif rest[:1] == ("venv",):
+            self._of_other_python(words)
+        elif rest[:1] in (("add",), ("export",), ("tool",), ("python",), ("build",)):
+            self.made = True
+            self._gap(f"uv {rest[0]}")
+
+    def _of_other_python(self, words: tuple[str, ...]) -> None:
+        """`uv venv --python 3.11` fetches another Python than the image's."""
+        if any(word.startswith(("--python", "-p")) for word in words) or self._file(".python-version"):
+            self.found = replace(self.found, python=None)
+
+    def _project_tool(self, name: str, words: tuple[str, ...]) -> None:
+        rest = [word for word in words if not word.startswith("-")]
+        if rest[:1] in (["install"], ["sync"]):
+            self._note(name, ())
+            self._project(words, {"poetry": "poetry.lock", "pipenv": "Pipfile.lock", "pdm": "pdm.lock"}[name])
+        elif rest[:1] != ["config"]:
+            self.made = True
+            self._gap(f"{name} {' '.join(rest[:1])}")
+
+    def _note(self, tool: str, indexes: tuple[str, ...]) -> None:
+        if self.line is not None and self.command is not None:
+            install = Install(self.line, self.command, tool, indexes)
+            self.found = replace(self.found, installs=(*self.found.installs, install))
+
+    def _install(self, words: tuple[str, ...], tool: str) -> None:
+        given = arguments(words)
+        env = self.line.step.build_env if self.line else {}
+        addresses = [value for name, value in given if name in INDEX_OPTIONS]
+        addresses += [
+            value for name, value in env.items() if name.endswith(("INDEX_URL", "FIND_LINKS", "TORCH_BACKEND"))
+        ]
+        self._note(tool, tuple(addresses))
+        if any(name in ("--python", "-p", "--target", "-t", "--prefix", "--root") for name, _ in given):
+            self._doubt("packages that go to a folder of their own")
+        for name, value in given:
+            if name in ("-r", "--requirement", "--requirements"):
+                self._requirements_file(Reference(value, "Dockerfile", self._at), set())
+            elif name in ("-e", "--editable", "") and is_local(value):
+                self._local(value)
+            elif name in ("", "-e", "--editable"):
+                self._single(value)
+            elif name == "--group":
+                self._gap("pip install --group")
+
+    @property
+    def _at(self) -> int:
+        """The line of the Dockerfile."""
+        return self.line.number + self.command.line - 1 if self.line and self.command else 0
+
+    @property
+    def _decides(self) -> bool:
+        """Whether the build surely fails where the command does."""
+        return self.command is not None and self.command.decides
+
+    def _single(self, text: str) -> None:
+        found = None if UNKNOWN in text or "$" in text else one(text, "Dockerfile", self._at, self.python)
+        if isinstance(found, Requirement):
+            self._want([found])
+        elif found is None:
+            self._gap(f"pip install {text}" if UNKNOWN not in text else "pip install of a variable")
+        else:
+            self.found = replace(self.found, problems=(*self.found.problems, ("Dockerfile", found)))
+
+    def _want(self, wanted: Iterable[Requirement]) -> None:
+        made = [one if self._decides else replace(one, is_certain=False) for one in wanted]
+        self.found = replace(self.found, wanted=(*self.found.wanted, *made))
+
+    def _local(self, value: str) -> None:
+        """`pip install .`: what the project's metadata ask for, and its own packages."""
+        path, _, extras = value.partition("[")
+        self.found = replace(self.found, brings_local=True)
+        folder = posixpath.join(self.folder, path)
+        text = self._file(posixpath.join(folder, "pyproject.toml"))
+        project = _toml(text) if text is not None else None
+        if project is None or not _is_static(project):
+            self._gap(f"pip install {value}")
+            return
+        where = self._source(posixpath.join(folder, "pyproject.toml")) or "pyproject.toml"
+        chosen = frozenset(extra.strip() for extra in extras.rstrip("]").split(",") if extra)
+        self._want(_of_project(project, text or "", where, self.python, chosen))
+
+    def _project(self, words: tuple[str, ...], lock: str) -> None:
+        """`uv sync`, `poetry install` and the like: everything that the lock file names."""
+        self.found = replace(self.found, brings_local=True)
+        self._of_other_python(words)
+        text = self._file(lock)
+        if text is None or len(text) > LARGEST_PROJECT:
+            self._gap(f"{words[0] if words else 'install'} without {lock}")
+            return
+        self.found = replace(self.found, locked=self.found.locked | _of_lock(text, lock))
+
+    def _requirements_file(self, reference: Reference, seen: set[str]) -> None:
+        if UNKNOWN in reference.name or not reference.name or "://" in reference.name or "$" in reference.name:
+            self._gap(f"pip install -r {reference.name.replace(UNKNOWN, '…')}")
+            return
+        folder = self.folder
+        if reference.path != "Dockerfile":
+            folder = posixpath.dirname(self._targets.get(reference.path, self.folder))
+        target = posixpath.normpath(posixpath.join(folder, reference.name))
+        path = self._source(target)
+        if path is None:
+            self._lacks(reference, target)
+        elif path not in seen:
+            self._targets[path] = target
+            self._known_file(path, reference, {*seen, path})
+
+    def _known_file(self, path: str, reference: Reference, seen: set[str]) -> None:
+        text = self.read(path)
+        if text is None:
+            self._gap(path)
+            return
+        if posixpath.basename(path) in self.mentioned:
+            self._gap(f"{path}, which a command may have changed")
+        if path.endswith("pyproject.toml"):
+            self._gap(path)
+            return
+        file = replace(read_requirements(text, path, self.python), is_constraint=reference.is_constraint)
+        known = path in {one.path for one in self.found.files}
+        self.found = replace(
+            self.found,
+            files=self.found.files if known else (*self.found.files, file),
+            problems=self.found.problems if known else (*self.found.problems, *((path, one) for one in file.problems)),
+        )
+        if not file.is_constraint:
+            self._want(() if known else file.requirements)
+        for name in [] if file.is_whole else ["a very long file"]:
+            self._gap(name)
+        for name in () if file.is_constraint else file.unnamed:
+            if is_local(name):  # pip takes such a path from where it runs
+                self._local(name.partition(" ")[0])
+            else:
+                self._gap(f"{name} in {path}")
+        for nested in file.references:
+            self._requirements_file(nested, seen)
+
+    def _lacks(self, reference: Reference, target: str) -> None:
+        """A file that is not there when the command runs; certain only if nothing can have made it."""
+        self._gap(f"{reference.name}, which is not there")
+        name = posixpath.basename(target)
+        candidates = sorted(
+            path for path in self.image.in_context if posixpath.basename(path) == name and path.count("/") < 4
+        )
+        copied = self._copied_before
+        is_certain = (
+            not self.made
+            and self.image.base.is_known
+            and self.image.base.repository == "python"
+            and not any(one.is_foreign or not one.sources for one in copied)
+            and UNKNOWN not in target
+            and self._decides
+        )
+        missing = Missing(reference, tuple(candidates), is_certain)
+        self.found = replace(self.found, missing=(*self.found.missing, missing))
+
+    @cached_property
+    def _targets(self) -> dict[str, str]:
+        """Where in the image the files lie that were read."""
+        return {}
+
+    @property
+    def _copied_before(self) -> tuple[Copied, ...]:
+        return self._image_before.copied
+
+    @property
+    def _image_before(self) -> Image:
+        """The image as it is when the command runs."""
+        lines = self.image.lines
+        before = lines[: lines.index(self.line)] if self.line is not None else lines
+        return replace(self.image, copied=tuple(one for one in self.image.copied if one.line in before))
+
+    def _source(self, path: str) -> str | None:
+        """The file of the Space that the command sees at a path."""
+        absolute = posixpath.normpath(posixpath.join(self.folder, path))
+        return self._mounted(absolute) or self._image_before.source_of(absolute)
+
+    def _mounted(self, path: str) -> str | None:
+        """A file of the build context that `RUN --mount=type=bind` shows to this command."""
+        for name, value in self.line.step.flags if self.line else ():
+            pairs = dict(part.partition("=")[::2] for part in value.split(",")) if name == "mount" else {}
+            target = pairs.get("target") or pairs.get("dst") or pairs.get("destination")
+            if pairs.get("type", "bind") != "bind" or target is None or "from" in pairs:
+                continue
+            target = posixpath.normpath(posixpath.join(self.line.workdir if self.line else "/", target))
+            source = posixpath.normpath(pairs.get("source") or pairs.get("src") or ".").lstrip("/").removeprefix("./")
+            inside = (
+                "" if path == target else path.removeprefix(f"{target}/") if path.startswith(f"{target}/") else None
+            )
+            if inside is not None:
+                candidate = posixpath.normpath(posixpath.join(source, inside)).removeprefix("./")
+                if candidate in self.image.in_context:
+                    return candidate
+        return None
+
+    def _file(self, path: str) -> str | None:
+        source = self._source(path)
+        return None if source is None else self.read(source)
+
+
+def _toml(text: str) -> Mapping[str, object] | None:
+    try:
+        return tomllib.loads(text) if len(text) <= LARGEST_PROJECT else None
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return None
+
+
+def _is_static(project: Mapping[str, object]) -> bool:
+    table = project.get("project")
+    return isinstance(table, dict) and "dependencies" not in _strings(table.get("dynamic"))
+
+
+def _strings(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _of_project(
+    project: Mapping[str, object], text: str, path: str, python: tuple[int, int] | None, extras: frozenset[str]
+) -> Iterator[Requirement]:
+    table = project.get("project")
+    asked = _strings(table.get("dependencies")) if isinstance(table, dict) else []
+    optional = table.get("optional-dependencies") if isinstance(table, dict) else None
+    for extra in extras:
+        asked += _strings(optional.get(extra)) if isinstance(optional, dict) else []
+    for wanted in asked:
+        found = one(wanted, path, _line_of(wanted, text), python)
+        if isinstance(found, Requirement):
+            yield found
+
+
+def _line_of(wanted: str, text: str) -> int:
+    position = text.find(wanted)
+    return text.count("\n", 0, position) + 1 if position >= 0 else 0
+
+
+def _of_lock(text: str, name: str) -> frozenset[str]:
+    """Every package that a lock file names."""
+    if name == "Pipfile.lock":
+        return _of_pipfile_lock(text)
+    return frozenset(normalized(found) for found in re.findall(r'^name = "([^"]+)"', text, re.MULTILINE))
+
+
+def _of_pipfile_lock(text: str) -> frozenset[str]:
+    try:
+        locked = json.loads(text)
+    except (ValueError, RecursionError):
+        return frozenset()
+    groups = [locked.get(group) for group in ("default", "develop")] if isinstance(locked, dict) else []
+    return frozenset(normalized(name) for group in groups if isinstance(group, dict) for name in group)
