@@ -23,6 +23,7 @@ from spaceops.symptoms import Place
 
 if TYPE_CHECKING:
     from spaceops.events import Event
+    from spaceops.history import Release
     from spaceops.hub import Hub
 
 # The files of a Space that are read from the Hub, where there are any: they say what it starts, and how.
@@ -103,6 +104,21 @@ def with_events(case: Case, events: Iterable[Event]) -> Case:
     for kind, place in ((BUILD, Place.BUILD), (RUN, Place.RUN)):
         lines = [event for event in events if event.kind == kind]
         case = with_log(case, place, _pieces(lines)) if lines else case
+    return case
+
+
+def of_release(repo_id: str, release: Release | None) -> Case:
+    """What is known of a Space by the plan that was carried out; no log yet, and nothing is asked."""
+    plan = release.plan if release else None
+    if plan is None or plan.restores is not None:
+        return Case(repo_id, repo_id)
+    names = (
+        frozenset({*plan.observed.variables, *plan.space.variables}),
+        frozenset({*plan.observed.secrets, *plan.space.secrets}),
+    )
+    case = Case(repo_id, repo_id, variables=names[0], secrets=names[1])
+    with suppress(errors.BadInput):  # the folder may be gone meanwhile
+        return replace(case, files=context(plan.space))
     return case
 
 

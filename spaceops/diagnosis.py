@@ -32,6 +32,7 @@ _AT_REST = ("BUILDING", "APP_STARTING", "PAUSED", "STOPPED", *UP)
 _VAGUE = frozenset(
     {"launch-timeout", "cache-miss-not-a-cause", "space-in-error-503", "sse-not-enabled", "dead-on-signal"}
 )
+GENERIC = ("build-step-failed", "app-crashed", "app-exited")  # what a log shows by its structure alone
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 _LAST_WORDS = ("error", "fatal", "exception", "failed", "cannot", "denied", "not found", "killed", "panic")
 

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spaceops.findings import Report
+    from spaceops.findings import Finding, Report
 
 _EXCEPTION = 'Mend them; or write under [ignore] in space.toml why one is right: CODE = "the reason".'
 
@@ -49,6 +49,7 @@ class SpaceopsError(Exception):
     code: ClassVar[str] = "failed"
     exit_code: int = 1
     log_tail: Sequence[str] = ()  # the last lines of the log that explains it, redacted
+    findings: Sequence[Finding] = ()  # what `diagnose` says of it, the cause first
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -238,8 +239,9 @@ class DeployFailed(SpaceopsError):
     """The Space did not come up with the new version: the build failed (exit code 7), or the app is not healthy (8).
 
     `codes` say how: build-error, runtime-error, config-error, no-app-file and unhealthy, which another version may
-    cure; old-version (ours was built, and the one before goes on serving), overtaken (somebody pushed after it),
-    no-capacity (the Hub has no such hardware free), stopped (paused or stopped meanwhile), no-address.
+    cure, and after these the code of the cause that `diagnose` found; old-version (ours was built, and the one before
+    goes on serving), overtaken (somebody pushed after it), no-capacity (the Hub has no such hardware free), stopped
+    (paused or stopped meanwhile), no-address.
     """
 
     code = "deploy-failed"
@@ -253,14 +255,20 @@ class DeployFailed(SpaceopsError):
         built: bool = False,
         hint: str | None = None,
         codes: Sequence[str] = (),
+        findings: Sequence[Finding] = (),
     ) -> None:
         super().__init__(message, hint=hint)
         self.release, self.log_tail, self.built, self.codes = release, list(log_tail), built, tuple(codes)
+        self.findings = tuple(findings)
         self.exit_code = 8 if built else 7
 
     def as_dict(self) -> dict[str, Any]:
-        """The error with its codes, and the last lines of the log that explains it."""
-        return super().as_dict() | {"codes": list(self.codes), "log_tail": list(self.log_tail)}
+        """The error with its codes, what was found, and the last lines of the log that explains it."""
+        return super().as_dict() | {"codes": list(self.codes), **_proof(self)}
+
+
+def _proof(error: SpaceopsError) -> dict[str, Any]:
+    return {"findings": [found.as_dict() for found in error.findings], "log_tail": list(error.log_tail)}
 
 
 class RolledBack(DeployFailed):
@@ -277,6 +285,7 @@ class RolledBack(DeployFailed):
             hint=f"spaceops releases {release.repo_id} diff {restored.record.restores} {release.number} shows what it "
             "had changed; correct that and deploy again.",
             codes=getattr(cause, "codes", (cause.code,)),
+            findings=cause.findings,
         )
         self.restored = restored
         self.exit_code = 9
@@ -288,13 +297,20 @@ class TimedOut(SpaceopsError):
     code = "timed-out"
     exit_code = 124
 
-    def __init__(self, message: str, *, hint: str | None = None, log_tail: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        log_tail: Sequence[str] = (),
+        findings: Sequence[Finding] = (),
+    ) -> None:
         super().__init__(message, hint=hint)
-        self.log_tail = list(log_tail)
+        self.log_tail, self.findings = list(log_tail), tuple(findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """The error with the last lines of the log that was being written."""
-        return super().as_dict() | {"log_tail": list(self.log_tail)}
+        """The error with what was found, and the last lines of the log that was being written."""
+        return super().as_dict() | _proof(self)
 
 
 class NotebookFailed(SpaceopsError):

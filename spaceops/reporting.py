@@ -1,4 +1,4 @@
-"""A diagnosis as Markdown that can be pasted into a forum or an issue: without secrets, names of people and addresses."""
+"""A diagnosis as Markdown to paste into a forum or an issue: without secrets, names of people and addresses."""
 
 from __future__ import annotations
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from spaceops import errors
+from spaceops.cases import of_release, with_events
+from spaceops.diagnosis import GENERIC, conclude
 from spaceops.events import BUILD, RUN, Event, follow, happened, logs, visible
 from spaceops.evidence import WIDEST, cause, harmless, last_start, last_step
+from spaceops.findings import Severity
 from spaceops.hub import Hub
 from spaceops.hub.border import lacks_hardware
 from spaceops.logstream import Timing, is_passing
@@ -21,6 +24,7 @@ from spaceops.observed import Observed, Runtime
 from spaceops.spec import Health, short
 
 if TYPE_CHECKING:
+    from spaceops.findings import Finding
     from spaceops.history import Release
 
 KEPT_EVENTS = 2000
@@ -114,6 +118,43 @@ def _is_left_at_rest(goal: Goal, release: Release | None) -> bool:
     return not goal.is_new and is_proven and by_its_owner
 
 
+def _tail(kind: str, lines: Iterable[Event]) -> list[str]:
+    """The end of a log: what explains how it ended."""
+    shown = harmless([event.text for event in lines])
+    return last_step(shown) if kind == BUILD else last_start(shown)
+
+
+def _certain(findings: Sequence[Finding]) -> Finding | None:
+    """The cause, if it is known: not what the log alone shows by its structure."""
+    first = next(iter(findings), None)
+    return first if first and first.severity is Severity.ERROR and first.code not in GENERIC else None
+
+
+def _told(findings: Sequence[Finding], said: str) -> str:
+    """What the Hub said and, where it is known, the cause; of what only points to a log that was read, the cause."""
+    found = _certain(findings)
+    if found is None:
+        return said
+    points = not said or "cache miss" in said or found.evidence != (said,)
+    return found.message if points else f"{said}. {found.message}"
+
+
+def _also(findings: Sequence[Finding]) -> str:
+    found = _certain(findings)
+    return f". {found.message}" if found else ""
+
+
+def _cure(findings: Sequence[Finding]) -> str:
+    found = _certain(findings)
+    return found.hint if found else ""
+
+
+def _codes(code: str, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """How it failed, and why, where another version may cure it."""
+    found = _certain(findings) if code in CURABLE else None
+    return (code, found.code) if found else (code,)
+
+
 class _Following:
     """A Space that is followed: its newest events, and since when it is in its stage."""
 
@@ -165,26 +206,38 @@ class _Following:
         elif stage == "PAUSED" and said:  # by the Hub, for the reason that it says
             hint = "spaceops status {repo_id}"
         first, rest = cause(said), said.strip().splitlines()[1:]
+        kind = _LOG_OF.get(stage, RUN)
+        lines = self.lines(kind) if code in CURABLE else []
+        findings = self.findings(runtime, lines)
+        told = _told(findings, first)
         return errors.DeployFailed(
-            f"{self.repo_id}: {stage}" + (f": {first}" if first else ""),
+            f"{self.repo_id}: {stage}" + (f": {told}" if told else ""),
             release=self.release,
-            log_tail=self.tail(_LOG_OF.get(stage, RUN)) or last_start(harmless(rest)) if code in CURABLE else (),
+            log_tail=(_tail(kind, lines) or last_start(harmless(rest))) if code in CURABLE else (),
             built=stage not in UNBUILT,
-            hint=hint.format(repo_id=self.repo_id),
-            codes=(code,),
+            hint=_cure(findings) or hint.format(repo_id=self.repo_id),
+            codes=_codes(code, findings),
+            findings=findings,
         )
+
+    def findings(self, runtime: Runtime, lines: Sequence[Event]) -> tuple[Finding, ...]:
+        """What is wrong, by what was followed and the files that were pushed; nothing more is asked."""
+        case = of_release(self.repo_id, self.release)
+        return conclude(with_events(replace(case, runtime=runtime), lines)).findings
 
     def late(self, seconds: float) -> errors.TimedOut:
         """The error at the end of the time: how long which stage has lasted, and what its log said last."""
         stage, now = self._runtime.stage, time.monotonic()
         kind = _LOG_OF.get(stage, RUN)
-        tail = self.tail(kind, ask=False)
+        lines = self.lines(kind, ask=False)
+        findings, tail = self.findings(self._runtime, lines), _tail(kind, lines)
         silent = f"has said nothing for {now - self._heard:.3g} s" if tail else "is empty"
         return errors.TimedOut(
             f"{self.repo_id} is still {stage} after {seconds:.3g} s, "
-            f"{now - self._since:.3g} s of them in that stage; its {kind} log {silent}",
-            hint=f"spaceops wait {self.repo_id} waits on; the Space goes on by itself.",
+            f"{now - self._since:.3g} s of them in that stage; its {kind} log {silent}" + _also(findings),
+            hint=_cure(findings) or f"spaceops wait {self.repo_id} waits on; the Space goes on by itself.",
             log_tail=tail,
+            findings=findings,
         )
 
     def gone(self) -> errors.NotFound:
@@ -192,16 +245,17 @@ class _Following:
         said = f"{self.repo_id} is gone: it was deleted meanwhile, or this token may not see it any more"
         return errors.NotFound(said, hint="spaceops deploy makes it anew.")
 
-    def tail(self, kind: str, *, ask: bool = True) -> list[str]:
-        """The end of a log as it was followed, or if `ask` as the Hub has it now, if it can be had."""
-        lines = [event.text for event in self._log if event.kind == kind]
+    def lines(self, kind: str, *, ask: bool = True) -> list[Event]:
+        """A log as it was followed, or if `ask` the end of it as the Hub has it now, if it can be had."""
+        lines = [event for event in self._log if event.kind == kind]
         if not lines and ask:
             with suppress(errors.HubError):
-                lines = [
-                    event.text
+                return [
+                    event
                     for event in logs(self.repo_id, self.hub, build=kind == BUILD, tail=ASKED_FOR, timing=self.timing)
+                    if event.kind == kind
                 ]
-        return last_step(harmless(lines)) if kind == BUILD else last_start(harmless(lines))
+        return lines
 
     def forget(self) -> None:
         """What the app says from now on is what counts."""
@@ -325,17 +379,18 @@ class _Attempt:
         return status, f"answers {status} without {health.body!r}" if missing else ""
 
     def _refuse_answer(self, wrong: str, *, late: bool, is_final: bool) -> None:
-        goal = self._goal
+        goal, lines = self._goal, self._following.lines(RUN) if is_final or late else []
+        findings = self._following.findings(Runtime("RUNNING"), lines) if lines else ()
         said = f"runs, but {goal.health.path} {wrong}"
         if is_final:
             hint = f"spaceops logs {goal.repo_id}; [health] in space.toml says what is asked and expected."
-            raise self._failed(said, "unhealthy", hint=hint, log_tail=self._following.tail(RUN))
+            raise self._failed(said, "unhealthy", hint=hint, log_tail=_tail(RUN, lines), findings=findings)
         if late and self._trouble:
             raise errors.Unreachable(self._trouble.message, hint=f"spaceops wait {goal.repo_id}") from self._trouble
         if late:
             hint = f"spaceops wait {goal.repo_id} waits longer; spaceops logs {goal.repo_id} shows what the app says."
             what = f"{goal.repo_id} {said}, after {goal.timeout:g} s"
-            raise errors.TimedOut(what, hint=hint, log_tail=self._following.tail(RUN))
+            raise errors.TimedOut(what, hint=hint, log_tail=_tail(RUN, lines), findings=findings)
 
     def _still_serves(self) -> bool:
         """Whether it still runs after its last answer: an app may crash, another commit may come."""
@@ -368,10 +423,20 @@ class _Attempt:
         return runtime
 
     def _failed(
-        self, said: str, code: str, *, hint: str | None = None, log_tail: Iterable[str] = ()
+        self,
+        said: str,
+        code: str,
+        *,
+        hint: str | None = None,
+        log_tail: Iterable[str] = (),
+        findings: Sequence[Finding] = (),
     ) -> errors.DeployFailed:
-        hint = hint or f"spaceops status {self._goal.repo_id}"
-        what = f"{self._goal.repo_id} {said}"
         return errors.DeployFailed(
-            what, release=self._release, built=True, hint=hint, codes=(code,), log_tail=list(log_tail)
+            f"{self._goal.repo_id} {said}",
+            release=self._release,
+            built=True,
+            hint=hint or f"spaceops status {self._goal.repo_id}",
+            codes=(code,),
+            log_tail=list(log_tail),
+            findings=findings,
         )
