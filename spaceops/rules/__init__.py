@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SUBJECTS = (
     "card",
+    "configuration",
     "files",
     "secrets",
     "dockerfile",
