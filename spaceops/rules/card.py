@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spaceops.card import FENCE, FrontMatter
+from spaceops.card import FENCE, FrontMatter, Problem
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.rules import rule
 from spaceops.rules.cardfields import SDKS, meant
@@ -142,12 +142,24 @@ def front_matter_yaml_error(ctx: Context) -> Iterator[Finding]:
     has_tabs = not problem.certain
     fix = _without_tabs(front) if has_tabs else _requoted(front, problem.line)
     yield Finding(
-        f"The front matter of README.md {problem.text}",
+        f"The front matter of README.md {_plainly(problem)}",
         hint=_advice(front, problem.line, str(problem), fix, has_tabs=has_tabs),
         where=f"{README}:{line}",
         severity=Severity.WARNING if has_tabs else None,
         fix=fix,
     )
+
+
+def _plainly(problem: Problem) -> str:
+    """The parser's words in plain ones, where it is clear what they mean."""
+    if key := re.search(r'duplicate key "(.{1,60}?)"', problem.text):
+        return f"sets {key[1]} twice, which the Hub refuses"
+    if "mapping values are not allowed" in problem.text:
+        return "cannot be read: a value has a colon and a space in it and stands without quotes"
+    if sign := re.search(r"found character '(.{1,4}?)' that cannot start", problem.text):
+        what = "there is a tab" if sign[1] == "\\t" else f"a value begins with {sign[1]} and stands without quotes"
+        return f"may not be read: {what}" if what.endswith("tab") else f"cannot be read: {what}"
+    return problem.text
 
 
 def _advice(front: FrontMatter, line: int | None, said: str, fix: Fix | None, *, has_tabs: bool) -> str:

@@ -27,6 +27,7 @@ from spaceops.rules.cardfields import (
     unscrambled,
 )
 from spaceops.rules.frontmatter import edit, quoted, removal, shown, value_of, where
+from spaceops.shell import UNKNOWN
 
 if TYPE_CHECKING:
     from spaceops.context import Context
@@ -348,9 +349,11 @@ def preload_from_hub_cache(ctx: Context) -> Iterator[Finding]:
     """`preload_from_hub` downloads models while the image is built, to `~/.cache/huggingface/hub`, whatever `HF_HOME`
     says. Where the app looks in another folder, it downloads them again at each start.
     """
+    if not value_of(ctx, "preload_from_hub"):
+        return
     env = {**(ctx.image.env if ctx.image else {}), **ctx.space.environment}
     name = next((name for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME") if env.get(name)), None)
-    if name and value_of(ctx, "preload_from_hub") and ".cache/huggingface" not in env[name] and "\0" not in env[name]:
+    if name and UNKNOWN not in env[name] and ".cache/huggingface" not in env[name]:
         said = f"The models of preload_from_hub go to ~/.cache/huggingface, but the app looks in {name}={env[name]}"
         hint = f"Remove {name}, or download the models in the Dockerfile."
         yield Finding(said, hint=hint, where=where(ctx, "preload_from_hub"))
