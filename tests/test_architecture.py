@@ -17,6 +17,7 @@ LEVELS = {
     "pipcommands": 1,
     "requirementlines": 2,
     "bases": 1,
+    "credentials": 1,
     "secret": 1,
     "bundled": 1,
     "tables": 1,
