@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import sys
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,7 @@ WITH_HEREDOCS = frozenset({"ADD", "COPY", "RUN"})
 KEYWORDS = WITHOUT_EXTRAS | frozenset(FLAGS) | WITH_JSON
 WITH_WORDS = frozenset({"ADD", "COPY", "EXPOSE", "VOLUME"})  # arguments separated by white space, variables expanded
 WITH_PAIRS = frozenset({"ENV", "LABEL"})
+LONGEST_NUMBER = 6  # digits
 LEAST_ARGUMENTS = {"ADD": 2, "COPY": 2}
 
 HEREDOC = re.compile(r"""(?<!<)<<(-?)(['"]?)([A-Za-z_][A-Za-z0-9_]*)\2""")
@@ -47,6 +50,7 @@ class Heredoc:
     name: str
     content: str
     expand: bool
+    line: int = field(default=0, compare=False)  # of the content's first line
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,16 @@ class Instruction:
     flags: tuple[tuple[str, str], ...] = ()  # ("chown", "user"), ("mount", "type=cache,target=/x"), ("link", "")
     exec: tuple[str, ...] | None = None  # the JSON form; None: shell form
     heredocs: tuple[Heredoc, ...] = ()
+    breaks: tuple[tuple[int, int], ...] = field(default=(), compare=False)  # where in `args` which line begins
 
     def flag(self, name: str) -> str | None:
         """The value of a flag, "" when it has none, None when the flag is absent."""
         return dict(self.flags).get(name)
+
+    def line_at(self, position: int) -> int:
+        """The line of the Dockerfile that a position of `args` comes from."""
+        before = bisect_right(self.breaks, (position, sys.maxsize))
+        return self.breaks[before - 1][1] if before else self.line
 
     def __str__(self) -> str:
         """The instruction on one line, as the build log names it."""
@@ -104,13 +114,18 @@ class Dockerfile:
             raise DockerfileError(1, "file with no instructions")
         return cls(instructions, escape, directives, tuple(_stages(instructions)))
 
-    def stage(self, reference: str) -> Stage | None:
-        """The stage that `FROM x` or `--from=x` means: by name (case ignored), or by number."""
-        named = [stage for stage in self.stages if stage.name is not None and stage.name == reference.lower()]
+    def stage(self, reference: str, *, before: Stage | None = None) -> Stage | None:
+        """The stage that `FROM x` or `--from=x` means: by name (case ignored), or by number.
+
+        With `before`, only among those above that stage.
+        """
+        stages = self.stages[: before.index] if before else self.stages
+        named = [stage for stage in stages if stage.name is not None and stage.name == reference.lower()]
         if named:
             return named[-1]
-        number = int(reference) if reference.isdecimal() else len(self.stages)
-        return self.stages[number] if number < len(self.stages) else None
+        is_number = reference.isascii() and reference.isdecimal() and len(reference) < LONGEST_NUMBER
+        number = int(reference) if is_number else len(stages)
+        return stages[number] if number < len(stages) else None
 
     def global_args(self, build_args: Mapping[str, str]) -> dict[str, str]:
         """The ARGs above the first FROM: visible to FROM lines, and to an `ARG NAME` that repeats the name."""

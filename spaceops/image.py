@@ -5,16 +5,28 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from spaceops.bases import Base, base_of
-from spaceops.dockerfile import VARIABLE, Dockerfile, Instruction, Stage, Step, glob_pattern
+from spaceops.dockerfile import VARIABLE, Dockerfile, Heredoc, Instruction, Stage, Step, glob_pattern
 from spaceops.errors import BadInput
 from spaceops.shell import UNKNOWN, Command, commands
 
 ROOT_USERS = ("root", "0")
+SHELL = ("/bin/sh", "-c")
+MOST_INSTRUCTIONS = 500  # of a Dockerfile that is followed: each has its own variables
+LARGEST_VARIABLES = 64_000  # characters of those instructions
+_STANDING = (
+    "/ /bin /etc /home /media /mnt /opt /root /run /sbin /srv /tmp /usr /usr/bin /usr/lib /usr/local /usr/local/bin "
+    "/usr/local/sbin /usr/local/lib /usr/local/share /usr/sbin /usr/share /usr/src /var /var/lib /var/log /var/tmp "
+    "/var/cache /etc/profile.d"
+)
+STANDING = frozenset(_STANDING.split())  # a file that is copied to one of these folders keeps its name
+_SHELLS = frozenset({"sh", "bash", "ash", "dash", "ksh", "zsh"})
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_MARKERS = re.compile(r"""(?<!<)<<-?(['"]?)[A-Za-z_][A-Za-z0-9_]*\1""")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -25,6 +37,7 @@ class Line:
     step: Step
     user: str  # name or number as USER has it; "root"; UNKNOWN
     workdir: str  # absolute; UNKNOWN in it where it is not known
+    shell: tuple[str, ...] = SHELL  # what RUN's shell form, and later CMD's, is given to
 
     @property
     def instruction(self) -> Instruction:
@@ -48,14 +61,37 @@ class Line:
 
     @cached_property
     def commands(self) -> tuple[Command, ...]:
-        """The commands of a RUN; none of another instruction. Their lines count from the instruction's own."""
+        """The commands of a RUN; none of another instruction. `where` says in which line of the Dockerfile each is."""
         if self.keyword != "RUN":
             return ()
         if self.instruction.exec is not None:
-            return (Command(self.instruction.exec, 1),)
-        scripts = [heredoc.content for heredoc in self.step.heredocs]
-        text = self.instruction.args if not scripts else "\n".join(scripts)
-        return commands(text, self.step.build_env)
+            return (Command(self.instruction.exec, 1, decides=True),)
+        if posixpath.basename(self.shell[0]) not in _SHELLS:
+            return ()
+        found = self._read(self.instruction.args, lambda command: self.instruction.line_at(command.at))
+        words = found[0].words if found else ()
+        if words and posixpath.basename(words[0]) not in _SHELLS:
+            return found
+        scripts = [one for one in self.step.heredocs if words or _is_for_shell(one.content)]
+        return (*found, *(command for one in scripts for command in self._of_heredoc(one)))
+
+    def _of_heredoc(self, heredoc: Heredoc) -> tuple[Command, ...]:
+        return self._read(heredoc.content, lambda command: heredoc.line + command.line - 1)
+
+    def _read(self, text: str, line_of: Callable[[Command], int]) -> tuple[Command, ...]:
+        """The commands of a text, with their lines counted from the instruction's own."""
+        options = " ".join(self.shell[1:-1])
+        found = commands(
+            _MARKERS.sub(lambda marker: " " * len(marker[0]), text),
+            self.step.build_env,
+            errexit=bool(re.search(r"(^| )-[a-z]*e|errexit", options)),
+            pipefail="pipefail" in options,
+        )
+        return tuple(replace(command, line=line_of(command) - self.number + 1) for command in found)
+
+    def where(self, command: Command | None = None) -> str:
+        """The place in the Dockerfile, as `FILE:LINE`: of the instruction, or of one of its commands."""
+        return f"Dockerfile:{self.number + (command.line - 1 if command else 0)}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +102,8 @@ class Copied:
     target: str  # absolute path in the image
     owner: str  # "root" unless --chown says otherwise
     sources: Mapping[str, str]  # path in the image -> file or folder of the build context ("" is all of it)
-    is_foreign: bool  # from another stage, another image, or a URL: what it brings is not known
+    is_foreign: bool  # from another stage, another image, a URL or an archive: it may bring more than `sources`
+    texts: Mapping[str, str] = field(default_factory=dict)  # path in the image -> the text of a here-document
 
 
 @dataclass(frozen=True)
@@ -75,7 +112,8 @@ class Start:
 
     words: tuple[str, ...]  # of the exec form; of the shell form the one text
     is_shell: bool
-    line: int
+    line: int  # of the Dockerfile; of what the base image brings, that of FROM
+    shell: tuple[str, ...] = SHELL  # that the shell form is given to
 
 
 @dataclass(frozen=True)
@@ -162,8 +200,11 @@ def follow(
 ) -> Image | None:
     """Follow a stage, or the last; `variables` are the Space's, which its build gets as arguments.
 
-    None where its variables cannot be filled in.
+    None where its variables cannot be filled in, and for a Dockerfile larger than any that a person writes.
     """
+    settings = [one for one in dockerfile.instructions if one.keyword in ("ENV", "ARG", "LABEL")]
+    if len(dockerfile.instructions) > MOST_INSTRUCTIONS or sum(len(one.args) for one in settings) > LARGEST_VARIABLES:
+        return None
     try:
         return _Follower(dockerfile, variables, in_context).image(stage or dockerfile.stages[-1])
     except BadInput:
@@ -175,75 +216,90 @@ class _Follower:
         self.dockerfile, self.in_context = dockerfile, in_context
         self.build_args = {**_unset_arguments(dockerfile), **variables}
         self.tree = tree_of(in_context)
+        self.images: dict[int, Image] = {}
 
     def image(self, stage: Stage) -> Image:
-        image = self._begin(stage)
-        user, workdir, entrypoint, cmd = image.user, image.workdir, image.entrypoint, image.cmd
+        if stage.index not in self.images:
+            self.images[stage.index] = self._follow(stage, self._begin(stage))
+        return self.images[stage.index]
+
+    def _follow(self, stage: Stage, begun: Image) -> Image:
+        image, shell = begun, begun.lines[-1].shell if begun.lines else SHELL
+        folders = {*STANDING, *(line.workdir for line in image.lines)}
         lines, copied, env = list(image.lines), list(image.copied), dict(image.env)
         seeded = {**_referenced(stage), **env} if image.base.env is None else env
         for step in self.dockerfile.steps(stage, seeded, self.build_args):
-            line = Line(step, user, workdir)
+            line = Line(step, image.user, image.workdir, shell)
             lines.append(line)
-            env = dict(step.env)
-            if line.keyword == "USER":
-                user = step.args[0] or UNKNOWN
-            elif line.keyword == "WORKDIR":
-                workdir = posixpath.normpath(posixpath.join(workdir, step.args[0] or "/"))
-            elif line.keyword in ("COPY", "ADD"):
-                copied.append(self._copied(line))
-            elif line.keyword == "ENTRYPOINT":
-                entrypoint, cmd = _start(line), None
-            elif line.keyword == "CMD":
-                cmd = _start(line)
-        return replace(
-            image,
-            lines=tuple(lines),
-            user=user,
-            workdir=workdir,
-            env=env,
-            entrypoint=entrypoint,
-            cmd=cmd,
-            copied=tuple(copied),
-        )
+            env = dict(step.env) if step.instruction.keyword == "ENV" else env
+            shell = step.args if line.keyword == "SHELL" and step.args else shell
+            if line.keyword in ("COPY", "ADD"):
+                copied.append(self._copied(line, stage, folders))
+            image = _after(line, image, stage)
+            folders |= _new_folders(line, image)
+        env = dict(seeded) | env
+        return replace(image, lines=tuple(lines), env=env, copied=tuple(copied))
 
     def _begin(self, stage: Stage) -> Image:
         name = self.dockerfile.base(stage, self.build_args)
-        parent = self.dockerfile.stage(name) if name != "scratch" else None
-        if parent is not None and parent.index < stage.index and not name.isdecimal():
+        parent = self.dockerfile.stage(name, before=stage)
+        if parent is not None and not name.isdecimal():
             return self.image(parent)
         base = base_of(name)
-        cmd = Start(base.command, False, stage.line) if base.command is not None else None
-        user, workdir = base.user or UNKNOWN, base.workdir or (UNKNOWN if base.workdir is None else "/")
-        return Image(base, (), user, workdir, dict(base.env or {}), None, cmd, (), self.in_context)
+        cmd, entrypoint = (
+            Start(words, False, stage.line) if words else None for words in (base.command, base.entrypoint)
+        )
+        user, workdir = base.user or UNKNOWN, base.workdir or UNKNOWN
+        return Image(base, (), user, workdir, dict(base.env or {}), entrypoint, cmd, (), self.in_context)
 
-    def _copied(self, line: Line) -> Copied:
+    def _copied(self, line: Line, stage: Stage, folders: Collection[str]) -> Copied:
         step = line.step
-        *sources, target = step.args
-        is_folder = target.endswith("/") or target in (".", "..") or len(sources) > 1
-        target = posixpath.normpath(posixpath.join(line.workdir, target))
+        *sources, last = step.args
+        target = posixpath.normpath(posixpath.join(line.workdir, last))
+        sources = [source for source in sources if not _MARKERS.fullmatch(source)]
+        names_a_folder = last.endswith(("/", "/.")) or last == "." or len(sources) + len(step.heredocs) > 1
+        into = names_a_folder or target in folders
+        texts = {posixpath.join(target, one.name) if into else target: one.content for one in step.heredocs}
         owner = step.flag("chown") or "root"
-        is_foreign = bool(step.flag("from")) or any(_is_url(source) for source in sources)
-        found = dict[str, str]()
-        for source in () if is_foreign else sources:
-            for path in self._matching(source):
-                name = posixpath.basename(path)
-                is_file = path not in self.tree
-                into = (
-                    is_folder or (_GLOB.search(source) and not is_file) or (is_file and self._is_folder(line, target))
-                )
-                found[posixpath.join(target, name) if is_file and into else target] = path
-        return Copied(line, target, owner, found, is_foreign)
+        reference = step.flag("from")
+        if reference is not None:
+            return Copied(line, target, owner, self._of_stage(reference, stage, sources, target, into), True, texts)
+        is_foreign = any(_is_url(source) or _is_unpacked(line, source) for source in sources)
+        local = [source for source in sources if not (_is_url(source) or _is_unpacked(line, source))]
+        if step.flag("parents") is not None:
+            found = {posixpath.join(target, path): path for source in local for path in self._matching(source)}
+        else:
+            found = {self._place(path, target, into): path for source in local for path in self._matching(source)}
+        return Copied(line, target, owner, found, is_foreign, texts)
 
-    def _is_folder(self, line: Line, target: str) -> bool:
-        """Whether a target without a slash at its end is a folder that is there."""
-        return target == line.workdir or target == "/"
+    def _place(self, path: str, target: str, into: bool) -> str:
+        """Where a file or folder goes: a file into a folder under its name, a folder's content into the target."""
+        return posixpath.join(target, posixpath.basename(path)) if into and path not in self.tree else target
+
+    def _of_stage(self, reference: str, stage: Stage, sources: list[str], target: str, into: bool) -> dict[str, str]:
+        """What of the build context comes by way of an earlier stage."""
+        earlier = self.dockerfile.stage(reference, before=stage)
+        if earlier is None:
+            return {}
+        found, copied = dict[str, str](), self.image(earlier).copied
+        for source in (posixpath.normpath(posixpath.join("/", one)) for one in sources):
+            for place, path in (pair for one in copied for pair in one.sources.items()):
+                if place == source:
+                    found[self._place(path, target, into)] = path
+                elif place.startswith(source.rstrip("/") + "/"):
+                    found[posixpath.join(target, place[len(source.rstrip("/")) + 1 :])] = path
+                elif source.startswith(place.rstrip("/") + "/"):
+                    inner = posixpath.join(path, source[len(place.rstrip("/")) + 1 :])
+                    if inner in self.tree or inner in self.in_context:
+                        found[self._place(inner, target, into)] = inner
+        return found
 
     def _matching(self, source: str) -> list[str]:
         """The files and folders of the context that a source of COPY names; the top is ""."""
         if UNKNOWN in source:
             return []
-        path = posixpath.normpath(source).lstrip("/")
-        if path in (".", ""):
+        path = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
+        if path == "":
             return [""]
         if not _GLOB.search(path):
             return [path] if path in self.tree or path in self.in_context else []
@@ -258,9 +314,47 @@ class _Follower:
         return [one for one in candidates if pattern.fullmatch(one)]
 
 
-def _start(line: Line) -> Start:
-    is_shell = line.instruction.exec is None
-    return Start(line.step.args, is_shell, line.number)
+def _after(line: Line, image: Image, stage: Stage) -> Image:
+    """The image with what an instruction sets for those that follow and for the start."""
+    args = line.step.args
+    if line.keyword == "USER":
+        return replace(image, user=args[0] or UNKNOWN)
+    if line.keyword == "WORKDIR":
+        return replace(image, workdir=posixpath.normpath(posixpath.join(image.workdir, args[0] or "/")))
+    if line.keyword == "ENTRYPOINT":
+        is_of_stage = image.cmd is not None and image.cmd.line > stage.line
+        return replace(image, entrypoint=_start(line), cmd=image.cmd if is_of_stage else None)
+    if line.keyword == "CMD":
+        return replace(image, cmd=_start(line))
+    return image
+
+
+def _start(line: Line) -> Start | None:
+    words = line.step.args
+    return Start(words, line.instruction.exec is None, line.number, line.shell) if any(words) else None
+
+
+def _new_folders(line: Line, image: Image) -> set[str]:
+    """Folders that surely, or maybe, are there after an instruction."""
+    found = {image.workdir}
+    if line.keyword == "VOLUME":
+        found |= set(line.step.args)
+    for command in line.commands:
+        if command.name in ("mkdir", "install"):
+            found |= {posixpath.normpath(posixpath.join(line.workdir, one)) for one in command.words[1:]}
+        elif command.name in ("useradd", "adduser"):
+            found |= {f"/home/{command.words[-1]}", command.value_of("-d", "--home", "--home-dir") or "/home"}
+    return found
+
+
+def _is_for_shell(script: str) -> bool:
+    """Whether a here-document that is itself the script is not for another program."""
+    first = script.partition("\n")[0]
+    return not first.startswith("#!") or first.rpartition("/")[2].split(" ")[-1].strip() in _SHELLS or "sh -" in first
+
+
+def _is_unpacked(line: Line, source: str) -> bool:
+    return line.keyword == "ADD" and source.endswith(_ARCHIVES)
 
 
 def _is_url(source: str) -> bool:

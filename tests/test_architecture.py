@@ -16,7 +16,7 @@ LEVELS = {
     "distributions": 1,
     "pipcommands": 1,
     "requirementlines": 2,
-    "bases": 1,
+    "bases": 2,
     "credentials": 1,
     "secret": 1,
     "bundled": 1,
