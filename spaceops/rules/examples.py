@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +63,19 @@ class Many:
     count: int
 
 
-# The new content; what is replaced by what in the good one; a large file; a full folder; None: no such file.
-Change = str | bytes | tuple[str, str] | Blank | Many | None
+@dataclass(frozen=True)
+class Made:
+    """What a function makes at the place, where files cannot say it: a link, a git history."""
+
+    what: str
+    by: Callable[[Path], None]
+
+    def __str__(self) -> str:
+        return f"({self.what})"
+
+
+# The new content; what is replaced by what in the good one; a large file; a full folder; what is made; or nothing.
+Change = str | bytes | tuple[str, str] | Blank | Many | Made | None
 
 
 def write(folder: Path, change: Mapping[str, Change]) -> Path:
@@ -77,7 +88,9 @@ def write(folder: Path, change: Mapping[str, Change]) -> Path:
 
 def _write_one(place: Path, path: str, content: Change) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, Many):
+    if isinstance(content, Made):
+        content.by(place)
+    elif isinstance(content, Many):
         place.mkdir(exist_ok=True)
         for number in range(content.count):
             (place / f"{number:06}").touch()
