@@ -27,6 +27,7 @@ from spaceops.lifecycle import pause, restart, status
 from spaceops.releases import rollback
 
 if TYPE_CHECKING:
+    from spaceops.findings import Report
     from spaceops.observed import Observed, Runtime
     from spaceops.spec import Space
 
@@ -122,6 +123,7 @@ class Board:
     counts: Counter[str] = field(default_factory=Counter)
     _way: deque[Event] = field(default_factory=lambda: deque(maxlen=WAY))
     _lines: dict[tuple[str, str, str], Event] = field(default_factory=dict)  # a replayed line is the same line
+    _known: tuple[Any, Report] | None = None  # the last diagnosis, and of what
 
     def feed(self, event: Event) -> None:
         """Take note of an event; one that is known already is not noted again."""
@@ -139,6 +141,20 @@ class Board:
                 del self._lines[next(iter(self._lines))]
 
     @property
+    def report(self) -> Report | None:
+        """Of a Space that has failed, the cause, as far as what was shown tells it; nothing more is asked."""
+        if self.runtime is None or not self.runtime.stage.endswith(("_ERROR", "NO_APP_FILE")):
+            return None
+        of = self.runtime, self.counts.total()
+        if self._known is None or self._known[0] != of:
+            from spaceops.cases import Case, with_events
+            from spaceops.diagnosis import conclude
+
+            case = Case(self.title.partition(" on ")[0] or "the Space", runtime=self.runtime)
+            self._known = of, conclude(with_events(case, list(self._lines.values())))
+        return self._known[1]
+
+    @property
     def shown(self) -> list[Event]:
         """The lines that the filter lets through, in the order of their times."""
         wanted = self.search.lower()
@@ -148,7 +164,8 @@ class Board:
     def __str__(self) -> str:
         way = " > ".join(f"{stage.timestamp[11:19]} {stage.text}" for stage in self._way)
         head = [line for line in (self.title, way, self.note) if line]
-        return "\n".join([*head, *([] if self.kind == STAGE else map(str, self.shown))])
+        causes = map(str, self.report.findings if self.report else ())
+        return "\n".join([*head, *([] if self.kind == STAGE else map(str, self.shown)), *causes])
 
     def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.html()}
@@ -161,7 +178,8 @@ class Board:
         way = f"<div>{way}</div>" if way else ""
         rows = "" if self.kind == STAGE else "".join(map(_row, self.shown))
         log = f"<div style='{_LOG}'><div>{rows}</div></div>" if rows else ""
-        return f"<div style='line-height:1.7'>{title}{way}{note}{log}</div>"
+        causes = self.report._repr_html_() if self.report and len(self.report) else ""
+        return f"<div style='line-height:1.7'>{title}{way}{note}{log}{causes}</div>"
 
 
 # the outer box is laid out from its end, so that it opens, and stays, at the last line

@@ -108,14 +108,16 @@ def _module(finding: Finding, hit: Hit, case: Case) -> Finding | None:
             hint=f"In the Dockerfile, WORKDIR must be the folder that {top} lies in once it is copied; or add a line: "
             f"ENV PYTHONPATH=/the/folder/of/{top}",
         )
-    from spaceops.distributions import distribution_of
-
     if not module:
         return finding
+    from spaceops.distributions import distribution_of, is_famous
+
     name = distribution_of(module)
-    lines = case.files.text("requirements.txt") if case.files else None
-    where = "requirements.txt" if lines is not None else ""
-    return replace(finding, hint=f"Write a line into requirements.txt: {name}", where=finding.where or where)
+    hint = f"Write a line into requirements.txt: {name}"
+    if not is_famous(module):
+        hint += f" (look on pypi.org whether that is what brings {module})"
+    has_file = case.files is not None and case.files.text("requirements.txt") is not None
+    return replace(finding, hint=hint, where=finding.where or ("requirements.txt" if has_file else ""))
 
 
 def _own_module(top: str, paths: Iterable[str]) -> str:

@@ -206,7 +206,7 @@ def test_a_failed_deploy_has_its_exit_code_and_shows_the_log(run, app):
     assert 7 == code
     assert "deploy-failed" == json.loads(out)["error"]["code"]
     assert any("nonexistent_module" in line for line in json.loads(out)["error"]["log_tail"])
-    assert "hint: spaceops logs" in err
+    assert "hint: Write a line into requirements.txt" in err
 
 
 def test_every_command_explains_itself(run):
