@@ -57,6 +57,12 @@ _VARIABLES = {
 }
 _DEFAULTS = frozenset(("postgres", "password", "password1", "password123", "admin123", "mysql", "redis", "minioadmin"))
 LEAST_CHOSEN = 6  # characters
+# Few words are as long as a token: most marks are looked for in those only.
+LONG_WORD = 26
+_WORD = b"a" * LONG_WORD
+_LETTERS = bytes(
+    ord("a") if chr(char).isascii() and (chr(char).isalnum() or chr(char) in "_-") else 32 for char in range(256)
+)
 _PUBLIC = frozenset(("public", "publishable", "pad", "bos", "eos", "unk", "sep", "cls", "mask", "max", "min", "num"))
 
 Sure = bool | None  # None: it has the shape, and may be made up
@@ -92,11 +98,12 @@ class Kind:
     judge: Judge | None = None  # else by how random it looks
     begins: bool = True  # with the mark
     is_shown: bool = True
+    is_word: bool = True  # the mark stands in a word of `LONG_WORD` letters, digits, dashes and underscores
 
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
-        """The shape alone: no letter or digit goes on before or after it. Few texts need any of them."""
-        return re.compile(rf"(?<![A-Za-z0-9_])(?:{self.shape})(?![A-Za-z0-9_])".encode())
+        """The shape, compiled when a text holds the mark: few do."""
+        return re.compile(self.shape.encode())
 
     def places(self, content: bytes) -> Iterator[re.Match[bytes]]:
         """The places where a value of this shape stands."""
@@ -114,9 +121,23 @@ class Kind:
 
 def find(content: bytes) -> Iterator[Credential]:
     """The credentials in a text, of each kind the first that is most certain."""
-    for kind in [kind for mark, kind in _MARKED if mark in content]:
+    kinds = [kind for mark, kind in _ANYWHERE if mark in content]
+    if words := _long_words(content):
+        kinds += [kind for mark, kind in _IN_WORDS if mark in words]
+    for kind in kinds:
         if found := _first(kind, content):
             yield found
+
+
+def _long_words(content: bytes) -> bytes:
+    """The words that are long enough for a token, one after the other: seldom many, and so soon searched."""
+    shape, words = content.translate(_LETTERS), []
+    at = shape.find(_WORD)
+    while at >= 0:
+        end = shape.find(b" ", at + LONG_WORD)
+        words.append(content[at : end if end >= 0 else None])
+        at = shape.find(_WORD, end) if end >= 0 else -1
+    return b" ".join(words)
 
 
 def _first(kind: Kind, content: bytes) -> Credential | None:
@@ -308,9 +329,12 @@ def _kind(
     judge: Judge | None = None,
     begins: bool = True,
     shown: bool = True,
+    word: bool = True,
 ) -> Kind:
+    """A kind whose value stands alone: no letter or digit goes on before or after it."""
     value = shape if "(?P<value>" in shape else f"(?P<value>{shape})"
-    return Kind(name, mark.encode(), value, revoke, judge, begins, shown)
+    alone = rf"(?<![A-Za-z0-9_])(?:{value})(?![A-Za-z0-9_])"
+    return Kind(name, mark.encode(), alone, revoke, judge, begins, shown, word)
 
 
 _GITHUB = "https://github.com/settings/tokens"
@@ -318,14 +342,10 @@ _OPENAI = "https://platform.openai.com/api-keys"
 _GOOGLE = "https://console.cloud.google.com/apis/credentials"
 _SLACK = "https://api.slack.com/apps"
 _STRIPE = "https://dashboard.stripe.com/apikeys"
-_URL = (
-    r"[a-z]{2,20}(?:\+[a-z0-9]{2,20})?://(?P<user>[^\s:@/'\"]{0,80}):(?P<value>[^\s@/'\"]{3,200})"
-    r"@(?P<host>[A-Za-z0-9.-]{1,200})"
-)
+_URL = r"://(?P<user>[^\s:@/'\"]{0,80}):(?P<value>[^\s:@/'\"]{3,200})@(?P<host>[A-Za-z0-9.-]{1,200})"
 _AIRTABLE = "https://airtable.com/create/tokens"
 _DISCORD = "https://discord.com/developers/applications"
 _SUPABASE = "https://supabase.com/dashboard"
-_SCHEMES = ("postgres", "mysql", "mongodb", "mariadb", "redis://", "rediss://", "amqp", "mssql", "https://", "http://")
 
 KINDS = (
     _kind("a Hugging Face token", "hf_", r"hf_[A-Za-z0-9]{34,40}", "https://huggingface.co/settings/tokens"),
@@ -362,7 +382,7 @@ KINDS = (
         "a LangSmith key", "lsv2_", r"lsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}", "https://smith.langchain.com/settings"
     ),
     _kind("a Pinecone key", "pcsk_", r"pcsk_[A-Za-z0-9]{5,6}_[A-Za-z0-9]{60,70}", "https://app.pinecone.io"),
-    _kind("an AWS key", "AKIA", r"AKIA[A-Z2-7]{16}", "https://console.aws.amazon.com/iam", judge=_aws),
+    _kind("an AWS key", "AKIA", r"AKIA[A-Z2-7]{16}", "https://console.aws.amazon.com/iam", judge=_aws, word=False),
     _kind("a Google key", "AIza", r"AIza[A-Za-z0-9_-]{35}", _GOOGLE, judge=_google),
     _kind("a Google OAuth client secret", "GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{28}", _GOOGLE),
     _kind("a Slack token", "xox", r"xox[abeoprs]-(?:\d{9,13}-){1,3}[A-Za-z0-9]{20,40}", _SLACK),
@@ -372,12 +392,14 @@ KINDS = (
         r"hooks\.slack\.com/services/" r"(?P<value>T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/[A-Za-z0-9]{24})",
         _SLACK,
         shown=False,
+        word=False,
     ),
     _kind(
         "a Discord webhook",
         "discord.com/api/webhooks/",
         r"discord\.com/api/webhooks/\d{17,20}/(?P<value>[A-Za-z0-9_-]{60,80})",
         shown=False,
+        word=False,
     ),
     _kind(
         "a Discord bot token",
@@ -386,8 +408,16 @@ KINDS = (
         _DISCORD,
         judge=_discord,
         begins=False,
+        word=False,
     ),
-    _kind("a Telegram bot token", ":AA", r"\d{8,10}:AA[A-Za-z0-9_-]{33}", "https://t.me/BotFather", begins=False),
+    _kind(
+        "a Telegram bot token",
+        ":AA",
+        r"\d{8,10}:AA[A-Za-z0-9_-]{33}",
+        "https://t.me/BotFather",
+        begins=False,
+        word=False,
+    ),
     _kind("an npm token", "npm_", r"npm_[A-Za-z0-9]{36}", "https://www.npmjs.com/settings", judge=_with_checksum),
     _kind(
         "a PyPI token",
@@ -401,13 +431,14 @@ KINDS = (
     ),
     _kind("a Databricks token", "dapi", r"dapi[a-f0-9]{32}(?:-\d)?"),
     _kind("a Notion token", "ntn_", r"ntn_\d{11}[A-Za-z0-9]{35}", "https://www.notion.so/profile/integrations"),
-    _kind("an Airtable token", "irtable", r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}", _AIRTABLE, begins=False),
+    _kind("an Airtable token", "irtable", r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}", _AIRTABLE, begins=False, word=False),
     _kind("a Shopify token", "shpat_", r"shpat_[a-fA-F0-9]{32}"),
     _kind(
         "a SendGrid key",
         "SG.",
         r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}",
         "https://app.sendgrid.com/settings/api_keys",
+        word=False,
     ),
     _kind("a live Stripe key", "k_live_", r"[sr]k_live_[A-Za-z0-9]{24,120}", _STRIPE, begins=False),
     _kind("a Supabase key for servers", "sb_secret_", r"sb_secret_[A-Za-z0-9_-]{22,60}", _SUPABASE),
@@ -424,6 +455,7 @@ KINDS = (
         r"AccountKey=(?P<value>[A-Za-z0-9+/]{86})==",
         "https://portal.azure.com",
         shown=False,
+        word=False,
     ),
     _kind(
         "a private key",
@@ -432,19 +464,22 @@ KINDS = (
         judge=_private_key,
         begins=False,
         shown=False,
+        word=False,
     ),
-    _kind("an npm token", "_authToken=", r"_authToken=(?P<value>[A-Za-z0-9_+/=-]{20,200})"),
+    _kind("an npm token", "_authToken=", r"_authToken=(?P<value>[A-Za-z0-9_+/=-]{20,200})", word=False),
     _kind(
         "a password of .netrc",
         "machine",
         r"machine\s{1,8}\S{1,200}\s{1,8}login\s{1,8}\S{1,200}\s{1,8}password\s{1,8}(?P<value>\S{8,200})",
         shown=False,
+        word=False,
     ),
     _kind(
         "a client key of Kubernetes",
         "client-key-data:",
         r"client-key-data: {1,4}(?P<value>[A-Za-z0-9+/]{200})[A-Za-z0-9+/=]{0,8000}",
         shown=False,
+        word=False,
     ),
     _kind(
         "a login to a registry of images",
@@ -452,7 +487,9 @@ KINDS = (
         r'"auth":\s{0,8}"(?P<value>[A-Za-z0-9+/]{16,500})={0,2}"',
         judge=_basic,
         shown=False,
+        word=False,
     ),
-    *(_kind("an address with a password", mark, _URL, judge=_url_password, shown=False) for mark in _SCHEMES),
+    Kind("an address with a password", b"://", _URL, judge=_url_password, is_shown=False, is_word=False),
 )
-_MARKED = tuple((kind.mark, kind) for kind in KINDS)
+_IN_WORDS = tuple((kind.mark, kind) for kind in KINDS if kind.is_word)
+_ANYWHERE = tuple((kind.mark, kind) for kind in KINDS if not kind.is_word)
