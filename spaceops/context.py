@@ -14,6 +14,7 @@ from spaceops.spec import FILE_NAME, Space
 
 if TYPE_CHECKING:
     from spaceops.image import Image
+    from spaceops.pythoncode import Code
     from spaceops.requirements import Requirements
 
 LARGEST_READ = 1 << 20  # bytes of a text file that a rule looks into
@@ -104,6 +105,17 @@ class Context:
             return follow(dockerfile, variables, in_context, found) if found else None
 
         return follow_requirements(built_from(self.image, stage), self.text)
+
+    @cached_property
+    def python(self) -> Code | None:
+        """The Python code that runs when the container starts; None without an image."""
+        from spaceops.pythoncode import follow, plain
+        from spaceops.pythonentries import entries
+
+        if self.image is None or self.requirements is None:
+            return None
+        started = [entry for process in plain(self.image) for entry in entries(process)]
+        return follow(started, self.image, self.text, self.requirements.python)
 
     @cached_property
     def spec_lines(self) -> tuple[str, ...]:
