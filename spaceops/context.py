@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from spaceops.image import Image
     from spaceops.pythoncode import Code
     from spaceops.requirements import Requirements
+    from spaceops.startup import Startup
 
 LARGEST_READ = 1 << 20  # bytes of a text file that a rule looks into
 
@@ -116,6 +117,15 @@ class Context:
             return None
         started = [entry for process in plain(self.image) for entry in entries(process)]
         return follow(started, self.image, self.text, self.requirements.python)
+
+    @cached_property
+    def startup(self) -> Startup | None:
+        """What starts with the container, and where it listens; None without an image."""
+        from spaceops.startup import World, start
+
+        if self.image is None:
+            return None
+        return start(World(self.image, self.text, self.space.environment, frozenset(self.space.secrets)))
 
     @cached_property
     def spec_lines(self) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ LEVELS = {
     "dockerfile": 2,
     "records": 2,
     "image": 3,
+    "nginxconf": 1,
+    "startup": 4,
     "requirements": 4,
     "pythonmodule": 1,
     "pythonentries": 1,
