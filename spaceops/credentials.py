@@ -9,32 +9,20 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from typing import Literal
+
+from spaceops.secretlooks import LEAST_VARIED, classes, is_example, is_secret_name, looks_random, runs, says_example
 
 SHOWN = 3  # characters
-LEAST_VARIED = 8  # different characters; fewer are "xxxx" and the like
-LEAST_ENTROPY = 3.0  # bits a character
 KEY_BODY = 100  # characters of Base64; a shorter private key is cut off or made up
 NEAR = 400  # bytes around an id of AWS in which its secret stands
 MOST_PLACES = 10_000  # of a mark that are looked at in one file
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-_EXAMPLE = re.compile(
-    rb"xxxx|your|example|placeholder|change[-_]?me|change[-_]?this|replace|insert|dummy|fake|sample|redacted|secret[-_]?key"
-    rb"|my[-_]|some[-_]|todo|foobar|\.\.\.|\*\*\*|[<>{}$%]|not[-_]?a[-_]|(?:^|[-_])(?:test|key|token|here)(?:$|[-_])",
-    re.IGNORECASE,
-)
-
-_WORDS = re.compile(rb"(?:[A-Za-z]{3,20}|\d{1,4}|[vV]\d{1,3})(?:[-_./](?:[A-Za-z]{2,20}|[A-Za-z]?\d{1,4}[a-z]?))*")
-_HEXADECIMAL = re.compile(rb"(?=[a-f0-9]*[a-f])(?=[a-f0-9]*[0-9])[a-f0-9]{32,128}")
-_DIGITS, _CAPITALS = frozenset(b"0123456789"), frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 _NAMING = (b"key", b"KEY", b"Key", b"secret", b"SECRET", b"Secret", b"oken", b"TOKEN", b"assw", b"PASSW")
 _ASSIGNED = re.compile(
@@ -43,11 +31,6 @@ _ASSIGNED = re.compile(
 )
 _OF_NAMES = frozenset(bytes([char]) for char in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 LONGEST_NAME = 60  # characters
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SECRET_WORDS = frozenset(
-    ("token", "tokens", "secret", "secrets", "password", "passwd", "passphrase", "pass", "credentials", "apikey")
-)
-_KEYS = frozenset(("api", "secret", "access", "private", "auth", "encryption", "signing", "account", "service"))
 _VARIABLES = {
     "HUGGING_FACE_TOKEN": "HF_TOKEN",
     "ADDRESS_WITH_A_PASSWORD": "DATABASE_URL",
@@ -55,17 +38,18 @@ _VARIABLES = {
     "AWS_KEY": "AWS_SECRET_ACCESS_KEY",
     "SUPABASE_KEY_FOR_SERVERS": "SUPABASE_SERVICE_ROLE_KEY",
 }
-_DEFAULTS = frozenset(("postgres", "password", "password1", "password123", "admin123", "mysql", "redis", "minioadmin"))
-LEAST_CHOSEN = 6  # characters
+
 # Few words are as long as a token: most marks are looked for in those only.
-LONG_WORD = 26
-_WORD = b"a" * LONG_WORD
-_LETTERS = bytes(
-    ord("a") if chr(char).isascii() and (chr(char).isalnum() or chr(char) in "_-") else 32 for char in range(256)
+LONG_WORD = 20
+_OF_WORDS = re.compile(r"[A-Za-z0-9_+/=.-]")
+_SHAPES = bytes(
+    ord("a") if _OF_WORDS.match(chr(char)) else ord('"') if chr(char) in "'\"" else ord(" ") for char in range(256)
 )
-_PUBLIC = frozenset(("public", "publishable", "pad", "bos", "eos", "unk", "sep", "cls", "mask", "max", "min", "num"))
+_WORD = b"a" * LONG_WORD
+_ENDS = re.compile(b"[^a]")
 
 Sure = bool | None  # None: it has the shape, and may be made up
+Where = Literal["in a word", "beside a word", "anywhere"]
 Judge = Callable[[re.Match[bytes]], Sure]
 
 
@@ -98,7 +82,7 @@ class Kind:
     judge: Judge | None = None  # else by how random it looks
     begins: bool = True  # with the mark
     is_shown: bool = True
-    is_word: bool = True  # the mark stands in a word of `LONG_WORD` letters, digits, dashes and underscores
+    where: Where = "in a word"  # of `LONG_WORD` characters the mark stands
 
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
@@ -119,24 +103,38 @@ class Kind:
             at = content.find(self.mark, at + 1)
 
 
-def find(content: bytes) -> Iterator[Credential]:
-    """The credentials in a text, of each kind the first that is most certain."""
-    kinds = [kind for mark, kind in _ANYWHERE if mark in content]
-    if words := _long_words(content):
-        kinds += [kind for mark, kind in _IN_WORDS if mark in words]
-    for kind in kinds:
+def find(content: bytes, *, by_name: bool = False) -> Iterator[Credential]:
+    """The credentials in a text, of each kind the first that is most certain.
+
+    With `by_name` also values that only the name of their variable and their looks tell, none of them certain.
+    """
+    shape = content.translate(_SHAPES)
+    lines = set()
+    for kind in _kinds_in(content, shape):
         if found := _first(kind, content):
+            lines.add(found.line)
             yield found
+    if by_name and b'"' + _WORD in shape:
+        yield from (found for found in _assigned(content) if found.line not in lines)
 
 
-def _long_words(content: bytes) -> bytes:
+def _kinds_in(content: bytes, shape: bytes) -> list[Kind]:
+    """The kinds whose mark is there."""
+    kinds = [kind for mark, kind in _MARKS["anywhere"] if mark in content]
+    if words := _long_words(content, shape):
+        kinds += [kind for mark, kind in _MARKS["beside a word"] if mark in content]
+        kinds += [kind for mark, kind in _MARKS["in a word"] if mark in words]
+    return kinds
+
+
+def _long_words(content: bytes, shape: bytes) -> bytes:
     """The words that are long enough for a token, one after the other: seldom many, and so soon searched."""
-    shape, words = content.translate(_LETTERS), []
+    words = []
     at = shape.find(_WORD)
     while at >= 0:
-        end = shape.find(b" ", at + LONG_WORD)
-        words.append(content[at : end if end >= 0 else None])
-        at = shape.find(_WORD, end) if end >= 0 else -1
+        end = _ENDS.search(shape, at + LONG_WORD)
+        words.append(content[at : end.start() if end else None])
+        at = shape.find(_WORD, end.start()) if end else -1
     return b" ".join(words)
 
 
@@ -159,20 +157,8 @@ def line_of(content: bytes, position: int) -> int:
     return content.count(b"\n", 0, position) + 1
 
 
-def is_example(value: bytes) -> bool:
-    """Whether a value says of itself that it stands for another, or is too simple to be one."""
-    return bool(_EXAMPLE.search(value)) or len(set(value)) < LEAST_VARIED or entropy(value) < LEAST_ENTROPY
-
-
-def looks_random(value: bytes) -> bool:
-    """Whether no person would have made it up: a long number in hexadecimal, or letters and digits in a heap."""
-    if is_example(value) or _runs(value) or _WORDS.fullmatch(value):
-        return False
-    return bool(_HEXADECIMAL.fullmatch(value)) or (_classes(value) == 3 and _turns(value) * 4 > len(value))
-
-
-def assigned(content: bytes) -> Iterator[Credential]:
-    """Values that only the name of their variable and their looks tell: `API_KEY = "…"`. None of them is certain."""
+def _assigned(content: bytes) -> Iterator[Credential]:
+    """Values such as in `API_KEY = "…"`."""
     lines = set[int]()
     for word in _NAMING:
         at, places = content.find(word), 0
@@ -186,22 +172,6 @@ def assigned(content: bytes) -> Iterator[Credential]:
             at, places = content.find(word, at + 1), places + 1
 
 
-def is_chosen(value: str) -> bool:
-    """Whether somebody chose this value for a password: no number, place or example, and no default of an image."""
-    raw = value.encode(errors="replace")
-    is_default = value.lower() in _DEFAULTS or bool(_EXAMPLE.search(raw)) or len(set(raw)) < LEAST_VARIED // 2
-    is_other = value.startswith(("/", "./", "~")) or "://" in value or any(char.isspace() for char in value)
-    return len(value) >= LEAST_CHOSEN and not is_default and not is_other and _classes(raw) > 1
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a variable of this name holds a credential: `OPENAI_API_KEY`, `dbPassword`, not `max_tokens`."""
-    words = [word.lower() for word in _PARTS.findall(name)]
-    if not words or _PUBLIC & set(words):
-        return False
-    return words[-1] in _SECRET_WORDS or (words[-1] in ("key", "keys") and bool(_KEYS & set(words[-2:-1])))
-
-
 def _name_before(content: bytes, at: int, found: re.Match[bytes]) -> str:
     """The whole name that a word such as `KEY` at this place is the end or the middle of."""
     start = at
@@ -210,36 +180,12 @@ def _name_before(content: bytes, at: int, found: re.Match[bytes]) -> str:
     return content[start : found.end("name")].decode(errors="replace")
 
 
-def entropy(value: bytes) -> float:
-    """Bits a character."""
-    counts = Counter(value).values()
-    return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)
-
-
 def _by_looks(place: re.Match[bytes]) -> Sure:
     """By how random it is: `abcdefgh…` was typed, though it has as many different characters."""
     value = place["value"]
     if is_example(value):
         return False
-    return None if _runs(value) else True
-
-
-def _runs(value: bytes) -> bool:
-    """Whether much of it goes up or down the alphabet, or along the digits."""
-    folded = value.lower()
-    steps = sum(abs(one - other) == 1 for one, other in pairwise(folded))
-    return steps * 3 > len(value)
-
-
-def _classes(value: bytes) -> int:
-    """Of how many kinds its characters are: capitals, small letters, digits."""
-    return sum(bool(re.search(letters, value)) for letters in (rb"[A-Z]", rb"[a-z]", rb"[0-9]"))
-
-
-def _turns(value: bytes) -> int:
-    """How often a character is of another kind than the one before."""
-    kinds = [(char in _DIGITS, char in _CAPITALS) for char in value]
-    return sum(one != other for one, other in pairwise(kinds))
+    return None if runs(value) else True
 
 
 def _with_checksum(place: re.Match[bytes]) -> Sure:
@@ -315,9 +261,9 @@ def _url_password(place: re.Match[bytes]) -> Sure:
     is_local = b"." not in host or host.startswith((b"127.", b"0.0.0.0", b"host.docker"))
     if is_local or password.lower() in (user, b"password", b"pass", b"secret", b"admin", b"root"):
         return False
-    if _EXAMPLE.search(password) or _EXAMPLE.search(host) or len(set(password)) < 4:
+    if says_example(password) or says_example(host) or len(set(password)) < 4:
         return False
-    return True if len(password) >= 10 and _classes(password) > 1 else None
+    return True if len(password) >= 10 and classes(password) > 1 else None
 
 
 def _kind(
@@ -329,12 +275,12 @@ def _kind(
     judge: Judge | None = None,
     begins: bool = True,
     shown: bool = True,
-    word: bool = True,
+    where: Where = "in a word",
 ) -> Kind:
     """A kind whose value stands alone: no letter or digit goes on before or after it."""
     value = shape if "(?P<value>" in shape else f"(?P<value>{shape})"
     alone = rf"(?<![A-Za-z0-9_])(?:{value})(?![A-Za-z0-9_])"
-    return Kind(name, mark.encode(), alone, revoke, judge, begins, shown, word)
+    return Kind(name, mark.encode(), alone, revoke, judge, begins, shown, where)
 
 
 _GITHUB = "https://github.com/settings/tokens"
@@ -382,7 +328,7 @@ KINDS = (
         "a LangSmith key", "lsv2_", r"lsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}", "https://smith.langchain.com/settings"
     ),
     _kind("a Pinecone key", "pcsk_", r"pcsk_[A-Za-z0-9]{5,6}_[A-Za-z0-9]{60,70}", "https://app.pinecone.io"),
-    _kind("an AWS key", "AKIA", r"AKIA[A-Z2-7]{16}", "https://console.aws.amazon.com/iam", judge=_aws, word=False),
+    _kind("an AWS key", "AKIA", r"AKIA[A-Z2-7]{16}", "https://console.aws.amazon.com/iam", judge=_aws),
     _kind("a Google key", "AIza", r"AIza[A-Za-z0-9_-]{35}", _GOOGLE, judge=_google),
     _kind("a Google OAuth client secret", "GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{28}", _GOOGLE),
     _kind("a Slack token", "xox", r"xox[abeoprs]-(?:\d{9,13}-){1,3}[A-Za-z0-9]{20,40}", _SLACK),
@@ -392,14 +338,12 @@ KINDS = (
         r"hooks\.slack\.com/services/" r"(?P<value>T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/[A-Za-z0-9]{24})",
         _SLACK,
         shown=False,
-        word=False,
     ),
     _kind(
         "a Discord webhook",
         "discord.com/api/webhooks/",
         r"discord\.com/api/webhooks/\d{17,20}/(?P<value>[A-Za-z0-9_-]{60,80})",
         shown=False,
-        word=False,
     ),
     _kind(
         "a Discord bot token",
@@ -408,7 +352,7 @@ KINDS = (
         _DISCORD,
         judge=_discord,
         begins=False,
-        word=False,
+        where="beside a word",
     ),
     _kind(
         "a Telegram bot token",
@@ -416,7 +360,7 @@ KINDS = (
         r"\d{8,10}:AA[A-Za-z0-9_-]{33}",
         "https://t.me/BotFather",
         begins=False,
-        word=False,
+        where="beside a word",
     ),
     _kind("an npm token", "npm_", r"npm_[A-Za-z0-9]{36}", "https://www.npmjs.com/settings", judge=_with_checksum),
     _kind(
@@ -431,14 +375,20 @@ KINDS = (
     ),
     _kind("a Databricks token", "dapi", r"dapi[a-f0-9]{32}(?:-\d)?"),
     _kind("a Notion token", "ntn_", r"ntn_\d{11}[A-Za-z0-9]{35}", "https://www.notion.so/profile/integrations"),
-    _kind("an Airtable token", "irtable", r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}", _AIRTABLE, begins=False, word=False),
+    _kind(
+        "an Airtable token",
+        "irtable",
+        r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}",
+        _AIRTABLE,
+        begins=False,
+        where="beside a word",
+    ),
     _kind("a Shopify token", "shpat_", r"shpat_[a-fA-F0-9]{32}"),
     _kind(
         "a SendGrid key",
         "SG.",
         r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}",
         "https://app.sendgrid.com/settings/api_keys",
-        word=False,
     ),
     _kind("a live Stripe key", "k_live_", r"[sr]k_live_[A-Za-z0-9]{24,120}", _STRIPE, begins=False),
     _kind("a Supabase key for servers", "sb_secret_", r"sb_secret_[A-Za-z0-9_-]{22,60}", _SUPABASE),
@@ -455,7 +405,6 @@ KINDS = (
         r"AccountKey=(?P<value>[A-Za-z0-9+/]{86})==",
         "https://portal.azure.com",
         shown=False,
-        word=False,
     ),
     _kind(
         "a private key",
@@ -464,22 +413,22 @@ KINDS = (
         judge=_private_key,
         begins=False,
         shown=False,
-        word=False,
+        where="beside a word",
     ),
-    _kind("an npm token", "_authToken=", r"_authToken=(?P<value>[A-Za-z0-9_+/=-]{20,200})", word=False),
+    _kind("an npm token", "_authToken=", r"_authToken=(?P<value>[A-Za-z0-9_+/=-]{20,200})"),
     _kind(
         "a password of .netrc",
         "machine",
         r"machine\s{1,8}\S{1,200}\s{1,8}login\s{1,8}\S{1,200}\s{1,8}password\s{1,8}(?P<value>\S{8,200})",
         shown=False,
-        word=False,
+        where="anywhere",
     ),
     _kind(
         "a client key of Kubernetes",
         "client-key-data:",
         r"client-key-data: {1,4}(?P<value>[A-Za-z0-9+/]{200})[A-Za-z0-9+/=]{0,8000}",
         shown=False,
-        word=False,
+        where="beside a word",
     ),
     _kind(
         "a login to a registry of images",
@@ -487,9 +436,11 @@ KINDS = (
         r'"auth":\s{0,8}"(?P<value>[A-Za-z0-9+/]{16,500})={0,2}"',
         judge=_basic,
         shown=False,
-        word=False,
+        where="beside a word",
     ),
-    Kind("an address with a password", b"://", _URL, judge=_url_password, is_shown=False, is_word=False),
+    Kind("an address with a password", b"://", _URL, judge=_url_password, is_shown=False, where="anywhere"),
 )
-_IN_WORDS = tuple((kind.mark, kind) for kind in KINDS if kind.is_word)
-_ANYWHERE = tuple((kind.mark, kind) for kind in KINDS if not kind.is_word)
+_MARKS = {
+    where: tuple((kind.mark, kind) for kind in KINDS if kind.where == where)
+    for where in ("in a word", "beside a word", "anywhere")
+}

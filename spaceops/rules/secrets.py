@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spaceops.credentials import Credential, assigned, find, is_chosen, is_secret_name
+from spaceops.credentials import Credential, find
 from spaceops.dockerfile import Instruction, pairs_of
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.rules import rule
+from spaceops.secretlooks import is_chosen, is_secret_name
 
 if TYPE_CHECKING:
     from spaceops.context import Context
@@ -145,10 +146,8 @@ def _scanned(ctx: Context) -> Iterator[tuple[str, Credential]]:
         content = file.beginning(LARGEST_SCANNED)
         if b"\0" in content[:HEAD]:
             continue
-        found = list(find(content))
-        yield from ((path, one) for one in found)
-        if _CODE.fullmatch(ending):
-            yield from ((path, one) for one in assigned(content) if one.line not in {other.line for other in found})
+        for found in find(content, by_name=bool(_CODE.fullmatch(ending))):
+            yield path, found
 
 
 def _severity(ctx: Context, path: str, found: Credential) -> Severity | None:

@@ -18,10 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spaceops.credentials import assigned, find, is_chosen, is_secret_name
+from spaceops.credentials import find
 from spaceops.findings import Severity
 from spaceops.preflight import check
 from spaceops.rules.examples import GOOD, write
+from spaceops.secretlooks import is_chosen, is_secret_name
 
 EXAMPLES = int(os.environ.get("SPACEOPS_EXAMPLES", "20"))
 CODES = ["secret-in-files", "env-file-committed", "secret-in-image-layer", "secret-in-variables"]
@@ -136,7 +137,7 @@ def test_an_example_is_none(text):
     ],
 )
 def test_the_name_of_a_variable_and_a_heap_of_letters_tell_together(line):
-    assert [False] == [found.is_certain for found in assigned(line.encode())]
+    assert [False] == [found.is_certain for found in find(line.encode(), by_name=True)]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_the_name_of_a_variable_and_a_heap_of_letters_tell_together(line):
     ],
 )
 def test_ordinary_values_are_no_secrets(line):
-    assert [] == list(assigned(line.encode()))
+    assert [] == list(find(line.encode(), by_name=True))
 
 
 @pytest.mark.parametrize(
@@ -352,7 +353,7 @@ def test_an_env_file_in_a_repository_of_the_hub_is_public_already(remote, severi
 @given(content=st.binary(max_size=300) | st.text(alphabet="hf_sk-AKI:/@.\"'= TOKENeyJ0", max_size=300).map(str.encode))
 @settings(max_examples=EXAMPLES)
 def test_no_content_is_too_odd_to_look_at(content):
-    for found in (*find(content), *assigned(content)):
+    for found in find(content, by_name=True):
         assert 1 <= found.line <= content.count(b"\n") + 1
 
 
@@ -375,5 +376,5 @@ def test_a_large_file_of_nothing_but_beginnings_takes_no_time(piece):
     content = (piece.encode() * (1 << 20))[: 1 << 20] + b"T3BlbkFJ"
     began = time.process_time()
 
-    assert not [found for found in (*find(content), *assigned(content)) if found.is_certain]
+    assert not [found for found in find(content, by_name=True) if found.is_certain]
     assert time.process_time() - began < 10
