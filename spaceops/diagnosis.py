@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from spaceops.evidence import harmless
 from spaceops.findings import Fault, Finding, Report, Severity
 from spaceops.privacy import without_credentials
 from spaceops.refinements import REFINEMENTS, explaining, place_of
+from spaceops.reporting import as_markdown
 from spaceops.scanning import Failure, Hit, Section, scan
 from spaceops.symptoms import Place
 from spaceops.tracebacks import Raised
@@ -51,6 +52,17 @@ class Clue:
         return self.hit.symptom.code
 
 
+@dataclass(frozen=True)
+class Diagnosis(Report):
+    """A report with the evidence that it was made of."""
+
+    case: Case = field(default_factory=lambda: Case("nothing"), repr=False, compare=False)
+
+    def as_markdown(self) -> str:
+        """The report with the facts that a helper asks for, to paste into a forum or an issue: redacted."""
+        return as_markdown(self, self.case)
+
+
 def diagnose(
     subject: str | Path | None = None,
     hub: Hub | None = None,
@@ -59,7 +71,7 @@ def diagnose(
     run_log: str | Path | None = None,
     runtime: str | Path | None = None,
     env: str | None = None,
-) -> Report:
+) -> Diagnosis:
     """Why a Space failed, whose fault that is and what mends it; changes nothing.
 
     `subject` is `owner/name` or a folder, and is asked of `hub`; or saved files take its place: a log of the build, one
@@ -68,7 +80,7 @@ def diagnose(
     return conclude(gather(subject, hub, build_log=build_log, run_log=run_log, runtime=runtime, env=env))
 
 
-def conclude(case: Case) -> Report:
+def conclude(case: Case) -> Diagnosis:
     """What the evidence shows; where nothing of it is known, no finding, and the lines that tell most."""
     case = _with_words(case)
     clues = _clues(case)
@@ -78,7 +90,7 @@ def conclude(case: Case) -> Report:
         folded = explaining(folded, case)
     findings = tuple(_lowered(finding, folded, case) for finding in folded)
     notes = (*case.notes, *(() if findings else _telling(case)))
-    return Report(case.subject, tuple(finding for finding, _ in sorted(findings, key=_order)), notes=notes)
+    return Diagnosis(case.subject, tuple(one for one, _ in sorted(findings, key=_order)), notes=notes, case=case)
 
 
 def _with_words(case: Case) -> Case:

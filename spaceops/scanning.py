@@ -20,6 +20,8 @@ from spaceops.tracebacks import CRASHES, Raised, crash, traceback
 BEFORE, AFTER = 1 << 14, 1 << 16  # bytes kept before and after what is looked at, for what belongs together
 WIDEST = 4000  # characters of a line that the patterns see
 AROUND = 12  # lines in which `near` is looked for
+OFTEN, MOST_KNOWN = 8, 4096  # times that a line is looked at, and lines that are remembered
+MANY = 16  # tracebacks of a block that are read from its begin and from its end, each
 KEPT = 4  # hits of a symptom that are kept from the begin and from the end, each
 LAST = 60  # lines at the end of a log
 HEAD = 40  # lines above the log in which the Hub's own words may stand
@@ -98,7 +100,9 @@ def clean(raw: bytes) -> str:
 
 # What divides a log: a text by which a line is found, and what it means.
 _SECTION, _STEP, _FAILED, _RAISED, _CRASHED, _LINE, _DONE = range(7)
-_WORDLESS: tuple[tuple[bytes, int], ...] = ((b"===== ", _SECTION), (b"--> ", _STEP), (b"\n#", _STEP))
+_NUMBERED = b"\n#"
+_BUILDKIT_STEP = re.compile(rb"#\d{1,6} \[")
+_WORDLESS: tuple[tuple[bytes, int], ...] = ((b"===== ", _SECTION), (b"--> ", _STEP), (_NUMBERED, _STEP))
 _MARKS: tuple[tuple[bytes, int], ...] = (
     (b"Step ", _STEP),
     (b"STEP ", _STEP),
@@ -167,10 +171,11 @@ class _Scan:
         self.sections: dict[Place, Section] = {}
         self._head: Section | None = Section(Place.SAID, number=1)
         self._section = Section(place, number=1)
-        self._buffer = b""
-        self._done = 0  # bytes of the buffer that were looked at
-        self._start = 0  # where in the buffer the section begins, if it does there
+        self._buffer = b"\n"  # so that each line has one before it
+        self._done = 1  # bytes of the buffer that were looked at
+        self._start = 1  # where in the buffer the section begins, if it does there
         self._number = 1  # of the line at that place
+        self._known: dict[bytes, tuple[int, list[Symptom]]] = {}  # lines that came: how often, and what they show
         self._step = -1
 
     def run(self, blocks: Iterable[bytes]) -> dict[Place, Section]:
@@ -203,21 +208,22 @@ class _Scan:
         wanted: list[tuple[bytes, list[int | Symptom]]] = [(needle, [mark]) for needle, mark in _WORDLESS]
         wanted += [pair for word in _words().intersection(words) for pair in _needles()[word].items()]
         for needle, those in wanted:
-            for start in self._lines(needle, limit):
+            starts = list(self._lines(needle, limit))
+            if those == [_RAISED] and len(starts) > 2 * MANY:
+                starts = starts[:MANY] + starts[-MANY:]
+            for start in starts:
                 found.setdefault(start, []).extend(those)
         return found
 
     def _lines(self, needle: bytes, limit: int) -> Iterator[int]:
-        """Where the lines begin that hold this; one that begins with a newline is of the line after it."""
+        """Where the lines begin that hold this."""
         buffer, at = self._buffer, self._done
-        if needle[:1] == b"\n":
-            needle = needle[1:]
-            if buffer.startswith(needle, at):
-                yield at
-            needle, at = b"\n" + needle, max(at - 1, 0)
+        if needle == _NUMBERED:
+            at = max(at - 1, 0)
             while (at := buffer.find(needle, at, limit)) >= 0:
                 at += 1
-                yield at
+                if _BUILDKIT_STEP.match(buffer, at):
+                    yield at
             return
         while (at := buffer.find(needle, at, limit)) >= 0:
             yield buffer.rfind(b"\n", 0, at) + 1
@@ -238,7 +244,7 @@ class _Scan:
             self._section.source_line = self._section.source_line or int(found[1])
         elif mark == _DONE and self._section.failure is None:
             self._section.is_done = True
-        elif mark == _RAISED and not text.startswith("File "):
+        elif mark == _RAISED and not (self._section.raised and self._section.raised[-1].last >= number):
             self._raise(traceback(self._buffer, start, number))
         elif mark == _CRASHED:
             self._raise(crash(self._buffer, start, end, number))
@@ -252,6 +258,7 @@ class _Scan:
         if self._section.number < number:
             self._close(start)
         self._section, self._step, self._start = Section(place, number=number), -1, start
+        self._known.clear()
 
     def _close(self, end: int) -> None:
         """The section ends there."""
@@ -311,17 +318,35 @@ class _Scan:
 
     # symptoms
 
-    def _meet(self, wanted: Iterable[int | Symptom], start: int, end: int, number: int) -> None:
-        """Look at one line for each mark and symptom that it may be, the marks first."""
-        text = clean(self._buffer[start:end])
-        those = {id(one): one for one in wanted}.values()
-        for mark in sorted(one for one in those if isinstance(one, int)):
-            self._mark(mark, text, start, end, number)
+    def _meet(self, wanted: list[int | Symptom], start: int, end: int, number: int) -> None:
+        """Look at one line for each mark and symptom that it may be, the marks first.
+
+        A line that came often is not looked at again: what it was is known.
+        """
+        raw = self._buffer[start : min(end, start + 4 * WIDEST)]
+        times, shown = self._known.get(raw, (0, []))
+        if times < OFTEN:
+            text = clean(raw)
+            for mark in sorted({one for one in wanted if isinstance(one, int)}):
+                self._mark(mark, text, start, end, number)
+            shown = [one for one in dict.fromkeys(wanted) if isinstance(one, Symptom)]
+            shown = [one for one in shown if self._shows(one, text, start, end, number)]
+            if len(self._known) > MOST_KNOWN:
+                self._known.clear()
+            is_mark = any(isinstance(one, int) for one in wanted)
+            self._known[raw] = (0 if is_mark else times + 1), shown
+        if shown:
+            self._note_hits(shown, clean(raw), start, number)
+
+    def _shows(self, symptom: Symptom, text: str, start: int, end: int, number: int) -> bool:
+        is_here = self._section_of(symptom, number) is not None
+        return is_here and symptom.regex.search(text) is not None and self._is_near(symptom, start, end)
+
+    def _note_hits(self, symptoms: Iterable[Symptom], text: str, start: int, number: int) -> None:
         step = self._step_at(start)
-        for symptom in (one for one in those if isinstance(one, Symptom)):
-            section = self._section_of(symptom, number)
-            found = symptom.regex.search(text) if section is not None else None
-            if section is not None and found is not None and self._is_near(symptom, start, end):
+        for symptom in symptoms:
+            section, found = self._section_of(symptom, number), symptom.regex.search(text)
+            if section is not None and found is not None:
                 groups = {name: value for name, value in found.groupdict().items() if value is not None}
                 section.add(Hit(symptom, groups, text, number, step))
 
@@ -340,9 +365,18 @@ class _Scan:
         """Whether what must stand near it does, and what must not does not."""
         if not symptom.near and not symptom.unless:
             return True
-        before = self._buffer[max(0, self._start, start - BEFORE) : start].splitlines()[-AROUND:]
-        after = self._buffer[end : end + BEFORE].splitlines()[: AROUND + 1]
-        lines = [clean(line) for line in (*before, *after)]
+        lines = [clean(line) for line in self._around(start, end)]
         if symptom.unless and any(map(symptom.unless_regex.search, lines)):
             return False
         return not symptom.near or any(map(symptom.near_regex.search, lines))
+
+    def _around(self, start: int, end: int) -> Iterator[bytes]:
+        """The lines before and after the one from `start` to `end`."""
+        first, last = start, end
+        for _ in range(AROUND):
+            newline = self._buffer.rfind(b"\n", max(0, first - BEFORE), max(0, first - 1))
+            first = max(newline + 1, self._start) if newline >= 0 else first
+            following = self._buffer.find(b"\n", last + 1, last + BEFORE)
+            last = following if following >= 0 else last
+        yield from self._buffer[first:start].split(b"\n")
+        yield from self._buffer[end:last].split(b"\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-MOST = 1 << 16  # bytes of a traceback that are read
+USUAL, MOST = 1 << 12, 1 << 16  # bytes of a traceback that are read, the second where the first do not hold its end
 _LINES = 12  # lines of what was raised that are kept
 _FRAME = re.compile(r'File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,7})(?:, in (?P<within>.{1,200}))?')
 _ERROR = re.compile(r"(?P<type>[A-Za-z_][\w.]{0,200})(?:: (?P<said>.*))?$")
@@ -57,7 +57,14 @@ class Raised:
 
 def traceback(buffer: bytes, start: int, number: int) -> Raised | None:
     """The exception whose traceback begins in the line at `start`, with all that follow of it; None where it is cut."""
-    lines = buffer[start : start + MOST].decode(errors="replace").splitlines()
+    usual = buffer[start : start + USUAL].rpartition(b"\n")[0]
+    found = _traceback(usual, number)
+    is_whole = found is not None and found.last - number + 12 < usual.count(b"\n")
+    return found if is_whole else _traceback(buffer[start : start + MOST], number)
+
+
+def _traceback(text: bytes, number: int) -> Raised | None:
+    lines = text.decode(errors="replace").splitlines()
     found: Raised | None = None
     at, is_caused = 0, False
     while (one := _one(lines, at)) is not None:
