@@ -125,7 +125,11 @@ class Context:
 
         if self.image is None:
             return None
-        return start(World(self.image, self.text, self.space.environment, frozenset(self.space.secrets)))
+        space, source = self.space, self.source
+        mounts = tuple(volume.mount for volume in space.volumes)
+        is_partial = bool(source.skipped) or ".gitmodules" in source.files
+        secrets = frozenset(space.secrets)
+        return start(World(self.image, self.text, space.environment, secrets, mounts, source.files, is_partial))
 
     @cached_property
     def spec_lines(self) -> tuple[str, ...]:

@@ -18,4 +18,6 @@ def start(world: World) -> Startup:
         those = listeners(process, world)
         is_complete = is_complete and (those is not None or process.name in WORKERS)
         listening += those or ()
-    return Startup(tuple(found.processes), tuple(listening), tuple(found.scripts), is_complete, tuple(found.missing))
+    return Startup(
+        world, tuple(found.processes), tuple(listening), tuple(found.scripts), is_complete, tuple(found.missing)
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -77,22 +77,6 @@ class Script:
 
 
 @dataclass(frozen=True)
-class Startup:
-    """What starts."""
-
-    processes: tuple[Process, ...] = ()
-    listeners: tuple[Listener, ...] = ()
-    scripts: tuple[Script, ...] = ()
-    is_complete: bool = False  # nothing runs but these, and nobody listens but these
-    missing: tuple[tuple[str, Process], ...] = ()  # files that are started and are not there: path in the image
-
-    @property
-    def http(self) -> tuple[Listener, ...]:
-        """Those that can answer the Hub."""
-        return tuple(one for one in self.listeners if one.speaks_http)
-
-
-@dataclass(frozen=True)
 class World:
     """What a start depends on."""
 
@@ -100,6 +84,9 @@ class World:
     read: Callable[[str], str | None]  # the text of a file by its path in the Space
     variables: Mapping[str, str] = field(default_factory=dict)  # of space.toml: they win over the image's
     secrets: frozenset[str] = frozenset()  # names whose values are not known here
+    mounts: tuple[str, ...] = ()  # folders that volumes lie on
+    files: Collection[str] = ()  # every file of the Space, whether or not it comes into the image
+    is_partial: bool = False  # files of the Space are not in the folder: those of submodules, and behind links
 
     @cached_property
     def env(self) -> dict[str, str]:
@@ -120,3 +107,22 @@ class World:
         source = self.source_of(place)
         text = self.read(source) if source else None
         return (source, text) if source and text is not None else None
+
+
+@dataclass(frozen=True)
+class Startup:
+    """What starts."""
+
+    world: World
+    processes: tuple[Process, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    is_complete: bool = False  # nothing runs but these, and nobody listens but these
+    missing: tuple[
+        tuple[str, Process], ...
+    ] = ()  # scripts that are started and are no files of the Space: their places
+
+    @property
+    def http(self) -> tuple[Listener, ...]:
+        """Those that can answer the Hub."""
+        return tuple(one for one in self.listeners if one.speaks_http)

@@ -65,7 +65,7 @@ def follow(world: World) -> Found:
         return follower.found
     line = (cmd or entrypoint or Start((), False, 1)).line
     place = Place(image.workdir, world.env, f"Dockerfile:{line}", image.user, frozenset(world.variables))
-    if entrypoint is None and not image.base.is_known:
+    if entrypoint is None and image.base.entrypoint is None:
         place = replace(place, is_certain=False)  # the base may have an entrypoint that does something else
     follower.start(entrypoint, cmd, place)
     return follower.found
@@ -95,6 +95,8 @@ class _Follower:
         """One command."""
         if not words or not words[0]:
             return
+        if words[0].endswith((".js", ".mjs", ".cjs")) and self.world.image.base.repository == "node":
+            words = ("node", *words)  # what the entrypoint of the image makes of it
         if place.depth > _DEEPEST or len(self.found.processes) > _MOST or UNKNOWN in words[0]:
             self.found.is_complete = False
             return
@@ -128,7 +130,7 @@ class _Follower:
 
     def _wrapped(self, words: Sequence[str], place: Place) -> bool:
         inner = unwrap(words)
-        if inner is None:
+        if inner is None or (words[0].endswith(".sh") and self.world.text_at(posixpath.join(place.cwd, words[0]))):
             return False
         cwd = place.cwd if inner.folder is None else posixpath.normpath(posixpath.join(place.cwd, inner.folder))
         place = replace(

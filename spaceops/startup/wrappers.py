@@ -31,9 +31,13 @@ _UV = (
     "--project --package --index --index-url --default-index --no-group --no-extra --config-file --link-mode"
 )
 _PLAIN = "nohup setsid unbuffer catchsegv command builtin time catatonit my_init ddtrace-run numactl setpriv chronic"
+_ENTRYPOINTS = (  # of well-known images: they start what they are given
+    "docker-entrypoint.sh docker-php-entrypoint nvidia_entrypoint.sh _entrypoint.sh"
+)
 
 WRAPPERS: Mapping[str, Wrapper] = {
     **dict.fromkeys(_PLAIN.split(), Wrapper()),
+    **dict.fromkeys(_ENTRYPOINTS.split(), Wrapper()),
     "exec": _wrapper("-a"),
     "nice": _wrapper("-n"),
     "ionice": _wrapper("-c -n"),

@@ -1,0 +1,102 @@
+"""What certainly is not at a place of the image: nothing of the Space lies there, and nothing else put it there."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+
+from spaceops.image import Copied, Line
+from spaceops.shell import UNKNOWN, Command
+from spaceops.startup.facts import World
+
+# Commands of RUN that make no files but their own, which are not started by name.
+_OWN = """
+: [ add-apt-repository addgroup adduser alias apk apt apt-get chgrp chmod chown corepack dnf echo env exit export false find
+gem groupadd groupmod hash id java javac ldconfig locale-gen ls microdnf mkdir pip pip2 pip3 playwright poetry printf pwd
+rm set sleep test true type update-ca-certificates useradd userdel usermod deluser uv whoami yum which
+"""
+_OWN_FILES = frozenset(_OWN.split())
+_PYTHON_TOOLS = ("pip", "playwright", "nltk.downloader", "spacy", "venv", "ensurepip", "compileall")
+
+
+def is_absent(world: World, place: str) -> bool:
+    """Whether a file or folder is certainly not there when the container starts."""
+    if UNKNOWN in place or not world.image.base.is_known or world.source_of(place) is not None:
+        return False
+    if _is_under(place, world.mounts) or any(_may_bring(copied, place) for copied in world.image.copied):
+        return False
+    if world.image.names_in(place):
+        return False
+    standing = ("/bin", "/usr", "/opt", "/sbin", "/etc", "/lib", "/var", "/run", "/docker-entrypoint")
+    if place.startswith(standing):
+        return False
+    return not any(may_make(line, command, place) for line, command in world.image.runs) and not _is_elsewhere(world)
+
+
+def _is_elsewhere(world: World) -> bool:
+    """Whether files of the Space are not in the folder: those of git submodules, and behind links."""
+    return world.is_partial
+
+
+def _is_under(place: str, folders: Sequence[str]) -> bool:
+    return any(place == folder or place.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _may_bring(copied: Copied, place: str) -> bool:
+    if UNKNOWN in copied.target or any(UNKNOWN in word for word in copied.line.step.args):
+        return True
+    if any(place == text or place.startswith(text + "/") for text in copied.texts):
+        return True
+    return copied.is_foreign and (_is_under(place, [copied.target]) or _is_under(copied.target, [place]))
+
+
+def may_make(line: Line, command: Command, place: str) -> bool:
+    """Whether a command of a RUN may have made a file at a place."""
+    targets = [posixpath.normpath(posixpath.join(line.workdir, one)) for one in command.redirects]
+    if any(UNKNOWN in one or _is_under(place, [one]) for one in targets):
+        return True
+    folder, name = posixpath.split(place)
+    words = command.words
+    if any(name in posixpath.basename(word) for word in (*words[1:], *command.redirects)):
+        return command.name not in ("chmod", "chown", "chgrp", "rm", "test", "[")
+    if command.name in _OWN_FILES or (command.name.startswith("python") and _runs_tool(words)):
+        return False
+    if command.name in ("npm", "pnpm", "yarn") and words[1:2] in (("ci",), ("install",), ("i",)):
+        return "node_modules" in place
+    return UNKNOWN in line.workdir or _is_under(folder, [line.workdir]) or any(_names(word, folder) for word in words)
+
+
+def _runs_tool(words: Sequence[str]) -> bool:
+    return "-m" in words[:-1] and words[words.index("-m") + 1] in _PYTHON_TOOLS
+
+
+def _names(word: str, folder: str) -> bool:
+    """Whether a word may mean the folder, or one that holds it."""
+    return UNKNOWN in word or (word.startswith("/") and len(word) > 1 and _is_under(folder, [posixpath.normpath(word)]))
+
+
+def may_be_edited(world: World, place: str) -> bool:
+    """Whether a RUN may have changed a file of the Space after it was copied."""
+    name = posixpath.basename(place)
+    for line, command in world.image.runs:
+        if command.name in ("chmod", "chown", "chgrp", "mkdir", "python", "python3", "pip"):
+            continue
+        words = (*command.words[1:], *command.redirects)
+        if any(name in posixpath.basename(word) or ("*" in word and command.name in _EDITORS) for word in words):
+            return True
+        if command.name in _EDITORS and any(UNKNOWN in word for word in words):
+            return True
+        if command.name in ("find", "xargs") and any(word in _EDITORS for word in words):
+            return True
+        if line.keyword == "RUN" and command.name in ("patch", "git"):
+            return True
+    return False
+
+
+_EDITORS = ("sed", "dos2unix", "perl", "tr", "awk", "tee", "mv", "cp", "ex", "vim", "fromdos", "ruff", "black")
+
+
+def elsewhere(world: World, name: str) -> list[str]:
+    """The files of the Space that have this name, the shortest path first."""
+    found = [path for path in world.files if posixpath.basename(path) == name]
+    return sorted(found, key=lambda path: (path.count("/"), path))
