@@ -270,9 +270,9 @@ def _load(block: str) -> dict[str, Any] | Problem:
         return _problem(error, certain="\t" not in block)
     except _NOT_READ as error:
         return Problem(f"is not valid YAML: {type(error).__name__}", certain=False)
-    if not isinstance(fields, dict):
-        return Problem("must be `key: value` lines", certain=fields is not None)
-    return fields
+    if not isinstance(fields, dict | None):
+        return Problem("must be `key: value` lines")
+    return fields or {}
 
 
 def _problem(error: Exception, *, certain: bool) -> Problem:

@@ -168,7 +168,7 @@ def license_invalid(ctx: Context) -> Iterator[Finding]:
     """
     value = value_of(ctx, "license")
     for name in value if isinstance(value, list) else [value]:
-        if name is None or name in LICENSES:
+        if name is None or (isinstance(name, str) and name in LICENSES):
             continue
         near = license_like(name) if isinstance(name, str) else None
         said = (
@@ -377,9 +377,9 @@ def hardware_unavailable(ctx: Context) -> Iterator[Finding]:
 
 
 def _unknown_flavor(name: object, key: str, place: str) -> Iterator[Finding]:
-    if name is None or name in FLAVORS:
+    if name is None or (isinstance(name, str) and name in FLAVORS):
         return
-    why = "is not offered any more" if name in WITHDRAWN else "is none of its names"
+    why = "is not offered any more" if str(name) in WITHDRAWN else "is none of its names"
     hint = f"One of: {', '.join(FLAVORS)}."
     yield Finding(f"The Hub has no hardware {shown(name)} ({key}): it {why}", hint=hint, where=place)
 
