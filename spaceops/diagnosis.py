@@ -29,6 +29,7 @@ LATE = 40  # lines: what stands there at the end of a run log belongs to how it 
 SHOWN = 6  # lines of evidence
 UP = ("RUNNING", "SLEEPING", "RUNNING_BUILDING", "RUNNING_APP_STARTING")
 _AT_REST = ("BUILDING", "APP_STARTING", "PAUSED", "STOPPED", *UP)
+_BUILT = ("RUNTIME_ERROR", "APP_STARTING")
 # What is said of many failures, and so stands behind whatever else was found.
 _VAGUE = frozenset(
     {"launch-timeout", "cache-miss-not-a-cause", "space-in-error-503", "sse-not-enabled", "dead-on-signal"}
@@ -173,11 +174,11 @@ def _weight(hit: Hit, section: Section, case: Case) -> int | None:
 def _weight_in_build(hit: Hit, section: Section, case: Case) -> int | None:
     is_error = hit.symptom.severity is Severity.ERROR
     failure = section.failure
+    if is_error and (section.is_done or case.stage in _BUILT):
+        return None
     if failure is not None:
         is_decisive = hit.step == failure.step or hit.number >= failure.number
         return 1 if is_decisive else (None if is_error else 3)
-    if is_error and (section.is_done or case.stage == "RUNTIME_ERROR"):
-        return None
     return 1 if is_error else 3
 
 

@@ -112,7 +112,7 @@ _MARKS: tuple[tuple[bytes, int], ...] = (
     (b"returned a non-zero code", _FAILED),
     (b"building at STEP", _FAILED),
     (b"error building image", _FAILED),
-    (b"\nDockerfile:", _LINE),
+    (b"Dockerfile:", _LINE),
     (b"Pushing image", _DONE),
     (b"naming to ", _DONE),
     (b"Successfully built ", _DONE),
@@ -169,7 +169,7 @@ class _Scan:
 
     def __init__(self, place: Place) -> None:
         self.sections: dict[Place, Section] = {}
-        self._head: Section | None = Section(Place.SAID, number=1)
+        self._head = Section(Place.SAID, number=1) if place is not Place.SAID else None
         self._section = Section(place, number=1)
         self._buffer = b"\n"  # so that each line has one before it
         self._done = 1  # bytes of the buffer that were looked at
