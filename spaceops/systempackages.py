@@ -204,9 +204,9 @@ mongodb-org                -                  -            : MongoDB has a repos
 msodbcsql17                -                  -            : Microsoft has a repository of its own
 msodbcsql18                -                  -            : Microsoft has a repository of its own
 powershell                 -                  -            : Microsoft has a repository of its own
-cuda                       -                  -            : NVIDIA has a repository of its own; take an nvidia/cuda base
-cuda-toolkit               -                  -            : NVIDIA has a repository of its own; take an nvidia/cuda base
-libcudnn8                  -                  -            : NVIDIA has a repository of its own; take an nvidia/cuda base
+cuda                       -                  -            : take an nvidia/cuda base, or wheels that bring it
+cuda-toolkit               -                  -            : take an nvidia/cuda base, or wheels that bring it
+libcudnn8                  -                  -            : take an nvidia/cuda base, or wheels that bring it
 nvidia-container-toolkit   -                  -            : leave it out; it belongs on the machine, not in the image
 google-cloud-sdk           -                  -            : Google has a repository of its own
 google-cloud-cli           -                  -            : Google has a repository of its own

@@ -1,0 +1,205 @@
+"""The commands that a build runs, each with what is known of the image when its turn comes."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from spaceops.dockerfile import Dockerfile, Stage
+from spaceops.image import Image, Line, follow
+from spaceops.pipcommands import without_wrappers
+from spaceops.shell import UNKNOWN, Command, commands
+
+_SHELLS = ("sh", "bash", "dash", "ash", "zsh")
+_ADDING_SOURCES = frozenset({"add-apt-repository", "apt-add-repository", "extrepo", "dpkg", "apt-key"})
+# Commands that bring no program but those that they are asked for by the name of a package.
+_NAMES = """
+[ [[ : addgroup adduser apk apt apt-get cat cd chmod chown command corepack date dnf echo env exit export false
+fc-cache find gem getent git grep groupadd groupdel groupmod gunicorn head hostname id ldconfig locale-gen ls
+microdnf mkdir nginx node npm npx pip pip3 pnpm printf pwd python python3 rm rmdir sed set shopt sleep stat sudo
+tail test time touch true umask uname update-ca-certificates useradd userdel usermod uvicorn which whoami yarn yum
+"""
+_CHARTED = frozenset(_NAMES.split())
+# Commands that may bring programs, but tell apt nothing.
+_FAR_FROM_APT = _CHARTED | {"cp", "mv", "ln", "tar", "unzip", "curl", "wget", "make", "cmake", "uv", "poetry", "conda"}
+_WITH_VALUE = frozenset({"-o", "--option", "-t", "--target-release", "--default-release", "-c", "-a", "-X", "--root"})
+MANAGERS = frozenset({"apt-get", "apt", "aptitude", "apk", "dnf", "yum", "microdnf"})
+_INSTALLING = frozenset({"install", "add", "reinstall"})
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the image between two commands."""
+
+    packages: frozenset[str] = frozenset()  # asked for by name until now
+    has_lists: bool = False  # the lists of `apt-get update` may be there
+    has_own_sources: bool = False  # apt may look elsewhere than the base image does
+    is_charted: bool = True  # nothing was run or copied that may have brought programs unseen
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command of a RUN line."""
+
+    image: Image
+    line: Line
+    command: Command  # without `sudo`, `env` and the like, and what `sh -c` is given
+    known: Known
+    by_sudo: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the command."""
+        return self.command.words
+
+    @property
+    def name(self) -> str:
+        """The program, without its folder."""
+        return self.command.name
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it surely runs, and the build fails where it does."""
+        return self.command.decides and not self.command.nested
+
+    @property
+    def is_root(self) -> bool | None:
+        """Whether root runs it; None where that is not known."""
+        return True if self.by_sudo else self.line.is_root
+
+    @property
+    def where(self) -> str:
+        """Its place, as `Dockerfile:LINE`."""
+        return self.line.where(self.command)
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What a package manager is told to do."""
+
+    manager: str
+    verb: str  # "install", "update", …
+    names: tuple[str, ...]  # as written, without those that cannot be known
+    options: tuple[str, ...]
+    is_whole: bool = field(default=True)  # every name is known
+
+
+def runs(dockerfile: Dockerfile, variables: Mapping[str, str], in_context: Collection[str]) -> tuple[Run, ...]:
+    """The commands of the last stage and of those that it is made from or copies from: no other is built."""
+    images = [follow(dockerfile, variables, in_context, stage) for stage in needed(dockerfile)]
+    return _once(run for image in images if image is not None for run in _runs(image))
+
+
+def needed(dockerfile: Dockerfile) -> tuple[Stage, ...]:
+    """The stages that are built, in their order."""
+    open_, found = [dockerfile.stages[-1]], dict[int, Stage]()
+    while open_:
+        stage = open_.pop()
+        found[stage.index] = stage
+        names = [stage.base, *(one.flag("from") or "" for one in stage.instructions)]
+        names += [_from_of_mount(value) for one in stage.instructions for name, value in one.flags if name == "mount"]
+        earlier = [dockerfile.stage(name, before=stage) for name in names if name]
+        open_ += [one for one in earlier if one is not None and one.index not in found]
+    return tuple(found[index] for index in sorted(found))
+
+
+def packages_of(command: Command) -> Packages | None:
+    """What the command tells a package manager; None where it is no package manager."""
+    if command.name not in MANAGERS:
+        return None
+    options, rest, words = list[str](), list[str](), iter(command.words[1:])
+    for word in words:
+        if word in _WITH_VALUE:
+            options += [word, next(words, "")]
+        elif word.startswith("-"):
+            options.append(word)
+        else:
+            rest.append(word)
+    verb, names = (rest[0], rest[1:]) if rest else ("", [])
+    known = tuple(name for name in names if UNKNOWN not in name)
+    return Packages(command.name, verb, known, tuple(options), len(known) == len(names))
+
+
+def _from_of_mount(value: str) -> str:
+    return next((part[len("from=") :] for part in value.split(",") if part.startswith("from=")), "")
+
+
+def _once(found: Iterable[Run]) -> tuple[Run, ...]:
+    """Each command once: a stage that others are made from is walked with each of them."""
+    seen, kept = set[tuple[int, int, tuple[str, ...]]](), list[Run]()
+    for run in found:
+        place = (run.line.number, run.command.at, run.words)
+        if place not in seen:
+            seen.add(place)
+            kept.append(run)
+    return tuple(kept)
+
+
+def _runs(image: Image) -> Iterator[Run]:
+    known = Known(has_lists=not image.base.is_known, has_own_sources=not image.base.is_known)
+    foreign = {one.line.number: one.target for one in image.copied if one.is_foreign}
+    places = {one.line.number: (one.target, *one.sources, *one.texts) for one in image.copied}
+    for line in image.lines:
+        if line.keyword in ("COPY", "ADD"):
+            known = _after_copy(known, places.get(line.number, ()), foreign.get(line.number))
+        mounts = [value for name, value in line.step.flags if name == "mount"]
+        if any("/var/lib/apt" in value or "/etc" in value for value in mounts):
+            known = replace(known, has_lists=True, has_own_sources=True)
+        for command in line.commands:
+            for run in _unwrapped(Run(image, line, command, known)):
+                yield replace(run, known=known)
+                known = after(run, known)
+
+
+def _after_copy(known: Known, places: Collection[str], foreign: str | None) -> Known:
+    if any(place in ("/", "/etc") or place.startswith("/etc/apt") for place in places):
+        known = replace(known, has_own_sources=True)
+    if foreign is not None or any("/bin" in place or place == "/" for place in places):
+        known = replace(known, is_charted=False)
+    return known
+
+
+def _unwrapped(run: Run) -> Iterator[Run]:
+    """The command within `sudo`, `env` and `sh -c`."""
+    words = without_wrappers(run.words)
+    by_sudo = run.words[0] == "sudo" if run.words else False
+    if not words:
+        yield run
+        return
+    script = _script(words)
+    if script is None:
+        yield replace(run, command=replace(run.command, words=words), by_sudo=by_sudo)
+        return
+    for inner in commands(script, run.line.step.build_env):
+        decides = inner.decides and run.command.decides
+        nested = inner.nested or run.command.nested
+        outer = replace(inner, line=run.command.line, at=run.command.at, decides=decides, nested=nested)
+        yield replace(run, command=outer, by_sudo=by_sudo)
+
+
+def _script(words: tuple[str, ...]) -> str | None:
+    """The text that a shell is given with `-c`."""
+    if posixpath.basename(words[0]) not in _SHELLS:
+        return None
+    for number, word in enumerate(words[1:], start=1):
+        if word.startswith("-") and not word.startswith("--") and word.endswith("c"):
+            return words[number + 1] if number + 1 < len(words) else None
+    return None
+
+
+def after(run: Run, known: Known) -> Known:
+    """What is known when the command is done."""
+    text, asked = " ".join((*run.words, *run.command.redirects)), packages_of(run.command)
+    if "/etc/apt" in text or run.name in _ADDING_SOURCES or run.name not in _FAR_FROM_APT:
+        known = replace(known, has_own_sources=True)
+    if run.name not in _CHARTED:
+        known = replace(known, is_charted=False, has_lists=known.has_lists or run.name not in _FAR_FROM_APT)
+    if run.name == "rm" and "/var/lib/apt" in text and not run.command.nested:
+        return replace(known, has_lists=False)
+    if asked and asked.verb in ("update", "upgrade"):
+        return replace(known, has_lists=True)
+    if asked and asked.verb in _INSTALLING:
+        names = frozenset(name.partition("=")[0] for name in asked.names)
+        return replace(known, packages=known.packages | names, is_charted=known.is_charted and asked.is_whole)
+    return known
