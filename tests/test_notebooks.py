@@ -355,7 +355,7 @@ def test_every_notebook_keeps_the_conventions(path):
 
 def test_they_are_these():
     setting_up = ["00_quickstart", "01_create", "02_variables_and_secrets", "03_hardware"]
-    expected = [*setting_up, "04_push", "05_monitor", "06_releases"]
+    expected = [*setting_up, "04_push", "05_monitor", "06_releases", "07_check_and_diagnose"]
 
     assert expected == [path.stem for path in NOTEBOOKS]
 
