@@ -13,6 +13,7 @@ from spaceops.files import Source
 from spaceops.spec import FILE_NAME, Space
 
 if TYPE_CHECKING:
+    from spaceops.buildruns import Run
     from spaceops.image import Image
     from spaceops.pythoncode import Code
     from spaceops.requirements import Requirements
@@ -91,6 +92,13 @@ class Context:
         return follow(self.dockerfile, variables, self.in_context) if self.dockerfile else None
 
     @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """The commands that the build runs, in order, each with what is known of the image then."""
+        from spaceops.buildruns import runs
+
+        return runs(self.dockerfile, self.space.environment, self.in_context) if self.dockerfile else ()
+
+    @cached_property
     def requirements(self) -> Requirements | None:
         """What the image's Python has installed; None without an image."""
         from spaceops.image import follow
@@ -110,12 +118,12 @@ class Context:
     @cached_property
     def python(self) -> Code | None:
         """The Python code that runs when the container starts; None without an image."""
-        from spaceops.pythoncode import follow, plain
+        from spaceops.pythoncode import follow
         from spaceops.pythonentries import entries
 
-        if self.image is None or self.requirements is None:
+        if self.image is None or self.requirements is None or self.startup is None:
             return None
-        started = [entry for process in plain(self.image) for entry in entries(process)]
+        started = [entry for process in self.startup.processes for entry in entries(process)]
         return follow(started, self.image, self.text, self.requirements.python)
 
     @cached_property
