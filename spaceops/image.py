@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from spaceops.bases import Base, base_of
-from spaceops.dockerfile import VARIABLE, Dockerfile, Heredoc, Instruction, Stage, Step, glob_pattern
+from spaceops.dockerfile import Dockerfile, Heredoc, Instruction, Stage, Step, glob_pattern, names_in
 from spaceops.errors import BadInput
 from spaceops.shell import UNKNOWN, Command, commands
 
@@ -376,4 +376,4 @@ def _unset_arguments(dockerfile: Dockerfile) -> dict[str, str]:
 def _referenced(stage: Stage) -> dict[str, str]:
     """Every variable that a stage names: an unknown base image may have set it."""
     text = " ".join(f"{one.args} {one.flags}" for one in stage.instructions)
-    return {found[1] or found[2]: UNKNOWN for found in VARIABLE.finditer(text)}
+    return dict.fromkeys(names_in(text), UNKNOWN)

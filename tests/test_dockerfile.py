@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from spaceops.dockerfile import Dockerfile, Heredoc, Ignore, Instruction, Step, expand, glob_pattern
 from spaceops.errors import BadInput, DockerfileError
 
+NO_DESTINATION = "requires at least two arguments, but only one was provided. Destination could not be determined"
+
 TUTORIAL = """\
 # Use Python 3.9 as base image
 FROM python:3.9
@@ -106,7 +108,9 @@ def test_directives_count_only_at_the_very_top() -> None:
         ('SHELL ["/bin/bash", "-c"]', ("/bin/bash", "-c")),
         ("CMD ['single', 'quotes']", None),
         ('CMD ["unfinished"', None),
-        ("CMD [1, 2]", None),
+        ("CMD [NaN]", None),
+        ('CMD ["a"] # no comment', None),
+        ("CMD []", ()),
         ("CMD a b", None),
         ('ENV A=["b"]', None),
     ],
@@ -181,12 +185,12 @@ def test_heredocs_hold_lines_that_are_no_instructions() -> None:
         ("# nothing\n\n", 1, "file with no instructions"),
         ("RUN x", 1, "no build stage in current context"),
         ("ARG X\n", 1, "no build stage in current context"),
-        ("FROM", 1, "FROM requires at least one argument"),
+        ("FROM", 1, "FROM requires either one or three arguments"),
         ("FROM a b", 1, "FROM requires either one or three arguments"),
         ("FROM a AS", 1, "FROM requires either one or three arguments"),
         ("FROM a IS b", 1, "FROM requires either one or three arguments"),
-        ("FROM x\nCOPY a", 2, "COPY requires at least two arguments, but only one was provided"),
-        ('FROM x\nADD ["a"]', 2, "ADD requires at least two arguments, but only one was provided"),
+        ("FROM x\nCOPY a", 2, f"COPY {NO_DESTINATION}"),
+        ('FROM x\nADD ["a"]', 2, f"ADD {NO_DESTINATION}"),
         ("FROM x\nENV A", 2, "ENV must have two arguments"),
         ("FROM x\nENV A=1 B", 2, 'Syntax error - can\'t find = in "B". Must be of the form: name=value'),
         ("FROM x\nRUN <<EOF\nno end", 2, "unterminated heredoc EOF"),
@@ -227,11 +231,35 @@ def test_what_buildkit_would_not_parse_names_the_line(text: str, line: int, prob
         ("'a'\"b\"c", "abc"),
         ("100$", "100$"),
         ("$", "$"),
-        ("${broken", "${broken"),
+        ("$$", ""),
+        ("${A#?}", ""),
+        ("${PATHS#*/}", "b/c"),
+        ("${PATHS##*/}", "c"),
+        ("${PATHS%/*}", "a/b"),
+        ("${PATHS%%/*}", "a"),
+        (r"${PATHS/\//-}", "a-b/c"),
+        (r"${PATHS//\//-}", "a-b-c"),
     ],
 )
 def test_variables_expand(text: str, value: str) -> None:
-    assert expand(text, {"A": "1", "EMPTY": ""}) == value
+    assert expand(text, {"A": "1", "EMPTY": "", "PATHS": "a/b/c"}) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("${broken", "missing '}'"),
+        ("${A:-x", "missing '}'"),
+        ("${}", "bad substitution"),
+        ("${A:0:3}", r"unsupported modifier \(:0\)"),
+        ("it's", "matching single-quote"),
+        ('"open', "matching double-quote"),
+        ("${A/x}", "missing '/'"),
+    ],
+)
+def test_what_cannot_be_expanded_is_bad_input(text: str, problem: str) -> None:
+    with pytest.raises(BadInput, match=problem):
+        expand(text, {"A": "1"})
 
 
 def test_a_variable_that_must_be_there() -> None:
@@ -242,7 +270,10 @@ def test_a_variable_that_must_be_there() -> None:
 
 @given(st.text(alphabet="ab$\\{}'\": -+", max_size=30))
 def test_any_text_expands_or_is_bad_input(text: str) -> None:
-    assert isinstance(expand(text, {"a": "1"}), str)
+    try:
+        assert isinstance(expand(text, {"a": "1"}), str)
+    except BadInput as error:
+        assert str(error)
 
 
 @given(st.text(alphabet='ab=\n\\#[]"<> ', max_size=60))
