@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spaceops import hadolint as linter
 from spaceops.context import Context
 from spaceops.errors import BadInput
 from spaceops.files import look
@@ -34,7 +33,8 @@ def check(
     """Everything that can be known about a Space before it is pushed; changes nothing.
 
     `space` may be a folder, with or without a space.toml; `source` are its files, where they were looked up before;
-    `select` and `ignore` are codes. Without `hub` nobody is asked. Raises `BadInput` for a folder that does not exist, and for a code that no rule has.
+    `select` and `ignore` are codes. Without `hub` nobody is asked. Raises `BadInput` for a folder that does not exist,
+    and for a code that no rule has.
     """
     rules = chosen(select, ignore)
     ctx = context(space, source=source, env=env)
@@ -45,7 +45,10 @@ def check(
             found += rule.findings(ctx)
         except Exception as error:  # rules guess about text of others: a slip in one must not stop a deploy
             notes.append(f"{rule.code} could not look at this: {type(error).__name__} in spaceops; please report it")
-    found += linter.findings(ctx.source.root) if hadolint else ()
+    if hadolint:
+        from spaceops.hadolint import findings
+
+        found += findings(ctx.source.root)
     reasons = ctx.space.ignore
     return Report(
         str(ctx.source.root),
