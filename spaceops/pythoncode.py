@@ -6,15 +6,23 @@ import posixpath
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 
 from spaceops.image import Image
 from spaceops.pythonentries import Entry
-from spaceops.pythonmodule import Call, EnvRead, Import, Module, parse
-from spaceops.shell import commands
+from spaceops.pythonmodule import Call, EnvRead, Import, Module, Place, parse
 
 MOST_FILES = 400
 MOST_TEXT = 2_000_000  # characters, of all files together
+
+
+class Reach(IntEnum):
+    """How sure it is that something runs."""
+
+    GUARDED = 0  # only within a try, or under a condition
+    LATER = 1  # when a function is called, or the entry is not sure
+    SURE = 2  # whenever the container starts
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,8 @@ class Unresolved:
     module: str  # dotted
     path: str
     line: int
-    is_certain: bool  # it surely runs when the container starts
+    reach: Reach
+    roots: tuple[str, ...] = ()  # folders of the image where it is looked for
     is_inside: bool = False  # its package is one of the Space, the module in it is missing
 
     @property
@@ -39,13 +48,14 @@ class Code:
 
     entries: tuple[Entry, ...] = ()
     modules: Mapping[str, Module] = field(default_factory=dict)
-    certain: frozenset[str] = frozenset()  # paths of modules that are surely imported
+    reached: Mapping[str, Reach] = field(default_factory=dict)  # by path
     mains: frozenset[str] = frozenset()  # paths of those that run as programs
     unresolved: tuple[Unresolved, ...] = ()
     is_whole: bool = True  # every file that is reached could be read
     edits_path: bool = False
     starts: Mapping[str, Entry] = field(default_factory=dict)  # by the path of the module where each begins
-    targets: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (path, dotted name there) -> path
+    # (path, what it calls something imported) -> (path of the module, name in it; "" for the module itself)
+    targets: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
     def calls(self, *names: str) -> Iterator[tuple[Module, Call]]:
         """The calls of some functions, with the modules that they stand in."""
@@ -73,32 +83,7 @@ class Code:
         """Whether something surely runs when the container starts."""
         place = call.place
         sure = place.is_certain_in_main if module.path in self.mains else place.is_certain
-        return sure and module.path in self.certain
-
-
-@dataclass(frozen=True)
-class Plain:
-    """The command of CMD or ENTRYPOINT, as it stands there."""
-
-    words: tuple[str, ...]
-    cwd: str
-    env: Mapping[str, str]
-    where: str
-    is_certain: bool = True
-    is_module: bool = False
-
-
-def plain(image: Image) -> Iterator[Plain]:
-    """What CMD and ENTRYPOINT start, without looking into scripts."""
-    begins = [one for one in (image.entrypoint, image.cmd) if one is not None]
-    if not begins:
-        return
-    if begins[0].is_shell:
-        for command in commands(begins[0].words[0] if begins[0].words else "", dict(image.env)):
-            yield Plain(command.words, image.workdir, image.env, f"Dockerfile:{begins[0].line}", not command.nested)
-    else:
-        words = tuple(word for begin in begins for word in begin.words)
-        yield Plain(words, image.workdir, image.env, f"Dockerfile:{begins[-1].line}")
+        return sure and self.reached.get(module.path) is Reach.SURE
 
 
 def follow(
@@ -113,7 +98,7 @@ class _Visit:
     path: str
     package: str  # dotted name of the package that it is in
     roots: tuple[str, ...]
-    is_certain: bool
+    reach: Reach
     is_main: bool = False
 
 
@@ -121,9 +106,9 @@ class _Walk:
     def __init__(self, image: Image, read: Callable[[str], str | None], python: tuple[int, int] | None) -> None:
         self.image, self.read, self.python = image, read, python
         self.modules = dict[str, Module]()
-        self.certain, self.mains, self.starts = set[str](), set[str](), dict[str, Entry]()
+        self.reached, self.mains, self.starts = dict[str, Reach](), set[str](), dict[str, Entry]()
         self.unresolved = dict[tuple[str, str, int], Unresolved]()
-        self.targets = dict[tuple[str, str], str]()
+        self.targets = dict[tuple[str, str], tuple[str, str]]()
         self.known = dict[str, str | None]()
         self.size, self.is_whole = 0, True
         self.waiting = deque[_Visit]()
@@ -139,7 +124,7 @@ class _Walk:
         return Code(
             tuple(found),
             self.modules,
-            frozenset(self.certain),
+            self.reached,
             frozenset(self.mains),
             tuple(self.unresolved.values()),
             self.is_whole,
@@ -156,37 +141,35 @@ class _Walk:
             paths = self._resolve(f"{entry.module}.__main__", entry.roots)
         for path, package in paths:
             is_main = entry.is_main and path == paths[-1][0]
-            self._wait(path, package, entry.roots, entry.is_certain, is_main=is_main)
+            reach = Reach.SURE if entry.is_certain else Reach.LATER
+            self._wait(_Visit(path, package, entry.roots, reach, is_main))
         if paths:
             self.starts.setdefault(paths[-1][0], entry)
         return bool(paths)
 
-    def _wait(
-        self, path: str, package: str, roots: tuple[str, ...], is_certain: bool, *, is_main: bool = False
-    ) -> None:
-        if (
-            path not in self.modules
-            or (is_certain and path not in self.certain)
-            or (is_main and path not in self.mains)
-        ):
-            self.waiting.append(_Visit(path, package, roots, is_certain, is_main))
+    def _wait(self, visit: _Visit) -> None:
+        if self._is_news(visit):
+            self.waiting.append(visit)
+
+    def _is_news(self, visit: _Visit) -> bool:
+        known = self.reached.get(visit.path)
+        return known is None or visit.reach > known or (visit.is_main and visit.path not in self.mains)
 
     def _visit(self, visit: _Visit) -> None:
-        is_new = visit.path not in self.modules
-        if not is_new and not (visit.is_certain and visit.path not in self.certain) and not visit.is_main:
+        if not self._is_news(visit):
             return
-        if is_new:
+        if visit.path not in self.modules:
             self._load(visit.path)
-        self.certain |= {visit.path} if visit.is_certain else set()
+        self.reached[visit.path] = max(visit.reach, self.reached.get(visit.path, Reach.GUARDED))
         self.mains |= {visit.path} if visit.is_main else set()
         module = self.modules[visit.path]
         for one in module.imports:
-            sure = one.place.is_certain_in_main if visit.is_main else one.place.is_certain
-            self._import(visit, one, is_certain=visit.is_certain and sure)
+            self._import(visit, one, min(visit.reach, _reach(one.place, visit)))
         for call in module.called("uvicorn.run"):
             app = call.args[0] if call.args else None
             if isinstance(app, str) and ":" in app:
-                self._import(visit, Import(app.partition(":")[0], (), 0, call.line, call.place), is_certain=False)
+                named = Import(app.partition(":")[0], (), 0, call.line, call.place)
+                self._import(visit, named, min(visit.reach, Reach.LATER))
 
     def _load(self, path: str) -> None:
         text = self.read(path) if len(self.modules) < MOST_FILES and self.size < MOST_TEXT else None
@@ -195,42 +178,39 @@ class _Walk:
         self.is_whole = self.is_whole and module.is_read and module.fault is None
         self.modules[path] = module
 
-    def _import(self, visit: _Visit, one: Import, *, is_certain: bool) -> None:
+    def _import(self, visit: _Visit, one: Import, reach: Reach) -> None:
         absolute = _absolute(one, visit.package)
         if absolute is None:
             return
         found = self._resolve(absolute, visit.roots)
-        names = [f"{absolute}.{name}" for name in one.names if name != "*"] if absolute else list(one.names)
-        if not found:
-            self._note(visit.path, absolute or one.names[0], one.line, visit.roots, is_certain)
-            return
+        if not found or not self._ends_at(found, absolute):
+            self._note(visit, absolute, one.line, reach)
         for path, package in found:
-            self._wait(path, package, visit.roots, is_certain)
-        last = found[-1][0]
-        self.targets[visit.path, one.module if not one.level else f".{one.module}"] = last
-        if not self._ends_at(found, absolute):
-            self._note(visit.path, absolute, one.line, visit.roots, is_certain)
-            return
-        for name in names:
-            self._submodule(visit, name, last, is_certain)
+            self._wait(_Visit(path, package, visit.roots, reach))
+        if found and self._ends_at(found, absolute):
+            self._name(visit, one, absolute, found[-1][0], reach)
 
-    def _submodule(self, visit: _Visit, name: str, package_file: str, is_certain: bool) -> None:
-        """`from package import name`: the name may be a module of its own."""
-        if not package_file.endswith("/__init__.py") and package_file != "__init__.py":
-            return
-        found = self._resolve(name, visit.roots)
-        if found and self._ends_at(found, name):
-            self._wait(found[-1][0], found[-1][1], visit.roots, is_certain)
-            self.targets[visit.path, name] = found[-1][0]
+    def _name(self, visit: _Visit, one: Import, absolute: str, source: str, reach: Reach) -> None:
+        """Keep what the imported names mean; of a package a name may be a module of its own."""
+        is_package = posixpath.basename(source) == "__init__.py"
+        for name, local in zip(one.names or ("",), one.bound, strict=False):
+            module = f"{absolute}.{name}" if name and name != "*" and is_package else ""
+            found = self._resolve(module, visit.roots) if module else []
+            if found and self._ends_at(found, module):
+                self._wait(_Visit(*found[-1], visit.roots, reach))
+                self.targets[visit.path, local] = found[-1][0], ""
+            else:
+                self.targets[visit.path, local] = source, name
 
-    def _note(self, path: str, module: str, line: int, roots: tuple[str, ...], is_certain: bool) -> None:
+    def _note(self, visit: _Visit, module: str, line: int, reach: Reach) -> None:
         """Keep an import that no file satisfies, unless something that is not Python text may."""
-        depth = max(self._depth(root, module.split(".")) for root in roots)
+        depth = max(self._depth(root, module.split(".")) for root in visit.roots)
         if depth == len(module.split(".")):  # a folder without Python, a compiled module
             return
-        known = self.unresolved.get((path, module, line))
-        if known is None or (is_certain and not known.is_certain):
-            self.unresolved[path, module, line] = Unresolved(module, path, line, is_certain, is_inside=depth > 0)
+        known = self.unresolved.get((visit.path, module, line))
+        if known is None or reach > known.reach:
+            unresolved = Unresolved(module, visit.path, line, reach, visit.roots, is_inside=depth > 0)
+            self.unresolved[visit.path, module, line] = unresolved
 
     def _depth(self, root: str, parts: list[str]) -> int:
         """How many parts of a dotted name are names in the folders below a root."""
@@ -268,12 +248,18 @@ class _Walk:
         return self.known[place]
 
 
+def _reach(place: Place, visit: _Visit) -> Reach:
+    if place.is_certain_in_main if visit.is_main else place.is_certain:
+        return Reach.SURE
+    return Reach.GUARDED if place.conditional else Reach.LATER
+
+
 def _absolute(one: Import, package: str) -> str | None:
     """The dotted name that an import means; None for a relative one that leaves its package."""
     if one.level == 0:
         return one.module
     parts = package.split(".") if package else []
-    if one.level - 1 > len(parts) or not parts:
+    if one.level > len(parts):
         return None
     base = parts[: len(parts) - (one.level - 1)]
     return ".".join([*base, *([one.module] if one.module else [])])

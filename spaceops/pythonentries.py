@@ -44,6 +44,10 @@ class Started(Protocol):
         """Whether it surely runs."""
 
     @property
+    def doubtful(self) -> frozenset[str]:
+        """Words that a variable of the Space may change."""
+
+    @property
     def is_module(self) -> bool:
         """Whether `python -m` started it; then that is not among the words."""
 
@@ -155,7 +159,7 @@ def _entry(
         server,
         attribute,
         is_main,
-        started.is_certain and is_known,
+        started.is_certain and is_known and not started.doubtful,
     )
 
 

@@ -49,6 +49,7 @@ class Import:
     level: int
     line: int
     place: Place
+    bound: tuple[str, ...] = ()  # what they are called here: of `import x.y` "x.y", of the others one for each name
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Call:
     place: Place
     args: tuple[Value, ...] = ()
     keywords: Mapping[str, Value] = field(default_factory=dict)
-    passes: tuple[str, ...] = ()  # plain names among the arguments
+    passes: tuple[str, ...] = ()  # names among the arguments: "app", "users.router"
     targets: tuple[str, ...] = ()  # names that its result is bound to
     decorates: str = ""  # the function below it
 
@@ -251,14 +252,15 @@ class _Walk:
 
     def _import(self, node: ast.Import, place: Place) -> None:
         for alias in node.names:
-            self.imports.append(Import(alias.name, (), 0, node.lineno, place))
+            self.imports.append(Import(alias.name, (), 0, node.lineno, place, (alias.asname or alias.name,)))
             bound = alias.asname or alias.name.partition(".")[0]
             self.aliases[bound] = alias.name if alias.asname else bound
             self._bind(bound, place)
 
     def _import_from(self, node: ast.ImportFrom, place: Place) -> None:
         names = tuple(alias.name for alias in node.names)
-        self.imports.append(Import(node.module or "", names, node.level, node.lineno, place))
+        local = tuple(alias.asname or alias.name for alias in node.names)
+        self.imports.append(Import(node.module or "", names, node.level, node.lineno, place, local))
         for alias in node.names:
             if alias.name == "*":
                 self.has_star = True
@@ -328,7 +330,7 @@ class _Walk:
             place,
             arguments,
             keywords,
-            tuple(one.id for one in passed if isinstance(one, ast.Name)),
+            tuple(filter(None, map(_text, passed))),
             self.bound.get(id(node), ()),
             self.decorated.get(id(node), ""),
         )
@@ -453,6 +455,15 @@ def _place_of(test: ast.expr, place: Place) -> Place | None:
     if "__name__" in names and isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq):
         return replace(place, in_main=True)
     return replace(place, conditional=True)
+
+
+def _text(node: ast.expr) -> str:
+    """A plain dotted name, as it stands there; empty for anything else."""
+    parts = list[str]()
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
 def _parameters(arguments: ast.arguments) -> Iterator[Parameter]:
