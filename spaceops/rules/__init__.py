@@ -30,6 +30,8 @@ SUBJECTS = (
     "requirements",
     "python",
     "start",
+    "listening",
+    "apps",
     "nginx",
     "settings",
     "online",

@@ -11,9 +11,10 @@ from spaceops.startup.facts import World
 
 # Commands of RUN that make no files but their own, which are not started by name.
 _OWN = """
-: [ add-apt-repository addgroup adduser alias apk apt apt-get chgrp chmod chown corepack dnf echo env exit export false find
-gem groupadd groupmod hash id java javac ldconfig locale-gen ls microdnf mkdir pip pip2 pip3 playwright poetry printf pwd
-rm set sleep test true type update-ca-certificates useradd userdel usermod deluser uv whoami yum which
+: [ add-apt-repository addgroup adduser alias apk apt apt-get chgrp chmod chown corepack dnf echo env exit
+export false find gem groupadd groupmod hash id java javac ldconfig locale-gen ls microdnf mkdir pip pip2 pip3
+playwright poetry printf pwd rm set sleep test true type update-ca-certificates useradd userdel usermod
+deluser uv whoami yum which
 """
 _OWN_FILES = frozenset(_OWN.split())
 _PYTHON_TOOLS = ("pip", "playwright", "nltk.downloader", "spacy", "venv", "ensurepip", "compileall")
