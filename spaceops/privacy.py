@@ -9,8 +9,9 @@ from spaceops.secret import redact
 
 HIDDEN = "[REDACTED]"
 _NAMED = re.compile(
-    r"(?i)(?P<name>\b\w{0,40}(?:token|secret|passw(?:or)?d|api_?key|access_?key|private_?key|authorization)\w{0,20}"
-    r"[\"']?\s{0,3}(?:=|:|=>)\s{0,3}(?:b?[\"']|bearer |basic |token )?)(?P<value>(?!\[REDACTED)[^\s\"',;&)\]}]{6,4000})"
+    r"(?i)(?P<name>\b\w{0,40}(?:token(?!i[sz])|secret|passw(?:or)?d|(?:api|access|private)_?key|authorization)\w{0,20}"
+    r"[\"']?\s{0,3}(?:=(?!=)|:|=>)\s{0,3}(?:b?[\"']|bearer |basic |token )?)"
+    r"(?P<value>(?!\[REDACTED)[^\s\"',;&)\]}]{6,4000})"
 )
 _BEARER = re.compile(r"(?i)(?P<name>\b(?:bearer|basic)\s{1,3})(?P<value>[\w.+/=~-]{12,4000})")
 _IN_URL = re.compile(r"(?P<name>\b[a-z][a-z0-9+.-]{1,30}://)(?P<value>[^\s/@'\"]{1,300})(?=@)")
