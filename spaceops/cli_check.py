@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def check_command(
     report = check(path, hub=hub, env=chosen_env(), select=select, ignore=ignore, hadolint=hadolint)
     _show_report(report, sarif=sarif, as_json=as_json)
     if report.errors:
-        raise click.exceptions.Exit(FAILED)
+        sys.exit(FAILED)
 
 
 def _fix(path: str, select: tuple[str, ...], ignore: tuple[str, ...], *, write: bool) -> None:
