@@ -132,16 +132,18 @@ def test_what_is_no_folder_is_said(run):
 
 def test_fix_makes_the_safe_edits_and_shows_them(run, tmp_path):
     app = write(tmp_path / "app", {"README.md": ("---\ntitle", "\ufeff---\ntitle")})
+    found = run("check", "app")[1]
 
-    assert 6 == run("check", "app")[0]
-    assert "README.md" in run("check", "app", "--diff")[2]
-    assert 6 == run("check", "app")[0]
+    assert "front-matter-not-first" in found
+    assert "Would fix:\n~ README.md" in run("check", "app", "--diff")[2]
+    assert found == run("check", "app")[1]
 
     code, out, err = run("check", "app", "--fix")
 
     assert (0, f"{app}: no findings.\n") == (code, out)
-    assert "README.md" in err
+    assert "Fixed:\n~ README.md" in err
     assert (app / "README.md").read_bytes().startswith(b"---\n")
+    assert "Nothing to fix." in run("check", "app", "--fix")[2]
 
 
 def test_explain_says_what_a_code_means_in_check_and_in_diagnose(run):
