@@ -15,7 +15,7 @@ from importlib import import_module
 
 from spaceops.findings import Fault, Severity
 
-SUBJECTS = ("platform", "building", "packages", "python", "node", "serving", "resources", "hub")
+SUBJECTS = ("platform", "pushing", "building", "system", "packages", "python", "node", "serving", "resources", "hub")
 
 
 class Place(StrEnum):

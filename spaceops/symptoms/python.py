@@ -1,7 +1,657 @@
-"""Symptoms."""
+"""How a Python app dies: modules, names, files and settings that it does not find, code that does not run."""
 
 from __future__ import annotations
 
-from spaceops.symptoms import Symptom
+from spaceops.findings import Fault, Severity
+from spaceops.symptoms import Place, Symptom
+from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, crash, failure, trouble
 
-SYMPTOMS: tuple[Symptom, ...] = ()
+_VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
+_OWN = r"(?:app|main|wsgi|asgi|server|application|api|src|backend|run|index|project|config|core|web|mysite)"
+_GUNICORN = r"gunicorn|Worker failed to boot|Worker exiting"
+_ADD = "Add it to requirements.txt"
+
+SYMPTOMS: tuple[Symptom, ...] = (
+    # --- modules ---
+    failure(
+        code="module-not-found",
+        needles=("No module named",),
+        pattern=r"(?:ModuleNotFoundError|ImportError)?.{0,120}\bNo module named '?(?P<module>[\w.-]{1,120})",
+        message="The app imports {module}, and the image has no such module: it is missing from requirements.txt, or "
+        "it "
+        "is a file of yours that Python does not find.",
+        hint="Add the package to requirements.txt (its name may differ: cv2 is opencv-python-headless, PIL is Pillow, "
+        "yaml is PyYAML, dotenv is python-dotenv, bs4 is beautifulsoup4, sklearn is scikit-learn); for a file of yours "
+        "set `ENV PYTHONPATH=/app` or start from its folder.",
+        examples=(
+            "ModuleNotFoundError: No module named 'cv2'",
+            "ImportError: No module named requests",
+            "/usr/local/bin/python: No module named uvicorn",
+            "ModuleNotFoundError: No module named 'sklearn.externals'; 'sklearn' is not a package",
+        ),
+    ),
+    failure(
+        code="module-not-found",
+        needles=("PackageNotFoundError", "DistributionNotFound", "No package metadata was found"),
+        pattern=r"(?:PackageNotFoundError: (?:No package metadata was found for )?|No package metadata was found for |"
+        r"DistributionNotFound: The ')(?P<module>[\w.-]{1,80})",
+        message="The app asks for the package {module}, which is not installed in the image.",
+        hint="Add {module} to requirements.txt; for the project itself write `RUN pip install .`.",
+        examples=(
+            "importlib.metadata.PackageNotFoundError: No package metadata was found for bitsandbytes",
+            "pkg_resources.DistributionNotFound: The 'gunicorn' distribution was not found and is required by the "
+            "application",
+        ),
+        unlike=("PackageNotFoundError handled",),
+    ),
+    crash(
+        code="gunicorn-module",
+        needles=("No module named",),
+        pattern=r"\bNo module named '?(?P<module>" + _OWN + r")'?(?:$|[;.])",
+        near=_GUNICORN,
+        message="gunicorn is told to start the module {module}, and finds none in the folder where it starts.",
+        hint="Name the file without .py, from the folder that WORKDIR names: for /app/src/main.py with `app = …` write "
+        "`gunicorn src.main:app`, or `--chdir src main:app`.",
+        examples=(
+            "ModuleNotFoundError: No module named 'app'\n[2026-03-01 10:00:00 +0000] [7] [INFO] Worker exiting (pid: "
+            "7)",
+            "ModuleNotFoundError: No module named 'wsgi'\n[ERROR] Reason: Worker failed to boot.",
+            'File "/usr/local/lib/python3.11/site-packages/gunicorn/util.py", line 371, in import_app\n'
+            "ModuleNotFoundError: No module named 'main'",
+        ),
+        unlike=("ModuleNotFoundError: No module named 'application_insights'",),
+        explains=(*VAGUE_IN_RUNS, "module-not-found"),
+    ),
+    crash(
+        code="gunicorn-module",
+        needles=("Failed to find attribute", "Failed to parse", "find application object"),
+        pattern=r"Failed to find attribute '(?P<attribute>[^']{1,80})' in '(?P<module>[^']{1,80})'|Failed to (?:parse"
+        r"|find "
+        r"application object) '(?P<other>[^']{1,80})'(?: as an attribute name| in)",
+        message="gunicorn found the module but not the app in it, under the name that follows the colon.",
+        hint="Write the name of the variable that holds the app: for `server = Flask(__name__)` in main.py, "
+        "`gunicorn main:server`.",
+        examples=(
+            "Failed to find attribute 'app' in 'main'.",
+            "Failed to parse 'create_app(' as an attribute name or function call.",
+            "gunicorn.errors.AppImportError: Failed to find attribute 'application' in 'wsgi'.",
+        ),
+    ),
+    crash(
+        code="worker-failed-to-boot",
+        needles=("Worker failed to boot",),
+        pattern=r"Worker failed to boot",
+        message="gunicorn's worker ended before it could answer; the reason is the error that the log shows above.",
+        hint="Read the last error above this line, or start gunicorn with `--preload` to see it alone.",
+        examples=(
+            "[2026-03-01 10:00:00 +0000] [1] [ERROR] Reason: Worker failed to boot.",
+            "gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>",
+        ),
+        explains=("launch-timeout", "space-in-error-503"),
+    ),
+    crash(
+        code="asgi-module-missing",
+        needles=("Could not import module", "No module named"),
+        pattern=r"Error loading ASGI app\. Could not import module \"(?P<module>[^\"]{1,120})\"",
+        message="uvicorn is told to start the module {module}, and finds none in the folder where it starts.",
+        hint="Name the file without .py, from the folder that WORKDIR names: for /app/src/main.py with `app = …` write "
+        "`uvicorn src.main:app`, or add `--app-dir src`.",
+        examples=(
+            'ERROR:    Error loading ASGI app. Could not import module "main".',
+            'ERROR: Error loading ASGI app. Could not import module "backend.app".',
+        ),
+    ),
+    crash(
+        code="asgi-module-missing",
+        needles=("No module named", "NoAppError", "Unable to load application"),
+        pattern=r"(?:NoAppError|Unable to load application).{0,160}",
+        message="The server is told to start a module that it does not find in the folder where it starts.",
+        hint="Name the file without .py, from the folder that WORKDIR names: `src.main:app` for /app/src/main.py with "
+        "`app = …`.",
+        examples=("hypercorn.utils.NoAppError: Cannot load application from 'main:app', module not found.",),
+    ),
+    crash(
+        code="asgi-attr-missing",
+        needles=("Error loading ASGI app",),
+        pattern=r"Error loading ASGI app\. (?:Attribute \"(?P<attribute>[^\"]{1,80})\" not found in module "
+        r"\"(?P<module>[^\"]{1,120})\""
+        r"|Import string \"(?P<what>[^\"]{1,120})\" must be)",
+        message="uvicorn found the module but not the app in it, under the name that follows the colon.",
+        hint="Write FILE:VARIABLE, the name of the variable that holds the app: for `api = FastAPI()` in main.py, "
+        "`uvicorn main:api`.",
+        examples=(
+            'ERROR:    Error loading ASGI app. Attribute "app" not found in module "main".',
+            'ERROR: Error loading ASGI app. Import string "main" must be in format "<module>:<attribute>".',
+        ),
+    ),
+    failure(
+        code="audioop-313",
+        needles=("No module named",),
+        pattern=r"No module named '?(?P<module>audioop|pyaudioop|imp|distutils|cgi|telnetlib|imghdr|sndhdr|crypt|"
+        r"nntplib|asynchat|"
+        r"asyncore|smtpd|pkg_resources|lib2to3)(?:\.\w{1,40})?'?(?:$|[;.])",
+        message="A package imports {module}, which the image's newer Python does not have any more.",
+        hint="Add what stands in for it to requirements.txt (`audioop-lts` for audioop, `setuptools<81` for "
+        "distutils and "
+        "pkg_resources, `standard-{module}` for others), or take `FROM python:3.11-slim`.",
+        examples=(
+            "ModuleNotFoundError: No module named 'audioop'",
+            "ModuleNotFoundError: No module named 'distutils'",
+            "ModuleNotFoundError: No module named 'pkg_resources'",
+            "ModuleNotFoundError: No module named 'pyaudioop'",
+        ),
+        unlike=("ModuleNotFoundError: No module named 'important'",),
+        explains=(*_VAGUE, "module-not-found", "pip-wheel-build-failed"),
+    ),
+    failure(
+        code="circular-import",
+        needles=("circular import",),
+        pattern=r"cannot import name '?(?P<name>[\w.]{1,80})'? from partially initialized module "
+        r"'?(?P<module>[\w.]{1,120})|partially "
+        r"initialized module '(?P<m2>[\w.]{1,120})' has no attribute",
+        message="Two files import each other, or a file of yours has the name of a package that it imports, so that "
+        "Python "
+        "finds the file in place of the package.",
+        hint="Rename a file that is called like a package (openai.py, gradio.py, random.py), or move one of the "
+        "imports "
+        "into the function that needs it.",
+        examples=(
+            "ImportError: cannot import name 'db' from partially initialized module 'app' (most likely due to a "
+            "circular "
+            "import) (/app/app.py)",
+            "AttributeError: partially initialized module 'gradio' has no attribute 'Interface' (most likely due to a "
+            "circular import)",
+        ),
+        explains=(*_VAGUE, "import-name-error", "dependency-api-changed"),
+    ),
+    failure(
+        code="import-name-error",
+        fault=Fault.DEPENDENCY,
+        needles=("cannot import name",),
+        pattern=r"cannot import name '?\"?(?P<name>[\w.]{1,80})'?\"? from '?\"?(?P<module>[\w.]{1,120})",
+        message="{module} has nothing named {name}: most often a newer version of it was installed than the app was "
+        "written for.",
+        hint="Write the version that the app was written with into requirements.txt (`pip freeze` on a machine where "
+        "it "
+        "runs shows it).",
+        examples=(
+            "ImportError: cannot import name 'HfFolder' from 'huggingface_hub' "
+            "(/usr/local/lib/python3.11/site-packages/huggingface_hub/__init__.py)",
+            "ImportError: cannot import name 'url_quote' from 'werkzeug.urls'",
+            "ImportError: cannot import name cached_download from huggingface_hub",
+        ),
+    ),
+    failure(
+        code="dependency-api-changed",
+        fault=Fault.DEPENDENCY,
+        needles=("has no attribute",),
+        pattern=r"AttributeError: (?:module|partially initialized module) '(?P<module>[\w.]{1,120})' has no attribute "
+        r"'(?P<name>(?!ImpImporter)\w{1,80})'",
+        message="{module} has nothing named {name}: most often another version of it was installed than the app was "
+        "written "
+        "for.",
+        hint="Write the version that the app was written with into requirements.txt (`pip freeze` on a machine where "
+        "it "
+        "runs shows it), or use the name that the installed version has.",
+        examples=(
+            "AttributeError: module 'numpy' has no attribute 'float'.",
+            "AttributeError: module 'PIL.Image' has no attribute 'ANTIALIAS'",
+            "AttributeError: module 'openai' has no attribute 'ChatCompletion'",
+        ),
+        unlike=("AttributeError: 'NoneType' object has no attribute 'group'",),
+    ),
+    failure(
+        code="dependency-api-changed",
+        fault=Fault.DEPENDENCY,
+        needles=(
+            "unexpected keyword argument",
+            "has been removed in",
+            "APIRemovedInV1",
+            "no longer supported in openai",
+        ),
+        pattern=r"TypeError: (?P<function>(?:Async)?(?:Sync\w{0,20})?[\w.]{1,100}(?:__init__)?\(\)) got an "
+        r"unexpected keyword argument "
+        r"'(?P<name>\w{1,80})'|APIRemovedInV1|no longer supported in openai>=1",
+        message="A package is called in a way that its installed version does not know: it is newer or older than "
+        "the app, or "
+        "another package, was written for.",
+        hint="Write the versions that belong together into requirements.txt (for `proxies` of the OpenAI client: "
+        "`httpx<0.28`, or a newer openai).",
+        examples=(
+            "TypeError: Client.__init__() got an unexpected keyword argument 'proxies'",
+            "TypeError: Chatbot.__init__() got an unexpected keyword argument 'bubble_full_width'",
+            "openai.lib._old_api.APIRemovedInV1:",
+        ),
+    ),
+    failure(
+        code="python-multipart-missing",
+        needles=("python-multipart", "python_multipart"),
+        pattern=r"Form data requires \"?python-multipart|python[-_]multipart\"? (?:must be|library must be|"
+        r"to be) installed",
+        message="The app takes forms or uploaded files, for which FastAPI needs a package that is not installed.",
+        hint="Add `python-multipart` to requirements.txt.",
+        examples=(
+            'RuntimeError: Form data requires "python-multipart" to be installed.',
+            "AssertionError: The python-multipart library must be installed to use form parsing.",
+        ),
+        explains=(*_VAGUE, "optional-package-missing"),
+    ),
+    failure(
+        code="jinja2-missing",
+        needles=("jinja2 must be installed", "Jinja2", "jinja2"),
+        pattern=r"[Jj]inja2 must be installed|install [Jj]inja2 to",
+        message="The app shows templates, for which the framework needs a package that is not installed.",
+        hint="Add `jinja2` to requirements.txt.",
+        examples=("AssertionError: jinja2 must be installed to use Jinja2Templates",),
+    ),
+    failure(
+        code="optional-package-missing",
+        needles=(
+            "package is not installed",
+            "is required but",
+            "not installed",
+            "requires the following packages",
+            "but it was not found in your environment",
+            "pip install",
+            "to be installed",
+        ),
+        pattern=r"(?:ImportError|RuntimeError|ModuleNotFoundError|ValueError|OSError|"
+        r"AssertionError)\b.{0,200}(?:`?pip install "
+        r"[\"'`]?(?P<package>[\w\[\],.-]{1,60})|requires? the (?:\w{1,30} library|following packages).{0,60}not found"
+        r"|(?:is|are) not "
+        r"installed|requires? .{1,60}to be installed)",
+        message="A package needs another one that is not installed; pip does not bring it by itself because it is "
+        "optional.",
+        hint="Add the package that the line names to requirements.txt.",
+        examples=(
+            "ImportError: email-validator is not installed, run `pip install pydantic[email]`",
+            "ImportError: Using `low_cpu_mem_usage=True` requires Accelerate: `pip install 'accelerate>=0.26.0'`",
+            "ImportError: AutoModel requires the PyTorch library but it was not found in your environment.",
+            "RuntimeError: The starlette.testclient module requires the httpx package to be installed.",
+        ),
+        unlike=("ModuleNotFoundError: No module named 'foo'", "INFO: run pip install to update"),
+        explains=(*_VAGUE, "module-not-found"),
+    ),
+    # --- versions of compiled packages ---
+    failure(
+        code="numpy-abi",
+        fault=Fault.DEPENDENCY,
+        needles=(
+            "NumPy",
+            "numpy.dtype size changed",
+            "numpy.core.multiarray",
+            "Numpy is not available",
+            "compiled against",
+        ),
+        pattern=r"compiled using NumPy 1\.x cannot be run in|numpy\.dtype size changed|"
+        r"numpy\.core\.multiarray failed to import|"
+        r"RuntimeError: Numpy is not available|compiled against (?:ABI|API) version",
+        message="A compiled package was made for another version of NumPy than the one that is installed.",
+        hint="Add `numpy<2` to requirements.txt, or take a newer version of the package that the log names.",
+        examples=(
+            "A module that was compiled using NumPy 1.x cannot be run in",
+            "ValueError: numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, "
+            "got 88",
+            "ImportError: numpy.core.multiarray failed to import",
+            "RuntimeError: Numpy is not available",
+        ),
+        explains=(*_VAGUE, "import-name-error", "dependency-api-changed"),
+    ),
+    failure(
+        code="package-versions-conflict",
+        fault=Fault.DEPENDENCY,
+        needles=(
+            "is required for a normal functioning",
+            "undefined symbol",
+            "operator torchvision::nms does not exist",
+            "incompatible versions",
+            "ContextualVersionConflict",
+            "metaclass conflict",
+            "VersionConflict",
+        ),
+        pattern=r"(?P<wanted>[\w.-]{1,60}[<>=!~,.\d\w]{1,60}) is required for a normal functioning|"
+        r"undefined symbol: \w{1,200}|operator "
+        r"torchvision::nms does not exist|(?:Contextual)?VersionConflict",
+        message="Two installed packages do not fit each other: one was made for another version of the other.",
+        hint="Install them in versions that belong together (torch, torchvision and torchaudio of one release; "
+        "transformers "
+        "with its tokenizers and huggingface_hub) and write the versions into requirements.txt.",
+        examples=(
+            "ImportError: tokenizers>=0.21,<0.22 is required for a normal functioning of this module, but found "
+            "tokenizers==0.19.1.",
+            "ImportError: /usr/local/lib/python3.11/site-packages/torchaudio/lib/libtorchaudio.so: undefined symbol: "
+            "_ZN3c10",
+            "RuntimeError: operator torchvision::nms does not exist",
+        ),
+    ),
+    # --- code ---
+    failure(
+        code="syntax-error",
+        needles=("SyntaxError", "IndentationError", "TabError"),
+        pattern=r"^(?:\w{0,20}: ?)?(?P<kind>SyntaxError|IndentationError|TabError): (?P<what>(?!.{0,60}(?:in JSON|"
+        r"Unexpected token|"
+        r"Cannot use import|Named export|missing \)|The requested module|Unexpected identifier|Invalid or unexpected|"
+        r"Unexpected end|unexpected token in)).{1,160})",
+        message="A Python file cannot be read: {what}; the lines above name the file and the line.",
+        hint="Mend that line; where it is right, the image's Python is too old for it: take `FROM python:3.12-slim`.",
+        examples=(
+            "SyntaxError: invalid syntax",
+            "IndentationError: unexpected indent",
+            "SyntaxError: invalid non-printable character U+00A0",
+            "TabError: inconsistent use of tabs and spaces in indentation",
+        ),
+        unlike=(
+            "SyntaxError: Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON",
+            "SyntaxError: Cannot use import statement outside a module",
+        ),
+    ),
+    failure(
+        code="python-too-old",
+        needles=("unsupported operand type", "not subscriptable", "No module named", "cannot import name"),
+        pattern=r"TypeError: unsupported operand type\(s\) for \|: '(?:type|_?\w{0,30}GenericAlias|ModelMetaclass|"
+        r"ABCMeta|NoneType)' and |"
+        r"TypeError: '(?:type|ABCMeta)' object is not subscriptable|No module named 'tomllib'|"
+        r"cannot import name '(?P<name>StrEnum|UTC|Self|"
+        r"Annotated|TypeAlias|ParamSpec|override|NotRequired|assert_never)' from '(?:enum|datetime|typing)'",
+        message="The code needs a newer Python than the one in the image.",
+        hint="Take a newer base image: `FROM python:3.12-slim`.",
+        examples=(
+            "TypeError: unsupported operand type(s) for |: 'type' and 'NoneType'",
+            "TypeError: 'type' object is not subscriptable",
+            "ImportError: cannot import name 'StrEnum' from 'enum' (/usr/local/lib/python3.9/enum.py)",
+            "ModuleNotFoundError: No module named 'tomllib'",
+        ),
+        explains=(*_VAGUE, "module-not-found", "import-name-error"),
+    ),
+    # --- files of the app ---
+    crash(
+        code="start-file-missing",
+        places=(Place.BUILD, Place.RUN),
+        needles=(
+            "can't open file",
+            "Unable to access jarfile",
+            "File does not exist",
+            "Could not open input file",
+            "Cannot find module",
+            "Failed to find Flask application",
+            "cannot open file",
+            "No such file or directory",
+            "Could not find or load main class",
+        ),
+        pattern=r"can't open file '(?P<path>[^']{1,200})'|Unable to access jarfile (?P<p2>\S{1,200})|"
+        r"File does not exist: (?P<p3>\S{1,200})|"
+        r"Could not open input file: (?P<p4>\S{1,200})|cannot open file '(?P<p5>[^']{1,200}\.R)'|"
+        r"Could not find or load main class|"
+        r"^(?:ba|da|z)?sh: (?:\d{1,4}: )?(?:cannot open |can't open ')?(?P<p6>[\w./-]{1,200}\.(?:sh|"
+        r"bash))'?: No such file",
+        message="The start command names a file that is not in the image at that place.",
+        hint="Compare the name (capital letters count) and the folder with WORKDIR and COPY in the Dockerfile, and "
+        "push the "
+        "file if the Space has none.",
+        examples=(
+            "python: can't open file '/app/app.py': [Errno 2] No such file or directory",
+            "Error: Unable to access jarfile app.jar",
+            "Error: Invalid value: File does not exist: streamlit_app.py",
+            "Fatal error: cannot open file 'app.R': No such file or directory",
+            "bash: /app/start.sh: No such file or directory",
+            "Could not open input file: artisan",
+        ),
+        unlike=("tail: cannot open 'x.log' for reading: No such file or directory",),
+        explains=(*_VAGUE, "file-missing"),
+    ),
+    crash(
+        code="start-file-missing",
+        needles=(
+            "Could not locate a Flask application",
+            "Failed to find Flask application",
+            "Could not import",
+            "Usage: uvicorn",
+        ),
+        pattern=r"Could not locate a Flask application|Failed to find Flask application|(?:While importing|"
+        r"Could not import) '(?P<module>[\w.]"
+        r"{1,80})'",
+        message="Flask does not find the app: the command or FLASK_APP names a module that is not in the folder "
+        "where it "
+        "starts.",
+        hint='Write `CMD ["flask", "--app", "main", "run", "--host", "0.0.0.0", "--port", "7860"]` with the name of '
+        "your file.",
+        examples=(
+            "Error: Could not locate a Flask application. Use the 'flask --app' option",
+            "Error: Could not import 'main'.",
+        ),
+    ),
+    failure(
+        code="file-missing",
+        needles=("FileNotFoundError", "No such file or directory", "FileNotFound"),
+        pattern=r"FileNotFoundError: (?:\[Errno 2\] )?(?:No such file or directory|"
+        r"[^:]{1,120}): '?\"?(?P<path>[^'\"\s]{1,200})",
+        message="The app reads the file {path}, which is not in the image or not at that place.",
+        hint="Push the file and COPY it; a relative path is looked up from WORKDIR, so `Path(__file__).parent / …` "
+        "finds it "
+        "wherever the app starts. A file that the app makes itself needs its folder: `RUN mkdir -p FOLDER`.",
+        examples=(
+            "FileNotFoundError: [Errno 2] No such file or directory: 'models/model.pkl'",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/app/data/index.faiss'",
+            'FileNotFoundError: [Errno 2] No such file or directory: "config.yaml"',
+        ),
+    ),
+    failure(
+        code="program-missing",
+        needles=(
+            "FileNotFoundError",
+            "not in your path",
+            "Couldn't find ffmpeg",
+            "NotFoundError",
+            "poppler",
+            "ffmpeg",
+            "TesseractNotFoundError",
+            "PDFInfoNotInstalledError",
+            "ExecutableNotFound",
+            "ExecutableNotFound: failed to execute",
+        ),
+        pattern=r"No such file or directory: '(?P<name>ffmpeg|ffprobe|git|tesseract|pdftoppm|pdfinfo|dot|wkhtmltopdf|"
+        r"node|npm|java|espeak|espeak-ng|"
+        r"libreoffice|soffice|chromium|chromedriver|google-chrome|curl|wget|unzip|sox|pandoc|convert|magick|nginx|"
+        r"redis-server|uvicorn|"
+        r"gunicorn|streamlit|aria2c|rg|make|cmake|gcc|g\+\+|ollama)'|(?P<n2>tesseract|"
+        r"TesseractNotFoundError)\b.{0,40}(?:is not installed "
+        r"or|not in your)|PDFInfoNotInstalledError|Couldn't find (?:ffmpeg|ffprobe) or avconv.{0,40}$|"
+        r"ExecutableNotFound: failed to execute",
+        message="The app calls a program that is not in the image; pip cannot install it.",
+        hint="Install it above USER in the Dockerfile: `RUN apt-get update && apt-get install -y "
+        "--no-install-recommends "
+        "ffmpeg` (tesseract-ocr, poppler-utils, graphviz, git …).",
+        examples=(
+            "FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg'",
+            "pytesseract.pytesseract.TesseractNotFoundError: tesseract is not installed or it's not in your PATH.",
+            "pdf2image.exceptions.PDFInfoNotInstalledError: Unable to get page count. Is poppler installed and in "
+            "PATH?",
+            "graphviz.backend.execute.ExecutableNotFound: failed to execute PosixPath('dot')",
+        ),
+        unlike=("FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg.json'",),
+        explains=(*_VAGUE, "file-missing"),
+    ),
+    # --- settings ---
+    failure(
+        code="missing-secret",
+        needles=("KeyError",),
+        pattern=r"KeyError: '(?P<name>[A-Z][A-Z0-9]{0,60}(?:_[A-Z0-9]{1,40}){1,8})'",
+        message="The app reads {name} from its environment, and nothing sets it.",
+        hint="Set it: `spaceops secrets set {repo_id} {name}` for what must stay hidden, else under [variables] in "
+        "space.toml; a copy "
+        "of a Space does not bring its secrets along.",
+        examples=("KeyError: 'OPENAI_API_KEY'", "KeyError: 'HF_TOKEN'", "builtins.KeyError: 'DATABASE_URL'"),
+        unlike=("KeyError: 'label'", "KeyError: 'LABEL'"),
+    ),
+    failure(
+        code="missing-secret",
+        needles=("KeyError",),
+        pattern=r"KeyError: '(?P<name>[A-Za-z]\w{0,80})'",
+        near=r"\bos\.environ\b|\bgetenv\b|/os\.py\", line|<frozen os>",
+        message="The app reads {name} from its environment, and nothing sets it.",
+        hint="Set it: `spaceops secrets set {repo_id} {name}` for what must stay hidden, else under [variables] in "
+        "space.toml; a copy "
+        "of a Space does not bring its secrets along.",
+        examples=(
+            '    token = os.environ["token"]\n            ~~~~~~~~~~^^^^^^^^^\n  File "<frozen os>", line 716, in '
+            "__getitem__\n"
+            "KeyError: 'token'",
+            '  File "/usr/local/lib/python3.11/os.py", line 679, in __getitem__\n    raise KeyError(key) from None\n'
+            "KeyError: 'PASSWORD'",
+        ),
+    ),
+    failure(
+        code="missing-secret",
+        needles=(
+            "not set",
+            "not found in environment",
+            "environment variable",
+            "not defined",
+            "not configured",
+            "is required",
+            "Missing",
+            "missing",
+            "UndefinedValueError",
+            "EnvError",
+            "must be set",
+            "No API key provided",
+            "API key",
+            "must be provided",
+            "not provided",
+        ),
+        pattern=r"(?i:error|exception|critical|fatal|"
+        r"ValueError).{0,120}\b(?P<name>(?:[A-Z][A-Z0-9]{0,40}_)?[A-Z][A-Z0-9_]{0,60}(?:KEY|TOKEN|SECRET|PASSWORD|"
+        r"URL|URI|_ID|DSN|PASS|USER|HOST|CREDENTIALS|ENDPOINT))\b[`'\"]?(?: environment variable|"
+        r" env(?:ironment)? var| is| was| must|:|(?= not))"
+        r".{0,60}(?:not (?:set|found|defined|configured|provided|specified)|missing|required|must be (?:set|provided)"
+        r"|be set|undefined|set$)",
+        message="The app wants {name} in its environment, and nothing sets it.",
+        hint="Set it: `spaceops secrets set {repo_id} {name}` for what must stay hidden, else under [variables] in "
+        "space.toml; a copy "
+        "of a Space does not bring its secrets along.",
+        examples=(
+            "ValueError: HF_TOKEN environment variable not set",
+            "RuntimeError: OPENAI_API_KEY is not set",
+            "decouple.UndefinedValueError: SECRET_KEY not found. Declare it as envvar or define a default value.",
+            "RuntimeError: DATABASE_URL is not set",
+            "Error: SUPABASE_URL is required",
+        ),
+        unlike=("WARNING: token not set", "Error: request failed"),
+    ),
+    failure(
+        code="missing-secret",
+        needles=(
+            "environment variable",
+            "Environment variable",
+            "Environment variables",
+            "env var",
+            "Missing credentials",
+            "api_key",
+            "apiKey",
+            "API key",
+            "authentication method",
+            "EnvError",
+            "supabaseUrl",
+            "supabaseKey",
+            "GoogleAuthError",
+            "default credentials",
+            "SECRET_KEY setting",
+            "DefaultCredentialsError",
+            "Unable to locate credentials",
+            "NoCredentialsError",
+        ),
+        pattern=r"(?:api_?[kK]ey (?:client )?option must be (?:set|provided)|api_key=? ?must be (?:set|provided)|"
+        r"Missing credentials|Could not resolve "
+        r"authentication method|No API[- _]?key (?:was )?(?:provided|found)|supabase(?:Url|Key|_url|_key) is required"
+        r"|SECRET_KEY setting must "
+        r"not be empty|DefaultCredentialsError|NoCredentialsError|Unable to locate credentials|(?:EnvError|"
+        r"[Mm]issing(?: required)?) ?:? "
+        r"?(?:[Ee]nvironment|env) var\w{0,8}:? .{1,80}|Did not find \w{1,60}, please add an environment variable)",
+        message="The app wants a key or password that its environment does not hold.",
+        hint="Set it as a secret of the Space, under the name that the app reads: `spaceops secrets set {repo_id} "
+        "NAME`; a copy of a "
+        "Space does not bring its secrets along.",
+        examples=(
+            "openai.OpenAIError: The api_key client option must be set either by passing api_key to the client or by "
+            "setting "
+            "the OPENAI_API_KEY environment variable",
+            'TypeError: "Could not resolve authentication method. Expected either api_key or auth_token to be set."',
+            "Error: supabaseUrl is required.",
+            "django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty.",
+            "botocore.exceptions.NoCredentialsError: Unable to locate credentials",
+            "google.auth.exceptions.DefaultCredentialsError: Your default credentials were not found.",
+            "ValueError: Missing environment variables: DB_URL, DB_NAME",
+        ),
+    ),
+    failure(
+        code="missing-secret",
+        needles=("Field required", "field required"),
+        pattern=r"[Ff]ield required \[?\(?type=(?:missing|value_error\.missing)",
+        near=r"(?i)validation errors? for \w{0,40}(?:settings|config|env)",
+        message="The app's settings want a value that its environment does not hold; the line above names it.",
+        hint="Set it (in capital letters) as a secret of the Space, `spaceops secrets set {repo_id} NAME`, or under "
+        "[variables] in "
+        "space.toml.",
+        examples=(
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\nopenai_api_key\n"
+            "  Field required [type=missing, input_value={}, input_type=dict]",
+            "pydantic.error_wrappers.ValidationError: 2 validation errors for AppConfig\ndatabase_url\n"
+            "  field required (type=value_error.missing)",
+        ),
+    ),
+    # --- data that the app reads ---
+    crash(
+        code="pickle-versions",
+        fault=Fault.DEPENDENCY,
+        needles=(
+            "Can't get attribute",
+            "unsupported pickle protocol",
+            "incompatible dtype from the pickle",
+            "InconsistentVersionWarning",
+            "BitGenerator module",
+        ),
+        pattern=r"Can't get attribute '(?P<name>[^']{1,80})' on <module|unsupported pickle protocol|"
+        r"incompatible dtype from the pickle|is not "
+        r"a known BitGenerator module",
+        message="A saved model was written with other versions of Python or of its packages, or by a script that "
+        "defined its "
+        "own classes, and cannot be read here.",
+        hint="Install the versions with which it was saved (scikit-learn and numpy above all), or save it again with "
+        "those "
+        "of requirements.txt; move own classes into a module that both import.",
+        examples=(
+            "AttributeError: Can't get attribute '_RemainderColsList' on <module 'sklearn.compose._column_transformer'",
+            "ValueError: unsupported pickle protocol: 5",
+            "ValueError: <class 'numpy.random._mt19937.MT19937'> is not a known BitGenerator module.",
+        ),
+    ),
+    trouble(
+        code="tcache-deprecated",
+        places=(Place.BUILD, Place.RUN),
+        needles=("TRANSFORMERS_CACHE",),
+        pattern=r"Using `?TRANSFORMERS_CACHE`? is deprecated",
+        message="The variable TRANSFORMERS_CACHE is used, which newer transformers do not read any more, so the "
+        "model is "
+        "downloaded elsewhere.",
+        hint="Set `ENV HF_HOME=…` to the same folder and take TRANSFORMERS_CACHE out.",
+        examples=(
+            "FutureWarning: Using `TRANSFORMERS_CACHE` is deprecated and will be removed in v5 of Transformers. Use "
+            "`HF_HOME` "
+            "instead.",
+        ),
+    ),
+    trouble(
+        code="matplotlib-cache",
+        severity=Severity.INFO,
+        places=(Place.BUILD, Place.RUN),
+        needles=("MPLCONFIGDIR",),
+        pattern=r"Matplotlib created a temporary (?:config/)?cache directory|"
+        r"MPLCONFIGDIR environment variable to a writable",
+        message="Matplotlib cannot write to its folder and makes a new one at each start, which slows the start down.",
+        hint="Add `ENV MPLCONFIGDIR=/tmp/matplotlib` to the Dockerfile.",
+        examples=(
+            "Matplotlib created a temporary cache directory at /tmp/matplotlib-ab because the default path "
+            "(/.config/matplotlib) is not a writable directory; set the MPLCONFIGDIR environment variable",
+        ),
+    ),
+)
