@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from spaceops.buildruns import Run
     from spaceops.image import Image
     from spaceops.pythoncode import Code
+    from spaceops.remote import Remote
     from spaceops.requirements import Requirements
     from spaceops.startup import Startup
 
@@ -29,6 +30,7 @@ class Context:
     space: Space  # of a folder without space.toml, one that manages nothing
     source: Source
     has_spec: bool = True  # whether there is a space.toml, so that what it does not name is not set
+    remote: Remote | None = None  # what the Hub said, where it was asked
     _read: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
 
     def content(self, path: str) -> bytes | None:

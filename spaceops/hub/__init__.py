@@ -30,6 +30,7 @@ from spaceops.hub.border import (
 from spaceops.hub.branch import Branch, Commit
 from spaceops.hub.commits import Commits, Plain
 from spaceops.hub.identity import TOKENS, Identity, Rights
+from spaceops.hub.inquiry import Inquiry
 from spaceops.hub.settings import Flavor, Hardware, Secrets, Variables, Volumes, volumes_of
 from spaceops.observed import Observed, RemoteFile, RemoteSecret, Runtime
 from spaceops.secret import Secret
@@ -285,6 +286,11 @@ class Hub:
     def volumes(self) -> Volumes:
         """The Space's volumes: `ls`, `set`, `delete`."""
         return Volumes(self._api)
+
+    @property
+    def inquiry(self) -> Inquiry:
+        """Questions that change nothing: about a README.md, storage, and who may read what."""
+        return Inquiry(self._api)
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token.reveal()}"} if self._token else {}

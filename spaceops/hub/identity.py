@@ -104,6 +104,7 @@ class Identity:
     expires: str | None = None  # ISO 8601
     orgs: Mapping[str, str | None] = field(default_factory=dict)  # name -> role there, None where it is not told
     grants: tuple[Grant, ...] | None = None  # of a fine-grained token; None where they are not told
+    paid: Mapping[str, bool] = field(default_factory=dict)  # whether user and organizations have a paid plan, if told
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Identity:
@@ -120,6 +121,7 @@ class Identity:
             expires=auth.get("expiresAt") or access.get("expiration"),
             orgs={org["name"]: org.get("roleInOrg") for org in orgs},
             grants=tuple(_grant(scope, names) for scope in fine.get("scoped") or ()) if fine else None,
+            paid={one["name"]: paid for one in (raw, *orgs) if (paid := _is_paid(one)) is not None},
         )
 
     def rights(self, repo_id: str) -> Rights:
@@ -182,6 +184,15 @@ class Identity:
             return Right(None, f"a contributor of {owner} changes only what they made")
         said = f"{self.name} has the role {role} in {owner}" if role else f"the role in {owner} is not told"
         return Right(None, f"{said}; a resource group may allow more" if role else said)
+
+
+def _is_paid(one: Mapping[str, Any]) -> bool | None:
+    """Whether a user or an organization pays for a plan; None where that is not told."""
+    if one.get("isPro") or one.get("isEnterprise"):
+        return True
+    if one.get("plan"):
+        return bool(one["plan"] != "free")
+    return False if one.get("isPro") is False else None
 
 
 def _grant(scope: Mapping[str, Any], names: Mapping[str | None, str]) -> Grant:
