@@ -94,6 +94,13 @@ class Context:
         return follow(self.dockerfile, variables, self.in_context) if self.dockerfile else None
 
     @cached_property
+    def built(self) -> tuple[Image, ...]:
+        """Every stage that is built, the one that runs at the end; empty where its variables cannot be filled in."""
+        from spaceops.image import built
+
+        return built(self.dockerfile, self.space.environment, self.in_context) if self.dockerfile else ()
+
+    @cached_property
     def runs(self) -> tuple[Run, ...]:
         """The commands that the build runs, in order, each with what is known of the image then."""
         from spaceops.buildruns import runs

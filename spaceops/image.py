@@ -211,6 +211,37 @@ def follow(
         return None
 
 
+def built(dockerfile: Dockerfile, variables: Mapping[str, str], in_context: Collection[str]) -> tuple[Image, ...]:
+    """Every stage that the last one needs, followed, the last at the end; empty where `follow` knows nothing."""
+    if follow(dockerfile, variables, in_context, dockerfile.stages[0]) is None:
+        return ()
+    follower = _Follower(dockerfile, variables, in_context)
+    try:
+        return tuple(follower.image(stage) for stage in _needed(dockerfile, follower.build_args))
+    except BadInput:
+        return ()
+
+
+def _needed(dockerfile: Dockerfile, build_args: Mapping[str, str]) -> list[Stage]:
+    """The last stage and those that it is made from or copies from, in order."""
+    found, waiting = dict[int, Stage](), [dockerfile.stages[-1]]
+    while waiting:
+        stage = waiting.pop()
+        if stage.index not in found:
+            found[stage.index] = stage
+            names = [dockerfile.base(stage, build_args), *(name for one in stage.instructions for name in froms(one))]
+            waiting += [one for name in names if (one := dockerfile.stage(name, before=stage)) is not None]
+    return [found[index] for index in sorted(found)]
+
+
+def froms(instruction: Instruction) -> list[str]:
+    """The stages or images that an instruction takes files from."""
+    mounts = [value for name, value in instruction.flags if name == "mount"]
+    fields = [field.partition("=") for mount in mounts for field in mount.split(",")]
+    named = [value for name, _, value in fields if name == "from"]
+    return [*named, *filter(None, [instruction.flag("from")])]
+
+
 class _Follower:
     def __init__(self, dockerfile: Dockerfile, variables: Mapping[str, str], in_context: Collection[str]) -> None:
         self.dockerfile, self.in_context = dockerfile, in_context
