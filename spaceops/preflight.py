@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ def check(
     rules = chosen(select, ignore)
     ctx = context(space, source=source, env=env)
     _refuse_unknown(ctx.space.ignore)
-    found, notes = list[Finding](), list[str]()
+    ctx = asked(ctx, hub) if hub else ctx
+    found, notes = list[Finding](), list(ctx.remote.notes if ctx.remote else ())
     for rule in rules:
         try:
             found += rule.findings(ctx)
@@ -62,6 +64,15 @@ def context(space: Space | str | Path, *, source: Source | None = None, env: str
     """What the rules look at."""
     space, has_spec = (space, True) if isinstance(space, Space) else _space_of(Path(space), env)
     return Context(space, source or look(space), has_spec)
+
+
+def asked(ctx: Context, hub: Hub) -> Context:
+    """The same with what the Hub says of it."""
+    from spaceops.remote import ask
+    from spaceops.rules.online import needed
+
+    remote = ask(ctx.space, hub, readme=ctx.text("README.md"), repos=needed(ctx), named=ctx.has_spec)
+    return replace(ctx, remote=remote)
 
 
 def chosen(select: Iterable[str], ignore: Iterable[str]) -> list[Rule]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from spaceops.errors import Forbidden, HubError, NotFound, Unreachable
-from spaceops.hub import Hub, Identity, Rights
-from spaceops.hub.inquiry import Access, shadows_a_login
 
 if TYPE_CHECKING:
+    from spaceops.hub import Hub, Identity, Rights
+    from spaceops.hub.inquiry import Access
     from spaceops.observed import Observed
     from spaceops.spec import Space
 
@@ -61,6 +61,8 @@ def ask(space: Space, hub: Hub, *, readme: str | None = None, repos: Iterable[Re
     A folder that is not `named` is no Space, and only what concerns its files is asked. What is not answered is a note
     of the result, and no error.
     """
+    from spaceops.hub.inquiry import shadows_a_login
+
     asking = _Asking(hub)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         about = pool.submit(asking.about, space.repo_id) if named else None
