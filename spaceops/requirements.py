@@ -299,7 +299,10 @@ class _Walk:
         elif found is None:
             self._gap(f"pip install {text}" if UNKNOWN not in text else "pip install of a variable")
         else:
-            self.found = replace(self.found, problems=(*self.found.problems, ("Dockerfile", found)))
+            self.found = replace(self.found, problems=(*self.found.problems, ("Dockerfile", self._judged(found))))
+
+    def _judged(self, problem: Problem) -> Problem:
+        return replace(problem, is_certain=problem.is_certain and self._decides)
 
     def _want(self, wanted: Iterable[Requirement]) -> None:
         made = [one if self._decides else replace(one, is_certain=False) for one in wanted]
@@ -359,7 +362,9 @@ class _Walk:
         self.found = replace(
             self.found,
             files=self.found.files if known else (*self.found.files, file),
-            problems=self.found.problems if known else (*self.found.problems, *((path, one) for one in file.problems)),
+            problems=self.found.problems
+            if known
+            else (*self.found.problems, *((path, self._judged(one)) for one in file.problems)),
         )
         if not file.is_constraint:
             self._want(() if known else file.requirements)
