@@ -24,6 +24,7 @@ MOST_BRACKETS = 500  # the time to read them grows with their square
 MOST_FENCES = 20  # lines of dashes that are looked at for a front matter that is not at the top
 
 _FENCE_LINE = re.compile(r"^\ufeff?(---)[ \t]*\r?$", re.MULTILINE)
+_COLON = re.compile(r"[ \t]*:")
 _SDK_LINE = re.compile(r"^sdk[ \t]*:", re.MULTILINE)
 # what reading YAML may end in besides
 _NOT_READ = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
@@ -180,7 +181,8 @@ class FrontMatter:
             node = yaml.compose(_spaced(self.block))
         entries: dict[str, Entry] = {}
         for key, value in node.value:
-            entries.setdefault(str(key.value), self._entry(key, value))
+            if entry := self._entry(key, value):
+                entries.setdefault(entry.key, entry)
         return entries
 
     def line(self, key: str) -> int:
@@ -198,7 +200,9 @@ class FrontMatter:
         entry = self.entries[key]
         start = self.text.rfind("\n", 0, entry.start) + 1
         end = self.text.find("\n", entry.end) + 1
-        is_alone = entry.style in ("", "'", '"') and "\n" not in self.text[start : end - 1]
+        line = self.text[start : end - 1]
+        begins = line.lstrip("\"'").startswith(key)  # else it stands within braces, with others
+        is_alone = entry.style in ("", "'", '"') and "\n" not in line and begins
         return self.text[:start] + self.text[end:] if is_alone and end else None
 
     def with_block(self, block: str) -> str:
@@ -214,10 +218,14 @@ class FrontMatter:
         has_tabs = isinstance(self._read, Problem) and "\t" in self.block
         return _load(_spaced(self.block)) if has_tabs else self._read
 
-    def _entry(self, key: Any, value: Any) -> Entry:
+    def _entry(self, key: Any, value: Any) -> Entry | None:
+        """The entry of two nodes; None for a key that is not written as `key:`."""
+        colon = _COLON.match(self.text, self.body + key.end_mark.index)
+        if key.id != "scalar" or not colon:
+            return None
         start, end = self.body + value.start_mark.index, self.body + value.end_mark.index
         if start == end:  # nothing: then the parser is already at what follows
-            start = end = self.text.index(":", self.body + key.end_mark.index) + 1
+            start = end = colon.end()
         style = (value.style or "") if value.id == "scalar" else "[]"
         raw = self.text[start:end]
         line = self.first_line + 1 + key.start_mark.line
@@ -260,7 +268,7 @@ def _load(block: str) -> dict[str, Any] | Problem:
     if "<<" in block and block.count("*") > MOST_MERGED:
         return Problem("merges too many aliases", certain=False)
     if block.count("[") + block.count("{") > MOST_BRACKETS:
-        return Problem("has too many brackets", certain=False)
+        return Problem("is not valid YAML: too many brackets", certain=False)
     from ruamel.yaml.error import YAMLError
 
     try:

@@ -147,6 +147,7 @@ class _Draft:
             for path in changed:
                 self._refuse_changed(path)
             for old, new in _renamed(changed, {path: self._before(path) for path in changed}):
+                (self.original.root / new).parent.mkdir(parents=True, exist_ok=True)
                 (self.original.root / old).rename(self.original.root / new)
                 del changed[old], changed[new]
             for path, content in changed.items():
@@ -230,6 +231,7 @@ def _write(place: Path, content: bytes | None) -> None:
         place.unlink()
         return
     mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else MODE
+    place.parent.mkdir(parents=True, exist_ok=True)
     handle, draft_name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
     draft = Path(draft_name)
     try:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spaceops.findings import Severity
+from spaceops.fixes import fix
 from spaceops.preflight import check
+from spaceops.rules import all_rules
 from spaceops.rules.cardfields import CHECKS, COLORS, FLAVORS, HEADERS, KEYS, LICENSES, is_emoji, license_like, seconds
 from spaceops.rules.examples import GOOD, write
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 README = GOOD["README.md"]
+OURS = ("spaceops.rules.card", "spaceops.rules.configuration")
+CODES = [code for code, rule in all_rules().items() if rule.body.__module__ in OURS]
 
 
 def with_lines(lines):
@@ -198,7 +207,7 @@ def test_a_safe_edit_changes_the_value_and_nothing_else(lines, line, tmp_path):
         ("colorFrom: orange", "colorFrom: yellow"),
         ('colorFrom: "#1010F0"', "colorFrom: indigo"),
         (
-            "short_description: " + "bread and " * 7,
+            "short_description: " + "bread and " * 7 + "cake",
             "short_description: " + "bread and " * 5 + "bread",
         ),
     ],
@@ -333,3 +342,27 @@ def test_every_licence_is_like_itself_alone():
 def test_durations_and_emoji_are_told_from_other_text():
     assert (1800, 5400, 86_400, None, None) == tuple(map(seconds, ("30m", "1.5 hours", "1d", "30", "m")))
     assert not any(map(is_emoji, ("", "a", "\U0001f680 x", "\u00f0\u0178")))
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.sampled_from(
+        [*COLORS, "docker", "gradio", "streamlit", "mit", "zero-a10g", "30m", "/a", "true", "7860", "3.10"]
+    ),
+)
+ANY = st.recursive(VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)
+
+
+@settings(max_examples=int(os.environ.get("SPACEOPS_EXAMPLES", "20")))
+@given(st.dictionaries(st.sampled_from(KEYS) | st.text(), ANY), st.booleans())
+def test_no_value_brings_a_rule_down(tmp_path_factory, fields, has_spec):
+    readme = f"---\n{json.dumps({'sdk': 'docker', **fields})}\n---\n"
+    change = {"README.md": readme.encode(errors="replace"), **({} if has_spec else {"space.toml": None})}
+    folder = write(tmp_path_factory.mktemp("space"), change)
+
+    assert () == check(folder, select=CODES).notes
+    assert () == fix(folder, select=CODES).report.notes
