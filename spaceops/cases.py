@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # The files of a Space that are read from the Hub, where there are any: they say what it starts, and how.
 READ_THERE = ("README.md", "Dockerfile", ".dockerignore", "requirements.txt", "package.json", "start.sh", "nginx.conf")
 SHOWS_BUILD = ("BUILDING", "RUNNING_BUILDING", "BUILD_ERROR", "CONFIG_ERROR", "NO_APP_FILE")
+UP = ("RUNNING", "SLEEPING", "RUNNING_BUILDING", "RUNNING_APP_STARTING")  # an app that was ready
 _STATUS_KEYS = {"errorMessage": "error_message", "sha": "running_sha", "gcTimeout": "sleep_time"}
 
 

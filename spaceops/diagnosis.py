@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spaceops.cases import SHOWS_BUILD, Case, gather
+from spaceops.cases import SHOWS_BUILD, UP, Case, gather
 from spaceops.evidence import harmless
 from spaceops.findings import Fault, Finding, Report, Severity
 from spaceops.privacy import without_credentials
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 LATE = 40  # lines: what stands there at the end of a run log belongs to how it ended
 SHOWN = 6  # lines of evidence
-UP = ("RUNNING", "SLEEPING", "RUNNING_BUILDING", "RUNNING_APP_STARTING")
 _AT_REST = ("BUILDING", "APP_STARTING", "PAUSED", "STOPPED", *UP)
 _BUILT = ("RUNTIME_ERROR", "APP_STARTING")
 # What is said of many failures, and so stands behind whatever else was found.
@@ -297,7 +296,7 @@ def _by_structure(clues: Iterable[Clue], case: Case) -> Iterator[tuple[Finding, 
 _ENDED = re.compile(r"^Exit code: (\d{1,3})\b")
 _STATUSES: Mapping[int, str] = {
     0: "it ended as if its work were done; a server must go on running",
-    1: "it gave up by itself",
+    1: "its last lines say why",
     126: "what it should run is no program, or may not be run",
     127: "there is no such command in the image",
     137: "it was killed, most often for want of memory",
@@ -351,7 +350,7 @@ def _exited(status: int, run: Section | None) -> Finding:
         severity=Severity.ERROR,
         code="app-exited",
         fault=Fault.YOURS,
-        evidence=proof(run.tail[-SHOWN:]) if run else (),
+        evidence=proof([line for line in run.tail if not line.startswith("=====")][-SHOWN:]) if run else (),
     )
 
 
@@ -440,10 +439,11 @@ def _order(ranked: tuple[Finding, int]) -> tuple[int, int, int]:
 
 
 def _lowered(ranked: tuple[Finding, int], found: Iterable[tuple[Finding, int]], case: Case) -> tuple[Finding, int]:
-    """An error that is none: of an app that runs, or one that was got over before what ended it."""
+    """An error that is none: of a build that goes on, of an app that is up, or one that was got over before the end."""
     finding, weight = ranked
     is_decided = any(one.severity is Severity.ERROR and w < 2 for one, w in found)
-    if finding.severity is Severity.ERROR and (case.stage in UP or (weight == 3 and is_decided)):
+    goes_on = case.stage == "BUILDING" or case.stage in UP
+    if finding.severity is Severity.ERROR and (goes_on or (weight == 3 and is_decided)):
         return replace(finding, severity=Severity.WARNING), weight
     return ranked
 

@@ -59,7 +59,12 @@ class SpaceopsError(Exception):
     def __str__(self) -> str:
         tail = "".join(f"\n  | {line}" for line in self.log_tail)
         hint = f"\nhint: {self.hint}" if self.hint else ""
-        return f"{self.message}{tail}{hint}\nmore: spaceops explain {self.code}"
+        return f"{self.message}{tail}{hint}\nmore: spaceops explain {self.topic}"
+
+    @property
+    def topic(self) -> str:
+        """The code that explains most."""
+        return self.code
 
     def as_dict(self) -> dict[str, Any]:
         """The error as it appears under ``error`` in ``--json`` output."""
@@ -261,6 +266,11 @@ class DeployFailed(SpaceopsError):
         self.release, self.log_tail, self.built, self.codes = release, list(log_tail), built, tuple(codes)
         self.findings = tuple(findings)
         self.exit_code = 8 if built else 7
+
+    @property
+    def topic(self) -> str:
+        """The code of the cause, where it is known."""
+        return next((found.code for found in self.findings if found.code in self.codes), self.code)
 
     def as_dict(self) -> dict[str, Any]:
         """The error with its codes, what was found, and the last lines of the log that explains it."""

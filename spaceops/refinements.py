@@ -9,11 +9,12 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from spaceops.cases import Case
+from spaceops.cases import UP, Case
 from spaceops.dockerfile import Instruction
 from spaceops.findings import Finding, Severity
 from spaceops.rules import all_rules
 from spaceops.scanning import Hit, Section
+from spaceops.symptoms import Place
 
 Refinement = Callable[[Finding, Hit, Case], Finding | None]
 USUAL_PORT = 7860
@@ -80,10 +81,12 @@ def _squeezed(text: str) -> str:
 
 
 def _port(finding: Finding, hit: Hit, case: Case) -> Finding | None:
-    """The port that the log shows, against the one of README.md."""
+    """The port that the log shows, against the one of README.md. One of several servers may listen where it likes."""
     shown = hit.groups.get("port", "")
     wanted = case.files.app_port if case.files else None
-    if not shown.isdecimal() or int(shown) == (wanted or USUAL_PORT):
+    run = case.sections.get(Place.RUN)
+    others = {one.groups.get("port") for one in (run.hits.get(finding.code, ()) if run else ())}
+    if not shown.isdecimal() or str(wanted or USUAL_PORT) in others or case.stage in UP:
         return None
     if wanted is None:
         return finding
@@ -93,6 +96,11 @@ def _port(finding: Finding, hit: Hit, case: Case) -> Finding | None:
         "README.md), so that nobody reaches it.",
         hint=f"Let the server listen on {wanted}, or write app_port: {shown} into the block at the top of README.md.",
     )
+
+
+def _loopback(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
+    """Of a Space that is up the server behind another one, such as nginx, may listen on 127.0.0.1."""
+    return None if case.stage in UP else finding
 
 
 def _module(finding: Finding, hit: Hit, case: Case) -> Finding | None:
@@ -194,6 +202,7 @@ def _with_folders(paths: Iterable[str]) -> set[str]:
 
 REFINEMENTS: Mapping[str, Refinement] = {
     "port-mismatch": _port,
+    "bind-loopback": _loopback,
     "module-not-found": _module,
     "missing-secret": _secret,
     "copy-source-missing": _source,

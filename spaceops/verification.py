@@ -130,29 +130,9 @@ def _certain(findings: Sequence[Finding]) -> Finding | None:
     return first if first and first.severity is Severity.ERROR and first.code not in GENERIC else None
 
 
-def _told(findings: Sequence[Finding], said: str) -> str:
-    """What the Hub said and, where it is known, the cause; of what only points to a log that was read, the cause."""
-    found = _certain(findings)
-    if found is None:
-        return said
-    points = not said or "cache miss" in said or found.evidence != (said,)
-    return found.message if points else f"{said}. {found.message}"
-
-
-def _also(findings: Sequence[Finding]) -> str:
-    found = _certain(findings)
-    return f". {found.message}" if found else ""
-
-
-def _cure(findings: Sequence[Finding]) -> str:
-    found = _certain(findings)
-    return found.hint if found else ""
-
-
-def _codes(code: str, findings: Sequence[Finding]) -> tuple[str, ...]:
-    """How it failed, and why, where another version may cure it."""
-    found = _certain(findings) if code in CURABLE else None
-    return (code, found.code) if found else (code,)
+def _told(found: Finding, said: str) -> str:
+    """The cause, after what the Hub said where that is the cause itself, and not where it only points to a log."""
+    return f"{said}. {found.message}" if found.evidence == (said,) else found.message
 
 
 class _Following:
@@ -209,14 +189,15 @@ class _Following:
         kind = _LOG_OF.get(stage, RUN)
         lines = self.lines(kind) if code in CURABLE else []
         findings = self.findings(runtime, lines)
-        told = _told(findings, first)
+        found = _certain(findings) if code in CURABLE else None
+        told = _told(found, first) if found else first
         return errors.DeployFailed(
             f"{self.repo_id}: {stage}" + (f": {told}" if told else ""),
             release=self.release,
             log_tail=(_tail(kind, lines) or last_start(harmless(rest))) if code in CURABLE else (),
             built=stage not in UNBUILT,
-            hint=_cure(findings) or hint.format(repo_id=self.repo_id),
-            codes=_codes(code, findings),
+            hint=found.hint if found else hint.format(repo_id=self.repo_id),
+            codes=(code, found.code) if found else (code,),
             findings=findings,
         )
 
@@ -231,11 +212,13 @@ class _Following:
         kind = _LOG_OF.get(stage, RUN)
         lines = self.lines(kind, ask=False)
         findings, tail = self.findings(self._runtime, lines), _tail(kind, lines)
+        found = _certain(findings)
         silent = f"has said nothing for {now - self._heard:.3g} s" if tail else "is empty"
         return errors.TimedOut(
             f"{self.repo_id} is still {stage} after {seconds:.3g} s, "
-            f"{now - self._since:.3g} s of them in that stage; its {kind} log {silent}" + _also(findings),
-            hint=_cure(findings) or f"spaceops wait {self.repo_id} waits on; the Space goes on by itself.",
+            f"{now - self._since:.3g} s of them in that stage; its {kind} log {silent}"
+            + (f". {found.message}" if found else ""),
+            hint=found.hint if found else f"spaceops wait {self.repo_id} waits on; the Space goes on by itself.",
             log_tail=tail,
             findings=findings,
         )

@@ -114,9 +114,10 @@ def test_a_cause_stands_for_what_comes_of_it():
 
 def test_what_an_app_got_over_is_no_more_than_a_warning():
     running = told(run=STARTED + MISSING, stage="RUNNING")
+    building = told(QUEUED + PIP + NO_VERSION, stage="BUILDING")
     dead = told(run=STARTED + MISSING + WORK + KEY_ERROR)
 
-    assert [Severity.WARNING] == [finding.severity for finding in running]
+    assert [Severity.WARNING] * 2 == [finding.severity for report in (running, building) for finding in report]
     assert [Severity.ERROR, Severity.WARNING] == [finding.severity for finding in dead]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from spaceops import DeployFailed, deploy, get_release, pause
 from spaceops.diagnosis import diagnose
-from spaceops.errors import NotFound
+from spaceops.errors import NotFound, RolledBack
 from spaceops.events import Event
 from spaceops.panels import Board
 from tests.test_releases import edit
@@ -47,6 +47,17 @@ def test_a_failed_start_is_explained_by_the_deploy_by_the_view_and_by_diagnose_a
     assert "error[module-not-found]" in str(board)
     assert "module-not-found" in board.html()
     assert "module-not-found" == error.as_dict()["findings"][0]["code"]
+
+
+def test_what_is_rolled_back_is_explained_too(space, hub):
+    deploy(space, hub)
+    edit(space, "VERSION = 1", "import nonexistent_module")
+
+    with pytest.raises(RolledBack, match="The app imports nonexistent_module") as caught:
+        deploy(space, hub)
+
+    assert "module-not-found" == caught.value.findings[0].code
+    assert str(caught.value).endswith("more: spaceops explain module-not-found")
 
 
 def test_a_cause_that_only_the_structure_shows_is_no_reason_of_its_own(space, hub):

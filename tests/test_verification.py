@@ -224,7 +224,7 @@ def test_each_end_has_its_code_and_a_hint_that_is_a_command(server, hub, end, co
 
     error = failure(server, hub)
 
-    assert ((code,), exit_code) == (error.codes, error.exit_code)
+    assert (code, exit_code) == (error.codes[0], error.exit_code)
     assert hint in error.hint
     assert (end.get("errorMessage") or "") in error.message
     assert 0 == asked(server)
