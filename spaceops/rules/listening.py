@@ -62,8 +62,8 @@ def app_port_mismatch(ctx: Context) -> Iterator[Finding]:
     said = "README.md says app_port:" if ctx.card and "app_port" in ctx.card.fields else "the Hub's default app_port is"
     setting = server.to_set_port.format(port=port)
     yield Finding(
-        f"The server ({server.server}) listens on port {server.port}, but {said} {port}: the Hub sends all traffic there, and the "
-        "Space would never leave Starting",
+        f"The server ({server.server}) listens on port {server.port}, but {said} {port}: the Hub sends all traffic "
+        "there, and the Space would never leave Starting",
         hint=f"Write app_port: {server.port} in README.md; or let the server listen on {port}: {setting}",
         where=server.where,
         fix=_port_fix(ctx, server.port),
@@ -110,8 +110,8 @@ def bind_loopback(ctx: Context) -> Iterator[Finding]:
 def _loopback(ctx: Context, server: Listener) -> Finding:
     certain = server.is_host_certain
     return Finding(
-        f"The server ({server.server}) listens on {server.host}, where only programs in the same container reach it: the Hub's "
-        "requests come from outside",
+        f"The server ({server.server}) listens on {server.host}, where only programs in the same container reach it: "
+        "the Hub's requests come from outside",
         hint=f"Let it listen on every address: {server.to_set_host.replace('PORT', str(server.port))}",
         where=server.where,
         fix=with_option(ctx.text, server, "--host", EVERYWHERE) if certain else None,
@@ -172,8 +172,8 @@ def no_http_server(ctx: Context) -> Iterator[Finding]:
     process = startup.processes[0]
     if is_bot(startup.world, process) and listens_nowhere(startup.world, process):
         yield Finding(
-            f"The program {process.words[-1]} is a bot, and nothing in it answers HTTP: the Hub waits for an answer on port "
-            f"{ctx.app_port or 7860}, and stops the Space after 30 minutes",
+            f"The program {process.words[-1]} is a bot, and nothing in it answers HTTP: the Hub waits for an answer on "
+            f"port {ctx.app_port or 7860}, and stops the Space after 30 minutes",
             hint=f"Start a small web server beside the bot: python -m http.server {ctx.app_port or 7860} &",
             where=process.where,
         )
@@ -238,8 +238,8 @@ def proxy_headers(ctx: Context) -> Iterator[Finding]:
         path = _module_with_redirects(ctx)
         if path:
             yield Finding(
-                f"The code in {path} builds addresses of its own, and behind the Hub's proxy they come out as http:// instead of "
-                "https://",
+                f"The code in {path} builds addresses of its own, and behind the Hub's proxy they come out as http:// "
+                "instead of https://",
                 hint='Add "--proxy-headers", "--forwarded-allow-ips", "*" to the command that starts uvicorn.',
                 where=server.process.where,
             )
@@ -309,7 +309,8 @@ def memory_limit(ctx: Context) -> Iterator[Finding]:
         path = _model_loader(ctx) if workers >= _MANY_WORKERS else None
         if path:
             yield Finding(
-                f"The server ({server.server}) starts {workers} workers, and each loads the model of {path} into memory of its own",
+                f"The server ({server.server}) starts {workers} workers, and each loads the model of {path} into "
+                "memory of its own",
                 hint="Start one worker, and let it answer several requests at once: --workers 1",
                 where=server.process.where,
             )

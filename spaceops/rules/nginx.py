@@ -1,1 +1,320 @@
-"""Rules."""
+"""nginx in front of the app, and supervisord that starts both."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from spaceops.findings import Finding, Severity
+from spaceops.rules import rule
+from spaceops.shell import UNKNOWN
+from spaceops.startup import Process, Startup
+from spaceops.startup.managers import supervisor
+from spaceops.startup.nginx import MAIN, Setup, setup, upstream_ports
+from spaceops.startup.options import option
+
+if TYPE_CHECKING:
+    from spaceops.context import Context
+
+_DOCKERFILE = """\
+FROM python:3.13-slim-bookworm
+RUN apt-get update && apt-get install -y --no-install-recommends nginx && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY nginx.conf /etc/nginx/nginx.conf
+COPY . .
+CMD ["bash", "start.sh"]
+"""
+_AS_USER = _DOCKERFILE.replace("CMD", "RUN useradd -m -u 1000 user\nUSER user\nENV HOME=/home/user\nCMD")
+_START = """\
+#!/bin/bash
+nginx -g 'daemon off;' &
+uvicorn main:app --host 127.0.0.1 --port 8000 &
+wait -n
+"""
+_NGINX = """\
+pid /tmp/nginx.pid;
+error_log /dev/stderr;
+events {}
+http {
+    access_log /dev/stdout;
+    client_body_temp_path /tmp/body;
+    proxy_temp_path /tmp/proxy;
+    fastcgi_temp_path /tmp/fastcgi;
+    uwsgi_temp_path /tmp/uwsgi;
+    scgi_temp_path /tmp/scgi;
+    server {
+        listen 7860;
+        location / {
+            proxy_pass http://127.0.0.1:8000;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+        }
+    }
+}
+"""
+_ON_80 = _NGINX.replace("listen 7860;", "listen 7860;\n        listen 80;")
+_GOOD = {"Dockerfile": _DOCKERFILE, "start.sh": _START, "nginx.conf": _NGINX}
+_GOOD_AS_USER = _GOOD | {"Dockerfile": _AS_USER}
+_TEMPORARY = ("client_body_temp_path", "proxy_temp_path", "fastcgi_temp_path", "uwsgi_temp_path", "scgi_temp_path")
+_WRITABLE = ("/tmp", "/dev/", "stderr", "syslog", "memory", "off", "/var/tmp")  # noqa: S108  what users write
+_PLAIN_HTTP = frozenset({"http.server", "php", "wsgiref", "bottle"})
+
+
+def _setups(ctx: Context) -> Iterator[tuple[Startup, Process, Setup]]:
+    """Each nginx that starts, with what it reads."""
+    startup = ctx.startup
+    for process in startup.processes if startup else ():
+        if startup and process.name == "nginx" and (found := setup(process, startup.world)):
+            yield startup, process, found
+
+
+def _is_other_user(process: Process) -> bool:
+    user = process.user.partition(":")[0]
+    return UNKNOWN not in user and user not in ("root", "0", "")
+
+
+@rule(
+    Severity.ERROR,
+    bad=_GOOD_AS_USER | {"nginx.conf": _NGINX.replace("pid /tmp/nginx.pid;\n", "")},
+    good=_GOOD | {"nginx.conf": _NGINX.replace("pid /tmp/nginx.pid;\n", "")},
+)
+def nginx_permission(ctx: Context) -> Iterator[Finding]:
+    """The web server nginx writes its number, logs and temporary files into folders that only root may write to.
+
+    Where `USER` makes the container run as somebody else, nginx ends with "Permission denied" unless its
+    configuration names other places, such as /tmp.
+    """
+    for startup, process, found in _setups(ctx):
+        image = startup.world.image
+        is_adapted = "unprivileged" in image.base.repository or any(
+            command.name in ("chown", "chmod", "setcap", "install") and "nginx" in " ".join(command.words)
+            for _, command in image.runs
+        )
+        wrong = next(_unwritable(found), None)
+        if _is_other_user(process) and not is_adapted and found.is_complete and wrong:
+            what, where = wrong
+            yield Finding(
+                f"The container runs as {process.user}, and nginx writes its {what} into a folder that only root may "
+                "write to",
+                hint="Write pid /tmp/nginx.pid; and error_log /dev/stderr; at the top of nginx.conf, and in http { } "
+                + " ".join(f"{name} /tmp/{name.partition('_')[0]};" for name in _TEMPORARY),
+                where=where,
+                severity=None if process.is_certain and found.main else Severity.WARNING,
+            )
+            return
+
+
+def _unwritable(found: Setup) -> Iterator[tuple[str, str]]:
+    """What nginx writes where only root may, and the place that decides it."""
+    path = found.main.path if found.main else found.process.where
+    options = " ".join(found.process.words)
+    for name, what in (("pid", "process number"), ("client_body_temp_path", "temporary files")):
+        given = [one for file in found.files for one in file.config.find(name)]
+        if not given and f"{name} " not in options:
+            yield what, path
+        for one in given:
+            if one.args and not one.args[0].startswith((*_WRITABLE, "/home", "/app")) and one.args[0].startswith("/"):
+                yield what, f"{path}:{one.line}"
+
+
+@rule(
+    Severity.WARNING,
+    bad=_GOOD_AS_USER | {"nginx.conf": _ON_80},
+    good=_GOOD | {"nginx.conf": _ON_80},
+)
+def nginx_privileged_port(ctx: Context) -> Iterator[Finding]:
+    """Ports below 1024, such as 80, are for root. nginx that runs as somebody else may not listen there.
+
+    It may end with "bind() to 0.0.0.0:80 failed (13: Permission denied)". Any port works for the Hub: app_port names it.
+    """
+    for startup, process, found in _setups(ctx):
+        may = any("setcap" in command.words or "setcap" in command.name for _, command in startup.world.image.runs)
+        for one, where in found.listens:
+            if one.port < 1024 and _is_other_user(process) and found.is_complete and not may:
+                yield Finding(
+                    f"The container runs as {process.user}, and nginx listens on port {one.port}, which may be for root only",
+                    hint=f"Write listen {ctx.app_port or 7860}; in nginx.conf, the app_port of README.md.",
+                    where=where,
+                )
+                return
+
+
+@rule(
+    Severity.WARNING,
+    bad=_GOOD | {"nginx.conf": _NGINX.replace("8000", "8001")},
+    good=_GOOD | {"nginx.conf": _NGINX.replace("127.0.0.1:8000", "backend:8001")},
+)
+def nginx_upstream_502(ctx: Context) -> Iterator[Finding]:
+    """Requests go on to the port that `proxy_pass` names. Where nothing listens there nginx answers 502."""
+    for startup, _, found in _setups(ctx):
+        if not startup.is_complete or any(one.port is None for one in startup.listeners):
+            continue
+        ports = {one.port for one in startup.listeners}
+        for port, where in upstream_ports(found):
+            if port not in ports:
+                others = sorted(str(one.port) for one in startup.listeners if one.server != "nginx")
+                yield Finding(
+                    f"The requests go on to port {port}, and nothing that the container starts listens there: nginx "
+                    "answers 502 Bad Gateway",
+                    hint=f"Write the port of your app: {others[0]}." if others else f"Start your app on port {port}.",
+                    where=where,
+                )
+                return
+
+
+@rule(
+    Severity.INFO,
+    bad=_GOOD
+    | {
+        "nginx.conf": _NGINX.replace("            proxy_set_header Upgrade $http_upgrade;\n", ""),
+        "main.py": "from fastapi import FastAPI, WebSocket\n\napp = FastAPI()\n\n\n@app.get('/')\ndef home() -> str:\n"
+        "    return 'hello'\n\n\n@app.websocket('/live')\nasync def live(socket: WebSocket) -> None:\n"
+        "    await socket.accept()\n",
+    },
+    good=_GOOD | {"nginx.conf": _NGINX.replace("            proxy_set_header Upgrade $http_upgrade;\n", "")},
+)
+def websocket_upgrade(ctx: Context) -> Iterator[Finding]:
+    """A websocket begins as a request with two headers, `Upgrade` and `Connection`, which nginx does not hand on.
+
+    The connection then fails with "invalid Upgrade header", unless the configuration hands them on.
+    """
+    for startup, _, found in _setups(ctx):
+        needs = any(one.server in ("streamlit", "gradio", "jupyter-lab", "nicegui", "chainlit") for one in startup.http)
+        if not (needs or _has_websockets(ctx)) or not found.is_complete:
+            continue
+        for file in found.files:
+            headers = [one.args[0].lower() for one in file.config.find("proxy_set_header") if one.args]
+            passed = next(file.config.find("proxy_pass"), None)
+            if passed and "upgrade" not in headers and not next(file.config.find("include"), None):
+                yield Finding(
+                    "The app uses websockets, and nginx does not hand on the headers with which they begin",
+                    hint="Beside proxy_pass write: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
+                    'proxy_set_header Connection "upgrade";',
+                    where=f"{file.path}:{passed.line}",
+                )
+
+
+def _has_websockets(ctx: Context) -> bool:
+    modules = ctx.python.modules if ctx.python else ()
+    return any(".websocket(" in (ctx.text(path) or "") or "socketio" in (ctx.text(path) or "") for path in modules)
+
+
+@rule(
+    Severity.WARNING,
+    bad=_GOOD
+    | {
+        "Dockerfile": _DOCKERFILE.replace(
+            '"bash", "start.sh"', '"uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"'
+        )
+    },
+    good=_GOOD,
+)
+def nginx_not_started(ctx: Context) -> Iterator[Finding]:
+    """The Dockerfile brings a configuration for nginx, and nothing starts nginx.
+
+    A container runs one command, `CMD`, and installing nginx starts nothing. A start script or supervisord starts both.
+    """
+    startup, image = ctx.startup, ctx.image
+    if startup is None or image is None or not startup.is_complete or startup.missing:
+        return
+    if any("nginx" in word for process in startup.processes for word in process.words):
+        return
+    if any("nginx" in word for script in startup.scripts for one in script.commands for word in one.words):
+        return
+    for copied in image.copied:
+        if any(posixpath.dirname(target).startswith("/etc/nginx") for target in copied.sources):
+            yield Finding(
+                "The Dockerfile brings a configuration for nginx, and nothing that the container starts is nginx",
+                hint="Let CMD run a script: nginx -g 'daemon off;' & then the app with & and at the end wait -n",
+                where=f"Dockerfile:{copied.line.number}",
+            )
+            return
+
+
+@rule(
+    Severity.ERROR,
+    bad=_GOOD | {"nginx.conf": _NGINX.replace("events {}\n", "")},
+    good=_GOOD | {"nginx.conf": "include /etc/nginx/events.conf;\n" + _NGINX.replace("events {}\n", "")},
+)
+def nginx_config_invalid(ctx: Context) -> Iterator[Finding]:
+    """The web server nginx reads its configuration when it starts, and ends where it does not understand it.
+
+    Every line ends with `;` or a block in `{ }`. The main file, nginx.conf, needs an `events { }` block, and its
+    servers stand in an `http { }` block; files in conf.d hold only `server { }` blocks.
+    """
+    for _, process, found in _setups(ctx):
+        for problem, where in _invalid(found):
+            yield Finding(
+                problem,
+                hint="Mend the line, and try it: nginx -t -c FILE.",
+                where=where,
+                severity=None if process.is_certain else Severity.WARNING,
+            )
+            return
+
+
+def _invalid(found: Setup) -> Iterator[tuple[str, str]]:
+    for file in found.files:
+        broken = file.config.broken
+        if broken:
+            yield f"The configuration of nginx cannot be read: {broken.problem}", f"{file.path}:{broken.line}"
+    main = found.main
+    if main is None or main.config.broken or not main.config.directives or main.config.top("include"):
+        return
+    if not main.config.top("events"):
+        yield "The main file of nginx has no events { } block, without which nginx does not start", main.path
+    for one in main.config.top("server", "location", "upstream"):
+        yield f"A {one.name} block stands outside of http {{ }} in the main file of nginx", f"{main.path}:{one.line}"
+    for part in found.parts:
+        for one in part.config.top("http", "events"):
+            yield (
+                f"The file is included within http {{ }}, where another {one.name} block is not allowed: it is a main "
+                f"file, which belongs to {MAIN}",
+                f"{part.path}:{one.line}",
+            )
+
+
+_SUPERVISED = {
+    "Dockerfile": _DOCKERFILE.replace(
+        "--no-install-recommends nginx", "--no-install-recommends nginx supervisor"
+    ).replace('CMD ["bash", "start.sh"]', 'CMD ["supervisord", "-c", "supervisord.conf"]'),
+    "nginx.conf": _NGINX,
+}
+_SUPERVISOR = """\
+[supervisord]
+nodaemon=true
+
+[program:nginx]
+command=nginx -g 'daemon off;'
+
+[program:api]
+command=uvicorn main:app --host 127.0.0.1 --port 8000
+"""
+
+
+@rule(
+    Severity.ERROR,
+    bad=_SUPERVISED | {"supervisord.conf": _SUPERVISOR.replace("nodaemon=true\n", "")},
+    good=_SUPERVISED | {"supervisord.conf": _SUPERVISOR},
+)
+def supervisord_daemon(ctx: Context) -> Iterator[Finding]:
+    """The manager supervisord goes into the background unless told not to, and then the container ends at once."""
+    startup = ctx.startup
+    for process in startup.processes if startup else ():
+        if startup is None or process.name != "supervisord" or {"-n", "--nodaemon"} & {*process.words}:
+            continue
+        given = option(process.words, "-c", "--configuration")
+        found = supervisor(startup.world, process.cwd, given[0] if given else None, process.env)
+        first = startup.world.image.entrypoint or startup.world.image.cmd
+        is_first = first is not None and any("supervisord" in word for word in first.words) and not first.is_shell
+        if found and found.is_complete and not found.in_foreground:
+            yield Finding(
+                "The process manager supervisord goes into the background, and the container ends at once",
+                hint="Write nodaemon=true under [supervisord]; or start it with supervisord -n.",
+                where=found.path,
+                severity=None if is_first and process.is_certain and given else Severity.WARNING,
+            )

@@ -74,6 +74,8 @@ class Script:
     by_shell: bool  # a shell starts it, which runs it even without a first line
     is_certain: bool
     is_main: bool  # when it ends, the container does
+    is_first: bool = False  # the container's engine starts it, not another program
+    text: str = ""
 
 
 @dataclass(frozen=True)

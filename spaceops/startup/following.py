@@ -212,6 +212,8 @@ class _Follower:
                 place.by_shell,
                 place.is_certain and not place.is_background,
                 place.is_main and not place.is_background,
+                is_direct and place.depth == 1 and not place.by_shell,
+                text,
             )
         )
         self.text(text, place, arguments=arguments, file=source)

@@ -77,7 +77,9 @@ def _names(word: str, folder: str) -> bool:
 
 
 def may_be_edited(world: World, place: str) -> bool:
-    """Whether a RUN may have changed a file of the Space after it was copied."""
+    """Whether a RUN, another copy or a volume may have put other content where a file of the Space lies."""
+    if _is_under(place, world.mounts) or any(one.is_foreign and _may_bring(one, place) for one in world.image.copied):
+        return True
     name = posixpath.basename(place)
     for line, command in world.image.runs:
         if command.name in ("chmod", "chown", "chgrp", "mkdir", "python", "python3", "pip"):
