@@ -27,6 +27,8 @@ STANDING = frozenset(_STANDING.split())  # a file that is copied to one of these
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "ksh", "zsh"})
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _MARKERS = re.compile(r"""(?<!<)<<-?(['"]?)[A-Za-z_][A-Za-z0-9_]*\1""")
+ADDRESS = re.compile(r"[a-z]+://|git@|.*\.git(?:#.*)?$")  # of a source that is no file
+_SHELL_WORD = re.compile(r"\|\|?|&&|;|\d?>{1,2}(?:&\d|/dev/null|\S*)")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -285,7 +287,7 @@ class _Follower:
 
     def _copied(self, line: Line, stage: Stage, folders: Collection[str]) -> Copied:
         step = line.step
-        *sources, last = step.args
+        *sources, last = _without_shell(line)
         target = posixpath.normpath(posixpath.join(line.workdir, last))
         sources = [source for source in sources if not _MARKERS.fullmatch(source)]
         names_a_folder = last.endswith(("/", "/.")) or last == "." or len(sources) + len(step.heredocs) > 1
@@ -295,13 +297,19 @@ class _Follower:
         reference = step.flag("from")
         if reference is not None:
             return Copied(line, target, owner, self._of_stage(reference, stage, sources, target, into), True, texts)
-        is_foreign = any(_is_url(source) or _is_unpacked(line, source) for source in sources)
+        is_foreign = any(
+            _is_url(source) or _is_unpacked(line, source) or self._is_missing(source) for source in sources
+        )
         local = [source for source in sources if not (_is_url(source) or _is_unpacked(line, source))]
         if step.flag("parents") is not None:
             found = {posixpath.join(target, path): path for source in local for path in self._matching(source)}
         else:
             found = {self._place(path, target, into): path for source in local for path in self._matching(source)}
         return Copied(line, target, owner, found, is_foreign, texts)
+
+    def _is_missing(self, source: str) -> bool:
+        """Whether the build ends here: what the file would have brought is not asked for as well."""
+        return not _GLOB.search(source) and not self._matching(source)
 
     def _place(self, path: str, target: str, into: bool) -> str:
         """Where a file or folder goes: a file into a folder under its name, a folder's content into the target."""
@@ -388,8 +396,23 @@ def _is_unpacked(line: Line, source: str) -> bool:
     return line.keyword == "ADD" and source.endswith(_ARCHIVES)
 
 
+def shell_word(line: Line) -> str | None:
+    """The first word of a COPY or ADD that only a shell would understand, or that begins a comment."""
+    if line.instruction.exec is not None:
+        return None
+    words = line.instruction.args.split()
+    return next((word for word in words if word == "#" or _SHELL_WORD.fullmatch(word)), None)
+
+
+def _without_shell(line: Line) -> tuple[str, ...]:
+    """The words as they were meant: what stands before `|| true` or `# …`."""
+    word = shell_word(line)
+    meant = line.step.args[: line.instruction.args.split().index(word)] if word else line.step.args
+    return meant if len(meant) > 1 else line.step.args
+
+
 def _is_url(source: str) -> bool:
-    return source.startswith(("http://", "https://", "git@", "git://")) or source.endswith(".git")
+    return ADDRESS.match(source) is not None
 
 
 def _unset_arguments(dockerfile: Dockerfile) -> dict[str, str]:

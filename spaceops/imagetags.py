@@ -37,7 +37,7 @@ MISTAKEN = {
     "bun": "oven/bun", "deno": "denoland/deno", "uv": "ghcr.io/astral-sh/uv", "ollama": "ollama/ollama",
     "nodejs": "node", "node-js": "node", "python3": "python", "go": "golang", "jdk": "eclipse-temurin",
     "playwright": "mcr.microsoft.com/playwright", "fastapi": "python", "flask": "python", "streamlit": "python",
-    "gradio": "python", "django": "python", "uvicorn": "python", "pip": "python", "npm": "node", "nextjs": "node",
+    "gradio": "python", "uvicorn": "python", "pip": "python", "npm": "node", "nextjs": "node",
     "react": "node", "vite": "node", "llama.cpp": "ghcr.io/ggml-org/llama.cpp", "huggingface": "python",
     "transformers": "huggingface/transformers-pytorch-gpu",
 }  # fmt: skip
