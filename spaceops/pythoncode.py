@@ -71,6 +71,11 @@ class Code:
         """The variables that the code sets itself."""
         return frozenset().union(*(module.env_sets for module in self.modules.values()))
 
+    @property
+    def unresolved_inside(self) -> tuple[Unresolved, ...]:
+        """The modules that are missing from packages of the Space."""
+        return tuple(one for one in self.unresolved if one.is_inside)
+
     def imports(self, *names: str) -> bool:
         """Whether one of these modules, or a part of it, is imported anywhere."""
         return any(
@@ -187,19 +192,19 @@ class _Walk:
             self._note(visit, absolute, one.line, reach)
         for path, package in found:
             self._wait(_Visit(path, package, visit.roots, reach))
-        if found and self._ends_at(found, absolute):
-            self._name(visit, one, absolute, found[-1][0], reach)
+        if not found or self._ends_at(found, absolute):
+            self._name(visit, one, absolute, found[-1][0] if found else "", reach)
 
     def _name(self, visit: _Visit, one: Import, absolute: str, source: str, reach: Reach) -> None:
-        """Keep what the imported names mean; of a package a name may be a module of its own."""
-        is_package = posixpath.basename(source) == "__init__.py"
+        """Keep what the imported names mean; of a package, or a mere folder, a name may be a module of its own."""
+        is_package = not source or posixpath.basename(source) == "__init__.py"
         for name, local in zip(one.names or ("",), one.bound, strict=False):
             module = f"{absolute}.{name}" if name and name != "*" and is_package else ""
             found = self._resolve(module, visit.roots) if module else []
             if found and self._ends_at(found, module):
                 self._wait(_Visit(*found[-1], visit.roots, reach))
                 self.targets[visit.path, local] = found[-1][0], ""
-            else:
+            elif source:
                 self.targets[visit.path, local] = source, name
 
     def _note(self, visit: _Visit, module: str, line: int, reach: Reach) -> None:

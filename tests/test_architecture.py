@@ -45,6 +45,7 @@ LEVELS = {
     "pythonmodule": 1,
     "pythonentries": 1,
     "pythoncode": 4,
+    "routes": 5,
     "observed": 3,
     "template": 3,
     "files": 4,
