@@ -163,7 +163,7 @@ def hf_mount_failed(ctx: Context) -> Iterator[Finding]:
         if ctx.remote and ctx.remote.access.get(repo) in ("missing", "gated"):
             make = f"hf buckets create {repo.name}" if repo.kind == "bucket" else f"Look at the name {repo.name}"
             yield Finding(
-                f"The volume at {mount} cannot be mounted: no {repo.kind} {repo.name} is there, or none that we may see",
+                f"The volume at {mount} cannot be mounted: no {repo.kind} {repo.name} that we may see",
                 hint=f"{make}, or give a token that may read it.",
                 where=ctx.spec_where("source"),
                 severity=Severity.ERROR if _is_ours(ctx, repo) else None,
