@@ -36,6 +36,7 @@ class Known:
     has_lists: bool = False  # the lists of `apt-get update` may be there
     has_own_sources: bool = False  # apt may look elsewhere than the base image does
     is_charted: bool = True  # nothing was run or copied that may have brought programs unseen
+    is_read: bool = True  # every command until now is one that is known: no script that may do anything
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Run:
     def is_root(self) -> bool | None:
         """Whether root runs it; None where that is not known."""
         return True if self.by_sudo else self.line.is_root
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is a command that is known, and no script that may do anything."""
+        return self.name in _FAR_FROM_APT or self.name in _ADDING_SOURCES
 
     @property
     def where(self) -> str:
@@ -193,6 +199,8 @@ def after(run: Run, known: Known) -> Known:
     text, asked = " ".join((*run.words, *run.command.redirects)), packages_of(run.command)
     if "/etc/apt" in text or run.name in _ADDING_SOURCES or run.name not in _FAR_FROM_APT:
         known = replace(known, has_own_sources=True)
+    if not run.is_read:
+        known = replace(known, is_read=False)
     if run.name not in _CHARTED:
         known = replace(known, is_charted=False, has_lists=known.has_lists or run.name not in _FAR_FROM_APT)
     if run.name == "rm" and "/var/lib/apt" in text and not run.command.nested:

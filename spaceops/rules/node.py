@@ -1,0 +1,154 @@
+"""Rules about npm: lock files, and packages that are compiled."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from spaceops.bases import Base
+from spaceops.buildruns import Run
+from spaceops.context import Context
+from spaceops.findings import Finding, Severity
+from spaceops.rules import rule
+from spaceops.shell import UNKNOWN
+
+# Packages of npm that are compiled where no ready-made build fits.
+_COMPILED = frozenset(
+    ("argon2", "bcrypt", "better-sqlite3", "canvas", "isolated-vm", "node-pty", "node-sass", "re2", "robotjs",
+     "sqlite3", "zeromq")
+)  # fmt: skip
+_COMPILERS = frozenset({"build-essential", "build-base", "g++", "gcc-c++", "clang"})
+_NODE = "FROM node:22-slim\nWORKDIR /app\nCOPY package.json .\n"
+_NODE_END = 'COPY . .\nCMD ["node", "server.js"]\n'
+_SERVER = 'require("http").createServer((_, answer) => answer.end("hello")).listen(7860, "0.0.0.0");\n'
+
+
+@rule(
+    Severity.ERROR,
+    bad={
+        "Dockerfile": f"{_NODE}RUN npm ci\n{_NODE_END}",
+        "package.json": '{"name": "hello", "dependencies": {"express": "5.1.0"}}',
+        "server.js": _SERVER,
+    },
+    good={
+        "Dockerfile": f"{_NODE}RUN npm install\n{_NODE_END}",
+        "package.json": '{"name": "hello", "dependencies": {"express": "5.1.0"}}',
+        "server.js": _SERVER,
+    },
+)
+def npm_ci_no_lock(ctx: Context) -> Iterator[Finding]:
+    """`npm ci` installs what package-lock.json says, and stops where there is none, or where it says something else
+    than package.json. Run `npm install` on your machine and push the package-lock.json that it writes.
+    """
+    for run in ctx.runs:
+        words = [word for word in run.words[1:] if not word.startswith("-")]
+        if run.name != "npm" or words[:1] not in (["ci"], ["clean-install"]) or not run.is_certain:
+            continue
+        if (problem := _lock_problem(ctx, run)) is not None:
+            yield Finding(
+                f"npm ci stops: {problem}.",
+                hint="Run npm install, push package-lock.json and copy it before this line; or write RUN npm install.",
+                where=run.where,
+            )
+
+
+def _lock_problem(ctx: Context, run: Run) -> str | None:
+    """What is wrong with the lock file where npm runs; None where that cannot be known."""
+    copied = tuple(one for one in run.image.copied if one.line.number < run.line.number)
+    is_moved = run.command.has("-C", "--prefix", "-w", "--workspace") or re.search(r"\bcd\b", run.line.instruction.args)
+    is_unsure = any(one.is_foreign for one in copied) or not run.known.is_charted
+    earlier = any(_makes_lock(one) for one in ctx.runs if one.line.number < run.line.number)
+    if is_moved or is_unsure or earlier or UNKNOWN in run.line.workdir:
+        return None
+    then = replace(run.image, copied=copied, workdir=run.line.workdir)
+    package = then.source_of("package.json")
+    lock = then.source_of("package-lock.json") or then.source_of("npm-shrinkwrap.json")
+    if package is None:
+        return None
+    if lock is not None:
+        return _disagreement(_json(ctx.text(package)), _json(ctx.text(lock)))
+    exists = posixpath.join(posixpath.dirname(package), "package-lock.json")
+    if exists in ctx.source.files and exists not in ctx.in_context:
+        return f"{exists} is left out by .dockerignore"
+    return f"{exists} is not copied before it" if exists in ctx.in_context else "there is no package-lock.json"
+
+
+def _makes_lock(run: Run) -> bool:
+    return run.name == "npm" and not {"install", "i", "init"}.isdisjoint(run.words)
+
+
+def _disagreement(package: dict[str, Any], lock: dict[str, Any]) -> str | None:
+    """A package that package.json asks for and the lock file does not know."""
+    locked = lock.get("packages")
+    if not isinstance(locked, dict) or lock.get("lockfileVersion") not in (2, 3) or "workspaces" in package:
+        return None
+    for kind in ("dependencies", "devDependencies"):
+        wanted = package.get(kind)
+        for name in wanted if isinstance(wanted, dict) else ():
+            if f"node_modules/{name}" not in locked:
+                return f"package.json asks for {name}, and package-lock.json does not know it"
+    return None
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@rule(
+    Severity.WARNING,
+    bad={
+        "Dockerfile": f"{_NODE}RUN npm install\n{_NODE_END}",
+        "package.json": '{"name": "hello", "dependencies": {"node-pty": "1.0.0"}}',
+        "server.js": _SERVER,
+    },
+    good={
+        "Dockerfile": "FROM node:22-slim\nRUN apt-get update && apt-get install -y python3 make g++\nWORKDIR /app\n"
+        f"COPY package.json .\nRUN npm install\n{_NODE_END}",
+        "package.json": '{"name": "hello", "dependencies": {"node-pty": "1.0.0"}}',
+        "server.js": _SERVER,
+    },
+)
+def node_gyp_no_compiler(ctx: Context) -> Iterator[Finding]:
+    """Some packages of npm hold C++ code, which npm compiles with node-gyp where their authors offer no ready-made
+    build for the image. That needs python3, make and g++, and the slim and alpine images have none of them.
+    """
+    for run in ctx.runs:
+        base = run.image.base
+        if not _installs(run) or base.has("g++") is not False or not run.known.is_charted:
+            continue
+        package = replace(run.image, workdir=run.line.workdir).source_of("package.json")
+        asked = _json(ctx.text(package)).get("dependencies") if package else None
+        names = sorted(_COMPILED & set(asked)) if isinstance(asked, dict) else []
+        if names and _COMPILERS.isdisjoint(run.known.packages):
+            yield Finding(
+                f"{', '.join(names)} may have to be compiled, and {base.name} has no compiler.",
+                hint=f"Put RUN {_with_compiler(base)} above this line.",
+                where=run.where,
+            )
+            return
+
+
+def _installs_for_node(run: Run) -> bool:
+    return run.name in ("npm", "yarn", "pnpm") and (
+        len(run.words) == 1 or bool({"ci", "install", "i"} & set(run.words))
+    )
+
+
+def _installs(run: Run) -> bool:
+    return run.name in ("npm", "yarn", "pnpm") and (
+        len(run.words) == 1 or not {"ci", "install", "i"}.isdisjoint(run.words)
+    )
+
+
+def _with_compiler(base: Base) -> str:
+    if base.distribution == "alpine":
+        return "apk add --no-cache python3 make g++"
+    return "apt-get update && apt-get install -y python3 make g++"
