@@ -22,14 +22,14 @@ def failed(space, hub, watch=lambda _: None) -> DeployFailed:
 
 
 def test_a_failed_build_is_explained_by_the_deploy_and_by_diagnose_alike(space, hub):
-    edit(space, "COPY app.py .", "COPY app.py .\nCOPY missing.txt .", "Dockerfile")
+    edit(space, "COPY app.py .", 'COPY app.py .\nRUN python -c "import nonexistent_module"', "Dockerfile")
 
     error = failed(space, hub)
     report = diagnose(space.repo_id, hub)
 
-    assert ["copy-source-missing"] == [finding.code for finding in report] == [one.code for one in error.findings]
+    assert ["module-not-found"] == [finding.code for finding in report] == [one.code for one in error.findings]
     assert report.findings[0].where == error.findings[0].where == "Dockerfile:4"
-    assert ("build-error", "copy-source-missing") == error.codes == get_release(space, hub, 1).record.codes
+    assert ("build-error", "module-not-found") == error.codes == get_release(space, hub, 1).record.codes
     assert error.findings[0].message in error.message
     assert error.findings[0].hint == error.hint
 
