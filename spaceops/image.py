@@ -106,6 +106,7 @@ class Copied:
     sources: Mapping[str, str]  # path in the image -> file or folder of the build context ("" is all of it)
     is_foreign: bool  # from another stage, another image, a URL or an archive: it may bring more than `sources`
     texts: Mapping[str, str] = field(default_factory=dict)  # path in the image -> the text of a here-document
+    is_broken: bool = False  # a source is missing: the build ends here, and that is a finding of its own
 
 
 @dataclass(frozen=True)
@@ -297,19 +298,18 @@ class _Follower:
         reference = step.flag("from")
         if reference is not None:
             return Copied(line, target, owner, self._of_stage(reference, stage, sources, target, into), True, texts)
-        is_foreign = any(
-            _is_url(source) or _is_unpacked(line, source) or self._is_missing(source) for source in sources
-        )
+        is_foreign = any(_is_url(source) or _is_unpacked(line, source) for source in sources)
+        is_broken = any(self._is_missing(source) for source in sources)
         local = [source for source in sources if not (_is_url(source) or _is_unpacked(line, source))]
         if step.flag("parents") is not None:
             found = {posixpath.join(target, path): path for source in local for path in self._matching(source)}
         else:
             found = {self._place(path, target, into): path for source in local for path in self._matching(source)}
-        return Copied(line, target, owner, found, is_foreign, texts)
+        return Copied(line, target, owner, found, is_foreign or is_broken, texts, is_broken)
 
     def _is_missing(self, source: str) -> bool:
         """Whether the build ends here: what the file would have brought is not asked for as well."""
-        return not _GLOB.search(source) and not self._matching(source)
+        return not (_GLOB.search(source) or _is_url(source) or UNKNOWN in source or self._matching(source))
 
     def _place(self, path: str, target: str, into: bool) -> str:
         """Where a file or folder goes: a file into a folder under its name, a folder's content into the target."""

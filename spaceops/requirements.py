@@ -386,6 +386,8 @@ class _Walk:
             path for path in self.image.in_context if posixpath.basename(path) == name and path.count("/") < 4
         )
         copied = self._copied_before
+        if any(one.is_broken for one in copied):
+            return
         is_certain = (
             not self.made
             and self.image.base.is_known
