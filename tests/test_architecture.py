@@ -61,7 +61,7 @@ LEVELS = {
     "cli_check": 14,
     "logtext": 1,
     "tracebacks": 1,
-    "privacy": 2,
+    "privacy": 3,
     "symptoms": 2,
     "scanning": 3,
     "hub": 4,
