@@ -41,12 +41,8 @@ def check(
     ctx = context(space, source=source, env=env)
     _refuse_unknown(ctx.space.ignore)
     ctx = asked(ctx, hub) if hub else ctx
-    found, notes = list[Finding](), list(ctx.remote.notes if ctx.remote else ())
-    for rule in rules:
-        try:
-            found += rule.findings(ctx)
-        except Exception as error:  # rules guess about text of others: a slip in one must not stop a deploy
-            notes.append(f"{rule.code} could not look at this: {type(error).__name__} in spaceops; please report it")
+    found, slips = looked(rules, ctx)
+    notes = [*(ctx.remote.notes if ctx.remote else ()), *slips]
     if hadolint:
         from spaceops.hadolint import findings
 
@@ -58,6 +54,17 @@ def check(
         tuple((finding, reasons[finding.code]) for finding in in_order(found) if finding.code in reasons),
         tuple(notes),
     )
+
+
+def looked(rules: Iterable[Rule], ctx: Context) -> tuple[list[Finding], list[str]]:
+    """What the rules find, and which of them could not look."""
+    found, slips = list[Finding](), list[str]()
+    for rule in rules:
+        try:
+            found += rule.findings(ctx)
+        except Exception as error:  # rules guess about text of others: a slip in one must not stop a deploy
+            slips.append(f"{rule.code} could not look at this: {type(error).__name__} in spaceops; please report it")
+    return found, slips
 
 
 def context(space: Space | str | Path, *, source: Source | None = None, env: str | None = None) -> Context:

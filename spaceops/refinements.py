@@ -12,6 +12,7 @@ from dataclasses import replace
 from spaceops.cases import UP, Case
 from spaceops.dockerfile import Instruction
 from spaceops.findings import Finding, Severity
+from spaceops.preflight import looked
 from spaceops.rules import all_rules
 from spaceops.scanning import Hit, Section
 from spaceops.symptoms import Place
@@ -28,6 +29,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "missing-configuration": ("front-matter-missing", "front-matter-not-first", "front-matter-yaml-error"),
     "front-matter-missing": ("front-matter-missing", "front-matter-not-first", "front-matter-yaml-error"),
 }
+_SAME = {"port-mismatch": "app-port-mismatch"}  # what a log and the files show of one thing
 
 
 def explaining(found: list[tuple[Finding, int]], case: Case) -> list[tuple[Finding, int]]:
@@ -36,15 +38,15 @@ def explaining(found: list[tuple[Finding, int]], case: Case) -> list[tuple[Findi
     better: list[tuple[Finding, int]] = []
     for finding, weight in found:
         codes = [code for code in (finding.code, *CAUSES.get(finding.code, ())) if code in rules]
-        causes = [cause for code in codes for cause in rules[code].findings(case.files)]  # type: ignore[arg-type]
+        causes = looked([rules[code] for code in codes], case.files)[0] if case.files else []
         causes = [cause for cause in causes if cause.severity is not Severity.INFO]
         better.append((_with_cause(finding, causes[0]) if causes else finding, weight))
     return better
 
 
 def _with_cause(finding: Finding, cause: Finding) -> Finding:
-    """The same code gains where it stands; another one is the cause itself, and explains the symptom."""
-    if cause.code == finding.code:
+    """The same thing gains where it stands; another one is the cause itself, and explains the symptom."""
+    if cause.code in (finding.code, _SAME.get(finding.code)):
         return replace(finding, where=finding.where or cause.where, hint=cause.hint or finding.hint, fix=cause.fix)
     explained = tuple(sorted({finding.code, *finding.explains} - {cause.code}))
     return replace(cause, severity=finding.severity, fault=finding.fault, evidence=finding.evidence, explains=explained)
@@ -96,6 +98,30 @@ def _port(finding: Finding, hit: Hit, case: Case) -> Finding | None:
         "README.md), so that nobody reaches it.",
         hint=f"Let the server listen on {wanted}, or write app_port: {shown} into the block at the top of README.md.",
     )
+
+
+def _timeout(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
+    """What the log of a start that took too long shows of a server: none, or one on the right port."""
+    run = case.sections.get(Place.RUN)
+    if run is None or not run.tail:
+        return finding
+    listens = [hit for code in ("port-mismatch", "bind-loopback") for hit in run.hits.get(code, ())]
+    wanted = str((case.files.app_port if case.files else None) or USUAL_PORT)
+    if any(hit.groups.get("port") == wanted for hit in listens if hit.symptom.code == "port-mismatch"):
+        return replace(
+            finding,
+            message=f"The log shows a server on port {wanted}, and still the Hub got no good answer in the time that a "
+            "start may take: the server began too late, or / does not answer.",
+            hint="Answer / at once with 200, and load models afterwards; a start that must take long needs "
+            "`startup_duration_timeout: 1h` in the block at the top of README.md.",
+        )
+    if not listens:
+        return replace(
+            finding,
+            message="The Hub got no answer in the time that a start may take, and no line of the log says that a "
+            "server listens: none was started, or what comes before it takes too long.",
+        )
+    return finding
 
 
 def _loopback(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
@@ -203,6 +229,7 @@ def _with_folders(paths: Iterable[str]) -> set[str]:
 REFINEMENTS: Mapping[str, Refinement] = {
     "port-mismatch": _port,
     "bind-loopback": _loopback,
+    "launch-timeout": _timeout,
     "module-not-found": _module,
     "missing-secret": _secret,
     "copy-source-missing": _source,

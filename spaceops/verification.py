@@ -203,8 +203,12 @@ class _Following:
 
     def findings(self, runtime: Runtime, lines: Sequence[Event]) -> tuple[Finding, ...]:
         """What is wrong, by what was followed and the files that were pushed; nothing more is asked."""
-        case = of_release(self.repo_id, self.release)
-        return conclude(with_events(replace(case, runtime=runtime), lines)).findings
+        try:
+            case = of_release(self.repo_id, self.release)
+            return conclude(with_events(replace(case, runtime=runtime), lines)).findings
+        except Exception as error:  # it reads text of others: a slip in that must not hide the failure itself
+            self.tell(f"the failure could not be diagnosed: {type(error).__name__} in spaceops; please report it")
+            return ()
 
     def late(self, seconds: float) -> errors.TimedOut:
         """The error at the end of the time: how long which stage has lasted, and what its log said last."""

@@ -226,6 +226,43 @@ def test_why_copy_does_not_find_a_file_is_told(files, change, code, words):
     assert (code, True) == (finding.code, words in f"{finding.message} {finding.hint}")
 
 
+LATE = {"stage": "RUNTIME_ERROR", "said": "Launch timed out, workload was not healthy after 30 min"}
+LISTENS = STARTED + "INFO:     Uvicorn running on http://{} (Press CTRL+C to quit)\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "command", "code", "words"),
+    [
+        (LISTENS.format("127.0.0.1:7860"), "7860", "bind-loopback", "127.0.0.1 only"),
+        (LISTENS.format("0.0.0.0:8000"), "8000", "port-mismatch", "listens on port 8000"),
+        (STARTED + "loading\n", "8000", "app-port-mismatch", "listens on port 8000"),
+        (LISTENS.format("0.0.0.0:7860"), "7860", "launch-timeout", "the server began too late"),
+        (STARTED + "loading\n", "7860", "launch-timeout", "no line of the log says that a server listens"),
+    ],
+)
+def test_why_nothing_answered_in_time_is_seen_in_the_log_and_in_the_files(files, log, command, code, words):
+    report = told(run=log, files=files(Dockerfile=('"7860"', f'"{command}"')), **LATE)
+
+    assert [code] == codes(report)
+    assert words in report.findings[0].message
+    assert code == "launch-timeout" or "launch-timeout" in report.findings[0].explains
+    assert ("Dockerfile:9" == report.findings[0].where) == (command == "8000")
+
+
+@pytest.mark.parametrize(
+    "log",
+    [LISTENS.format("0.0.0.0:7860"), LISTENS.format("0.0.0.0:8000") + "Uvicorn running on http://0.0.0.0:7860\n"],
+    ids=["the right port", "another one too"],
+)
+def test_a_server_on_the_right_port_is_no_failure(log):
+    assert [] == codes(told(run=log))
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8000", "127.0.0.1:7860"])
+def test_of_an_app_that_is_up_no_port_is_wrong(address):
+    assert [] == codes(told(run=LISTENS.format(address), stage="RUNNING"))
+
+
 # what the log is kept from showing
 
 
