@@ -352,7 +352,8 @@ def _compiled(run: Run) -> str:
             "FROM python:3.13-slim\n",
             "FROM python:3.13-slim\nRUN pip install --no-cache-dir torch tensorflow[and-cuda]\n",
         ),
-        "space.toml": 'repo_id = "acme/hello"\nhardware = "t4-small"\nsleep_time = "1h"\n[limits]\nmax_hourly_cost = 1.0\n',
+        "space.toml": 'repo_id = "acme/hello"\nhardware = "t4-small"\nsleep_time = "1h"\n'
+        "[limits]\nmax_hourly_cost = 1.0\n",
     },
     good={
         "Dockerfile": (
