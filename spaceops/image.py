@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from spaceops.bases import Base, base_of
-from spaceops.dockerfile import Dockerfile, Heredoc, Instruction, Stage, Step, glob_pattern, names_in
+from spaceops.dockerfile import PLATFORM, Dockerfile, Heredoc, Instruction, Stage, Step, glob_pattern, names_in
 from spaceops.errors import BadInput
 from spaceops.shell import UNKNOWN, Command, commands
 
@@ -132,6 +132,7 @@ class Image:
     cmd: Start | None
     copied: tuple[Copied, ...]  # in order
     in_context: Collection[str]
+    stages: tuple[int, ...] = ()  # of the Dockerfile, of its chain: those that it is built from, then its own
 
     @property
     def is_root(self) -> bool | None:
@@ -248,7 +249,7 @@ def froms(instruction: Instruction) -> list[str]:
 class _Follower:
     def __init__(self, dockerfile: Dockerfile, variables: Mapping[str, str], in_context: Collection[str]) -> None:
         self.dockerfile, self.in_context = dockerfile, in_context
-        self.build_args = {**_unset_arguments(dockerfile), **variables}
+        self.build_args = build_args(dockerfile, variables)
         self.tree = tree_of(in_context)
         self.images: dict[int, Image] = {}
 
@@ -272,7 +273,8 @@ class _Follower:
             image = _after(line, image, stage)
             folders |= _new_folders(line, image)
         env = dict(seeded) | env
-        return replace(image, lines=tuple(lines), env=env, copied=tuple(copied))
+        stages = (*image.stages, stage.index)
+        return replace(image, lines=tuple(lines), env=env, copied=tuple(copied), stages=stages)
 
     def _begin(self, stage: Stage) -> Image:
         name = self.dockerfile.base(stage, self.build_args)
@@ -415,6 +417,11 @@ def _is_url(source: str) -> bool:
     return ADDRESS.match(source) is not None
 
 
+def build_args(dockerfile: Dockerfile, variables: Mapping[str, str]) -> dict[str, str]:
+    """What the build gets for its ARGs: the Space's variables, and UNKNOWN for what nothing known gives a value."""
+    return {**_unset_arguments(dockerfile), **variables}
+
+
 def _unset_arguments(dockerfile: Dockerfile) -> dict[str, str]:
     """ARGs without a value: a variable of the Space may give them one."""
     names = [
@@ -424,6 +431,7 @@ def _unset_arguments(dockerfile: Dockerfile) -> dict[str, str]:
         for word in instruction.args.split()
     ]
     given = {name.partition("=")[0] for name in names if "=" in name}
+    given |= PLATFORM.keys()
     return {name: UNKNOWN for name in names if "=" not in name and name not in given}
 
 

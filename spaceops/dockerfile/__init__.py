@@ -6,10 +6,11 @@ expanded; `Ignore.parse(text)` reads a `.dockerignore`.
 
 from spaceops.dockerfile.ignoring import Ignore, glob_pattern
 from spaceops.dockerfile.instructions import Heredoc, Instruction, pairs_of
-from spaceops.dockerfile.stages import Dockerfile, Stage, Step
+from spaceops.dockerfile.stages import PLATFORM, Dockerfile, Stage, Step
 from spaceops.dockerfile.words import expand, names_in
 
 __all__ = [
+    "PLATFORM",
     "Dockerfile",
     "Heredoc",
     "Ignore",

@@ -26,6 +26,7 @@ SUBJECTS = (
     "secrets",
     "dockerfile",
     "copies",
+    "baseimages",
     "packages",
     "building",
     "node",
