@@ -142,6 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_runtime(answer)
         elif kind == "page":
             self._send_page(answer)
+        elif kind in ("variables", "secrets"):
+            self._send_json(403, {"error": "the settings are not for you"})
         else:
             self._send_info("/".join(address.path.split("/")[3:5]), answer)
 
