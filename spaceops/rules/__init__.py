@@ -27,6 +27,7 @@ SUBJECTS = (
     "dockerfile",
     "copies",
     "baseimages",
+    "buildvariables",
     "packages",
     "building",
     "node",
