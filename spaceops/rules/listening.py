@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Fix, Severity
@@ -117,6 +118,33 @@ def _loopback(ctx: Context, server: Listener) -> Finding:
         fix=with_option(ctx.text, server, "--host", EVERYWHERE) if certain else None,
         severity=None if certain else Severity.WARNING,
     )
+
+
+@rule(
+    Severity.ERROR,
+    bad={"Dockerfile": ('"7860"]', '"$PORT"]')},
+    good={"Dockerfile": (_CMD, "ENV PORT=7860\nCMD uvicorn main:app --host 0.0.0.0 --port $PORT")},
+)
+def variable_not_expanded(ctx: Context) -> Iterator[Finding]:
+    """Only a shell puts values in the place of `$PORT`, and `CMD ["program", "$PORT"]` uses no shell.
+
+    The program gets the five letters `$PORT`, which are no number, and ends. `CMD program $PORT`, without brackets and
+    quotes, uses a shell.
+    """
+    startup = ctx.startup
+    starts = (startup.world.image.entrypoint, startup.world.image.cmd) if startup else ()
+    for start in starts:
+        words = () if start is None or start.is_shell else start.words
+        for option, word in pairwise(words):
+            if start and option in ("--port", "-p", "--server.port", "--server_port") and word.startswith("$"):
+                yield Finding(
+                    f"The program gets the text {word} as its port, not the variable's value: no shell reads this line",
+                    hint=f"Write the number; or use a shell: CMD {' '.join(words)}",
+                    where=f"Dockerfile:{start.line}",
+                    severity=None
+                    if startup and startup.processes and startup.processes[0].words[0] == words[0]
+                    else Severity.WARNING,
+                )
 
 
 @rule(

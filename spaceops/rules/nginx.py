@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Severity
+from spaceops.image import Line
 from spaceops.rules import rule
-from spaceops.shell import UNKNOWN
+from spaceops.shell import UNKNOWN, Command
 from spaceops.startup import Process, Startup
 from spaceops.startup.managers import supervisor
 from spaceops.startup.nginx import MAIN, Setup, setup, upstream_ports
@@ -90,10 +91,7 @@ def nginx_permission(ctx: Context) -> Iterator[Finding]:
     """
     for startup, process, found in _setups(ctx):
         image = startup.world.image
-        is_adapted = "unprivileged" in image.base.repository or any(
-            command.name in ("chown", "chmod", "setcap", "install") and "nginx" in " ".join(command.words)
-            for _, command in image.runs
-        )
+        is_adapted = "unprivileged" in image.base.repository or any(map(_opens_folders, image.runs))
         wrong = next(_unwritable(found), None)
         if _is_other_user(process) and not is_adapted and found.is_complete and wrong:
             what, where = wrong
@@ -106,6 +104,14 @@ def nginx_permission(ctx: Context) -> Iterator[Finding]:
                 severity=None if process.is_certain and found.main else Severity.WARNING,
             )
             return
+
+
+def _opens_folders(run: tuple[Line, Command]) -> bool:
+    """Whether a command may let others write where nginx does."""
+    name, words = run[1].name, run[1].words
+    if name not in ("chown", "chmod", "chgrp", "setcap", "install", "find", "xargs", "ln", "sed"):
+        return False
+    return any("nginx" in word or word == "/" or word.startswith(("/var", "/run", "/etc")) for word in words)
 
 
 def _unwritable(found: Setup) -> Iterator[tuple[str, str]]:
@@ -129,14 +135,15 @@ def _unwritable(found: Setup) -> Iterator[tuple[str, str]]:
 def nginx_privileged_port(ctx: Context) -> Iterator[Finding]:
     """Ports below 1024, such as 80, are for root. nginx that runs as somebody else may not listen there.
 
-    It may end with "bind() to 0.0.0.0:80 failed (13: Permission denied)". Any port works for the Hub: app_port names it.
+    It may end with "bind() to 0.0.0.0:80 failed (13: Permission denied)". The Hub takes any port: app_port names it.
     """
     for startup, process, found in _setups(ctx):
         may = any("setcap" in command.words or "setcap" in command.name for _, command in startup.world.image.runs)
         for one, where in found.listens:
             if one.port < 1024 and _is_other_user(process) and found.is_complete and not may:
                 yield Finding(
-                    f"The container runs as {process.user}, and nginx listens on port {one.port}, which may be for root only",
+                    f"The container runs as {process.user}, and nginx listens on port {one.port}, which may be for "
+                    "root only",
                     hint=f"Write listen {ctx.app_port or 7860}; in nginx.conf, the app_port of README.md.",
                     where=where,
                 )

@@ -89,6 +89,7 @@ class World:
     mounts: tuple[str, ...] = ()  # folders that volumes lie on
     files: Collection[str] = ()  # every file of the Space, whether or not it comes into the image
     is_partial: bool = False  # files of the Space are not in the folder: those of submodules, and behind links
+    edits_nginx: bool = False  # the start itself writes configuration of nginx
 
     @cached_property
     def env(self) -> dict[str, str]:

@@ -13,7 +13,6 @@ _DOWNLOADS = {
     "hf": ("download",),
     "huggingface-cli": ("download",),
     "ollama": ("pull", "run"),
-    "git": ("clone",),
     "wget": (),
     "aria2c": (),
     "gdown": (),

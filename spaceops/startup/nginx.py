@@ -99,7 +99,12 @@ def setup(process: Process, world: World) -> Setup | None:
     parts += _parts(world, folders, changes)
     is_replaced = stock_place in changes.removed or any(part.place == stock_place for part in parts)
     has_stock = posixpath.dirname(stock_place) in folders and not is_replaced
-    is_complete = is_known and changes.are_known and not any(one.broken for one in _configs(main, parts))
+    is_complete = (
+        is_known
+        and changes.are_known
+        and not world.edits_nginx
+        and not any(one.broken for one in _configs(main, parts))
+    )
     return Setup(main, tuple(parts), port if has_stock else None, stock_place, is_complete, process)
 
 

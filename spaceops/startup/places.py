@@ -26,12 +26,20 @@ def is_absent(world: World, place: str) -> bool:
         return False
     if _is_under(place, world.mounts) or any(_may_bring(copied, place) for copied in world.image.copied):
         return False
-    if world.image.names_in(place):
-        return False
-    standing = ("/bin", "/usr", "/opt", "/sbin", "/etc", "/lib", "/var", "/run", "/docker-entrypoint")
-    if place.startswith(standing):
+    if world.image.names_in(place) or not _is_ours(world, place):
         return False
     return not any(may_make(line, command, place) for line, command in world.image.runs) and not _is_elsewhere(world)
+
+
+def _is_ours(world: World, place: str) -> bool:
+    """Whether only the Dockerfile puts files there: not the base image, which has its own below most folders."""
+    base = world.image.base
+    if base.workdir not in (None, "/") and _is_under(place, [base.workdir or ""]):
+        return False
+    made = [line.workdir for line in world.image.lines] + [world.image.workdir]
+    folders = [one for one in made if one != "/" and UNKNOWN not in one]
+    folders += [copied.target for copied in world.image.copied if copied.sources and copied.target != "/"]
+    return _is_under(place, ["/app", "/code", "/home", "/workspace", "/usr/src/app", *folders])
 
 
 def _is_elsewhere(world: World) -> bool:

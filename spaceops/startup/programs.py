@@ -74,8 +74,8 @@ def user_install(image: Image) -> Line | None:
         if command.name in ("uv", "poetry", "pipenv", "virtualenv", "conda") or "venv" in words or "--target" in words:
             return None
         if is_pip and "install" in words:
-            if line.is_root is not False:
-                return None  # what root installs is on everybody's PATH
+            if line.is_root is not False or line.user[:1].isdecimal():
+                return None  # what root installs is on everybody's PATH; a number may have no home
             found = line
     return found
 

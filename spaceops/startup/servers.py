@@ -33,6 +33,7 @@ class Server:
     host_variables: tuple[str, ...] = ()
     no_port: tuple[str, ...] = ()  # with these options it listens on no port, or on one that is not known
     speaks_http: bool = True
+    has_config: bool = False  # files that are not looked for may say otherwise
     set_host: str = ""
     set_port: str = ""
 
@@ -48,6 +49,7 @@ _JUPYTER = _server(
     host_options=("--ip", "--ServerApp.ip", "--NotebookApp.ip"),
     set_host="--ip 0.0.0.0",
     no_port=("--config",),
+    has_config=True,
 )
 _VLLM = _server(EVERYWHERE, 8000, no_port=("--uds", "--config"))
 _MLFLOW = _server(
@@ -167,8 +169,22 @@ def listeners(process: Process, world: World) -> Found:
     if name in WORKERS:
         return ()
     words = [word for word in process.words[1:] if not word.startswith("-")]
-    server = SERVERS.get(f"{name} {words[0]}" if words else name) or SERVERS.get(name)
-    return None if server is None else _told(name, server, process, world)
+    both = f"{name} {words[0]}" if words else name
+    server = SERVERS.get(both) or SERVERS.get(name)
+    if server is None and process.is_module:
+        return _module(process, world)
+    if both == "flask run" and world.text_at(process.absolute(".flaskenv")):
+        return None
+    return None if server is None else _told(both if both in SERVERS else name, server, process, world)
+
+
+def _module(process: Process, world: World) -> Found:
+    """`python -m NAME`, where NAME is a module of the Space."""
+    place = process.words[0].replace(".", "/")
+    for path in (f"{place}.py", f"{place}/__main__.py"):
+        if world.source_of(process.absolute(path)) is not None:
+            return _python(replace(process, words=("python", path, *process.words[1:])), world)
+    return None
 
 
 def _told(name: str, server: Server, process: Process, world: World) -> Found:
@@ -179,6 +195,8 @@ def _told(name: str, server: Server, process: Process, world: World) -> Found:
     if any(option(process.words, one) is not None or one in process.words for one in server.no_port):
         return None
     host = asked(process, world, server.host_options, server.host_variables, server.host)
+    if server.has_config and option(process.words, *server.host_options) is None:
+        host = replace(host, is_certain=False)
     if host.text == "true":  # `--host` without an address, of vite
         host = replace(host, text=EVERYWHERE)
     return (_listener(name, process, host, number, server.set_host, server.set_port, speaks_http=server.speaks_http),)
@@ -308,7 +326,7 @@ def _streamlit_config(process: Process, world: World) -> Mapping[str, object] | 
 
 def _manage(process: Process, _world: World) -> Found:
     """`python manage.py runserver [HOST:PORT]`."""
-    if "runserver" not in process.words and "runserver_plus" not in process.words:
+    if "runserver" not in process.words:
         return None
     given = [word for word in process.words[process.words.index("runserver") + 1 :] if not word.startswith("-")]
     text = given[0] if given else "127.0.0.1:8000"
