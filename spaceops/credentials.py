@@ -123,7 +123,8 @@ def _kinds_in(content: bytes, shape: bytes) -> list[Kind]:
     kinds = [kind for mark, kind in _MARKS["anywhere"] if mark in content]
     if words := _long_words(content, shape):
         kinds += [kind for mark, kind in _MARKS["beside a word"] if mark in content]
-        kinds += [kind for mark, kind in _MARKS["in a word"] if mark in words]
+        if _IN_WORDS.search(words):
+            kinds += [kind for mark, kind in _MARKS["in a word"] if mark in words]
     return kinds
 
 
@@ -444,3 +445,4 @@ _MARKS = {
     where: tuple((kind.mark, kind) for kind in KINDS if kind.where == where)
     for where in ("in a word", "beside a word", "anywhere")
 }
+_IN_WORDS = re.compile(b"|".join(re.escape(mark) for mark, _ in _MARKS["in a word"]))

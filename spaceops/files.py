@@ -44,22 +44,23 @@ _NEVER = Rules.of(".git", FILE_NAME, ".env", ".env.*", "!.env.example")
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file that would be pushed. There may be 100,000: it has slots, and its path is text until somebody wants it."""
+    """A file that would be pushed. There may be 100,000 of them: it has slots, and shares its texts with the others."""
 
-    place: str | Path
+    place: str | Path  # as seen from `within`
     size: int  # bytes
     stamp: Stamp | None = field(default=None, compare=False, repr=False)  # as it was when it was found
     hashes: HashCache | None = field(default=None, compare=False, repr=False)
+    within: str = ""
 
     @property
     def path(self) -> Path:
         """Where it lies."""
-        return Path(self.place)
+        return Path(self.within, self.place)
 
     def beginning(self, size: int) -> bytes:
         """At most its first `size` bytes; nothing of one that cannot be read: the push will say so."""
         try:
-            file = os.open(self.place, os.O_RDONLY)
+            file = os.open(f"{self.within}/{self.place}" if self.within else self.place, os.O_RDONLY)
         except OSError:
             return b""
         try:
@@ -233,7 +234,7 @@ class _Walk:
             elif entry.is_symlink():
                 yield from self._link(entry, base + entry.name)
             elif entry.is_file() and entry.path not in self.private:
-                yield base + entry.name, self._file(entry)
+                yield self._file(entry, base + entry.name)
 
     def _link(self, entry: os.DirEntry[str], path: str) -> Iterator[tuple[str, LocalFile]]:
         target = os.path.realpath(entry.path)
@@ -241,11 +242,11 @@ class _Walk:
         if not inside or not entry.is_file():
             self.skipped.append(path)
         elif target not in self.private:
-            yield path, self._file(entry)
+            yield self._file(entry, path)
 
-    def _file(self, entry: os.DirEntry[str]) -> LocalFile:
+    def _file(self, entry: os.DirEntry[str], path: str) -> tuple[str, LocalFile]:
         stat = entry.stat()
-        return LocalFile(entry.path, stat.st_size, Stamp.of(stat), self.hashes)
+        return path, LocalFile(path, stat.st_size, Stamp.of(stat), self.hashes, self.root)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -35,7 +35,8 @@ class Stamp(Struct, frozen=True, array_like=True):
     @classmethod
     def of(cls, stat: os.stat_result) -> Self:
         """The stamp in what the system says of a file."""
-        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        modified, changed = stat.st_mtime_ns, stat.st_ctime_ns
+        return cls(stat.st_size, modified, modified if modified == changed else changed, stat.st_ino)  # one number
 
     def is_settled(self, now: int) -> bool:
         """Whether a change at `now` (nanoseconds) or later would show."""

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from spaceops.bases import Base, base_of
 from spaceops.dockerfile import PLATFORM, Dockerfile, Heredoc, Instruction, Stage, Step, glob_pattern, names_in
@@ -187,7 +187,12 @@ class Image:
 
 
 def tree_of(paths: Collection[str]) -> Mapping[str, set[str]]:
-    """The names in each folder; the top is ""."""
+    """The names in each folder; the top is "". Of the same frozen set it is made once: every stage asks for it."""
+    return _tree_of(frozenset(paths))
+
+
+@lru_cache(maxsize=1)
+def _tree_of(paths: frozenset[str]) -> Mapping[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for path in paths:
         while path:
@@ -196,7 +201,7 @@ def tree_of(paths: Collection[str]) -> Mapping[str, set[str]]:
                 break
             found[folder].add(name)
             path = folder
-    return found
+    return dict(found)
 
 
 def follow(
