@@ -28,6 +28,11 @@ def is_famous(module: str) -> bool:
     return _longest(module) in _providers()
 
 
+def is_brought(distribution: str) -> bool:
+    """Whether other distributions bring it along."""
+    return distribution in _brought()
+
+
 def modules_of(distribution: str) -> tuple[str, ...]:
     """The modules that a distribution brings, or, if it is not in the tables, what its name suggests."""
     return _modules().get(distribution, (distribution.replace("-", "_"),))
@@ -69,13 +74,13 @@ def provides(distribution: str, module: str) -> bool:
     return False
 
 
-def is_standard(module: str, python: tuple[int, int]) -> bool:
-    """Whether the standard library of a Python has a module."""
+def is_standard(module: str, python: tuple[int, int] | None) -> bool:
+    """Whether the standard library of a Python has a module; of one that is not known, whether any has."""
     top = module.partition(".")[0]
     if top in REMOVED_MODULES:
-        return python < REMOVED_MODULES[top][0]
+        return python is None or python < REMOVED_MODULES[top][0]
     if top in NEW_MODULES:
-        return python >= NEW_MODULES[top]
+        return python is None or python >= NEW_MODULES[top]
     return top in sys.stdlib_module_names or top == "__main__"
 
 
@@ -87,6 +92,11 @@ def is_judged(module: str) -> bool:
 @cache
 def _needs() -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(rest) for name, rest in _rows(NEEDS)}
+
+
+@cache
+def _brought() -> frozenset[str]:
+    return frozenset(one.partition("[")[0] for name, needs in _needs().items() if "[" not in name for one in needs)
 
 
 @cache

@@ -84,11 +84,14 @@ class Code:
             for one in module.imports
         )
 
-    def is_run(self, module: Module, call: Call | Import | EnvRead) -> bool:
-        """Whether something surely runs when the container starts."""
-        place = call.place
-        sure = place.is_certain_in_main if module.path in self.mains else place.is_certain
-        return sure and self.reached.get(module.path) is Reach.SURE
+    def reach_of(self, module: Module, place: Place) -> Reach:
+        """How sure it is that something at a place of a module runs when the container starts."""
+        here = _reach(place, is_main=module.path in self.mains)
+        return min(here, self.reached.get(module.path, Reach.GUARDED))
+
+    def is_run(self, module: Module, one: Call | Import | EnvRead) -> bool:
+        """Whether it surely runs when the container starts."""
+        return self.reach_of(module, one.place) is Reach.SURE
 
 
 def follow(
@@ -169,7 +172,7 @@ class _Walk:
         self.mains |= {visit.path} if visit.is_main else set()
         module = self.modules[visit.path]
         for one in module.imports:
-            self._import(visit, one, min(visit.reach, _reach(one.place, visit)))
+            self._import(visit, one, min(visit.reach, _reach(one.place, is_main=visit.is_main)))
         for call in module.called("uvicorn.run"):
             app = call.args[0] if call.args else None
             if isinstance(app, str) and ":" in app:
@@ -253,8 +256,8 @@ class _Walk:
         return self.known[place]
 
 
-def _reach(place: Place, visit: _Visit) -> Reach:
-    if place.is_certain_in_main if visit.is_main else place.is_certain:
+def _reach(place: Place, *, is_main: bool) -> Reach:
+    if place.is_certain_in_main if is_main else place.is_certain:
         return Reach.SURE
     return Reach.GUARDED if place.conditional else Reach.LATER
 

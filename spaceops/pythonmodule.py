@@ -88,7 +88,7 @@ class Parameter:
 
     name: str
     annotation: str
-    has_default: bool
+    default: str | None  # as written; None: it has none
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ class Function:
     name: str
     line: int
     parameters: tuple[Parameter, ...]
+    is_async: bool = False
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,9 @@ class _Walk:
         for decorator in node.decorator_list:
             self.decorated[id(decorator)] = node.name
         if node.decorator_list:
-            self.functions[node.name] = Function(node.name, node.lineno, tuple(_parameters(node.args)))
+            self.functions[node.name] = Function(
+                node.name, node.lineno, tuple(_parameters(node.args)), isinstance(node, ast.AsyncFunctionDef)
+            )
 
     def _class(self, node: ast.ClassDef, place: Place) -> None:
         self._bind(node.name, place)
@@ -468,16 +471,15 @@ def _text(node: ast.expr) -> str:
 
 def _parameters(arguments: ast.arguments) -> Iterator[Parameter]:
     positional = [*arguments.posonlyargs, *arguments.args]
-    first_default = len(positional) - len(arguments.defaults)
-    for number, one in enumerate(positional):
-        yield Parameter(one.arg, _annotation(one), number >= first_default)
-    for one, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        yield Parameter(one.arg, _annotation(one), default is not None)
+    without = len(positional) - len(arguments.defaults)
+    defaults = [*([None] * without), *arguments.defaults, *arguments.kw_defaults]
+    for one, default in zip([*positional, *arguments.kwonlyargs], defaults, strict=True):
+        yield Parameter(one.arg, _written(one.annotation) or "", _written(default))
 
 
-def _annotation(argument: ast.arg) -> str:
+def _written(node: ast.expr | None) -> str | None:
     try:
-        return ast.unparse(argument.annotation)[:200] if argument.annotation else ""
+        return None if node is None else ast.unparse(node)[:200]
     except RecursionError:
         return ""
 

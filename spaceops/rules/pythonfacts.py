@@ -1,0 +1,200 @@
+"""What the rules about Python code share: which modules and names are missing, and how sure that is."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spaceops.context import Context
+from spaceops.distribution_tables import ELSEWHERE, REMOVED_MODULES
+from spaceops.distributions import (
+    distribution_of,
+    is_brought,
+    is_famous,
+    is_judged,
+    is_standard,
+)
+from spaceops.findings import Fix, Severity
+from spaceops.pythoncode import Code, Reach, Unresolved
+from spaceops.pythonmodule import Call, Function, Import, Module
+from spaceops.requirements import Requirements
+from spaceops.startup.places import is_absent, may_be_edited
+
+_ROUTE_METHODS = frozenset({"get", "post", "put", "delete", "patch", "api_route"})
+_FORMS = ("Form", "File", "UploadFile")
+_DYNAMIC = frozenset({"globals", "vars", "exec", "setattr", "locals", "importlib.import_module", "__import__"})
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A module that the code imports and the image does not have."""
+
+    one: Unresolved
+    message: str
+    hint: str
+    severity: Severity
+    distribution: str = ""  # what would bring it
+
+
+def certainty(ctx: Context, is_run: bool, *, exact: bool = False) -> Severity:
+    """An error where something surely runs and nothing can have installed what it lacks; else a warning.
+
+    `exact`: what is installed does not matter.
+    """
+    requirements = ctx.requirements or Requirements()
+    return Severity.ERROR if is_run and (exact or requirements.is_certain) else Severity.WARNING
+
+
+def is_edited(ctx: Context, path: str) -> bool:
+    """Whether a RUN may have changed a file after it was copied."""
+    return ctx.startup is None or may_be_edited(ctx.startup.world, path)
+
+
+def place_of_requirements(ctx: Context) -> str:
+    """Where packages are to be added, to name it in a hint."""
+    files = ctx.requirements.files if ctx.requirements else ()
+    return next((file.path for file in files if not file.is_constraint), "the pip install")
+
+
+def proposal(ctx: Context, distribution: str) -> Fix | None:
+    """The proposal of one more line of the requirements."""
+    path = place_of_requirements(ctx)
+    text = ctx.text(path)
+    return Fix.text(path, f"{text.rstrip()}\n{distribution}\n", safe=False) if text is not None else None
+
+
+def missing_modules(ctx: Context) -> Iterator[Missing]:
+    """The modules that are missing, each once, where it is surest."""
+    code, requirements = ctx.python, ctx.requirements
+    if code is None or requirements is None or not requirements.is_complete:
+        return
+    seen = set[str]()
+    for one in sorted(code.unresolved, key=lambda each: -each.reach):
+        key = one.module if one.is_inside else _package(one.module)
+        if one.reach is not Reach.GUARDED and key not in seen:
+            found = _inside(ctx, code, one) if one.is_inside else _outside(ctx, code, requirements, one)
+            if found is not None:
+                seen.add(key)
+                yield found
+
+
+def _package(module: str) -> str:
+    return distribution_of(module) if is_famous(module) else module.partition(".")[0]
+
+
+def _inside(ctx: Context, code: Code, one: Unresolved) -> Missing | None:
+    """A module that a package of the Space lacks."""
+    requirements = ctx.requirements or Requirements()
+    if requirements.brings(one.module) or requirements.unknown or not _absent(ctx, one):
+        return None
+    is_sure = one.reach is Reach.SURE and not code.edits_path and not requirements.brings_local
+    path = one.module.replace(".", "/")
+    return Missing(
+        one,
+        f"The file of the module {one.module} is not among those that are pushed, and {one.path} imports it",
+        f"Add {path}.py; if you have it, a line of .gitignore or .dockerignore keeps it back.",
+        Severity.ERROR if is_sure and not is_edited(ctx, one.path) else Severity.WARNING,
+    )
+
+
+def _outside(ctx: Context, code: Code, requirements: Requirements, one: Unresolved) -> Missing | None:
+    """A module that is no part of Python, and that nothing installs."""
+    top = one.module.partition(".")[0]
+    is_known = top.startswith("_") or top in REMOVED_MODULES or one.module in ELSEWHERE or top in ELSEWHERE
+    if is_known or not is_judged(one.module) or is_standard(one.module, requirements.python):
+        return None
+    if requirements.brings(one.module) or not _absent(ctx, one):
+        return None
+    lies = _lies(ctx, top)
+    distribution = distribution_of(one.module)
+    if requirements.unknown and (lies or not is_famous(one.module) or is_brought(distribution)):
+        return None  # another package may bring it
+    is_sure = one.reach is Reach.SURE and requirements.is_certain and not code.edits_path
+    severity = Severity.ERROR if is_sure and not is_edited(ctx, one.path) else Severity.WARNING
+    if lies is not None:
+        return None if code.edits_path or requirements.brings_local else _misplaced(one, top, lies, severity)
+    return Missing(
+        one,
+        f"Nothing installs the module {top if '.' not in distribution else one.module}, and {one.path} imports it",
+        f"Add a line {distribution} to {place_of_requirements(ctx)}.",
+        severity,
+        distribution,
+    )
+
+
+def _misplaced(one: Unresolved, top: str, lies: str, severity: Severity) -> Missing:
+    folder, module = posixpath.dirname(lies), lies.removesuffix(".py").replace("/", ".")
+    root = one.roots[0] if one.roots else "/"
+    return Missing(
+        one,
+        f"Python looks for {top} in {', '.join(one.roots)} and does not find {lies} there, which {one.path} imports",
+        f"Add ENV PYTHONPATH={posixpath.join(root, folder)} to the Dockerfile, or write {module} in the import.",
+        severity,
+    )
+
+
+def _absent(ctx: Context, one: Unresolved) -> bool:
+    """Whether nothing that is not seen here can have brought the module to where it is looked for."""
+    if ctx.startup is None:
+        return False
+    parts = one.module.split(".")
+    names = [posixpath.join(*parts)] if one.is_inside else [parts[0]]
+    places = [posixpath.join(root, name) for root in one.roots for name in names]
+    world = ctx.startup.world
+    return all(is_absent(world, place) and is_absent(world, f"{place}.py") for place in places)
+
+
+def _lies(ctx: Context, top: str) -> str | None:
+    """A file or folder of the Space that has the module's name, wherever it lies."""
+    for path in ctx.source.files:
+        if path.endswith(".py"):
+            folder, _, name = path.rpartition("/")
+            if name == f"{top}.py":
+                return path
+            parts = folder.split("/")
+            if top in parts:
+                return "/".join(parts[: parts.index(top) + 1])
+    return None
+
+
+def missing_names(ctx: Context) -> Iterator[tuple[Module, Import, str, str, Reach]]:
+    """Names that are imported from files of the Space that do not have them: module, import, name, file, reach."""
+    code = ctx.python
+    for module in code.modules.values() if code is not None else ():
+        for one in module.imports:
+            reach = code.reach_of(module, one.place) if code is not None else Reach.GUARDED
+            for name, local in zip(one.names, one.bound, strict=False):
+                source, wanted = code.targets.get((module.path, local), ("", "")) if code is not None else ("", "")
+                if wanted == name and reach is not Reach.GUARDED and _lacks(ctx, source, name):
+                    yield module, one, name, source, reach
+
+
+def _lacks(ctx: Context, source: str, name: str) -> bool:
+    module = ctx.python.modules.get(source) if ctx.python else None
+    if module is None or module.fault or not module.is_read or module.has_star or name == "*":
+        return False
+    if name in module.names or name.startswith("__") or any(call.name in _DYNAMIC for call in module.calls):
+        return False
+    beside = posixpath.join(posixpath.dirname(source), name)
+    return not any(path.startswith((f"{beside}/", f"{beside}.")) for path in ctx.source.files)
+
+
+def form_parameter(module: Module, call: Call, function: Function) -> str | None:
+    """The parameter of a FastAPI route that is read from a form; None where it has none."""
+    if call.name.rpartition(".")[2] not in _ROUTE_METHODS or not call.receiver:
+        return None
+    names = {
+        local
+        for local, dotted in module.aliases.items()
+        if dotted.startswith("fastapi") and dotted.rpartition(".")[2] in _FORMS
+    }
+    for parameter in function.parameters:
+        words = _words(f"{parameter.annotation} {parameter.default or ''}")
+        if words & names or ("fastapi" in words and words & set(_FORMS)):
+            return parameter.name
+    return None
+
+
+def _words(text: str) -> set[str]:
+    return set("".join(char if char.isidentifier() or char.isdecimal() else " " for char in text).split())
