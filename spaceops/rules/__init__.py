@@ -34,6 +34,7 @@ SUBJECTS = (
     "permissions",
     "requirements",
     "python",
+    "pythonapps",
     "start",
     "listening",
     "apps",

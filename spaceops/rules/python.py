@@ -96,7 +96,7 @@ def module_not_found(ctx: Context) -> Iterator[Finding]:
     good={"main.py": (_FASTAPI, f"from helper import greet\n{_FASTAPI}"), "helper.py": "if True:\n    greet = print\n"},
 )
 def import_name_error(ctx: Context) -> Iterator[Finding]:
-    """`from X import Y` needs a Y in X. Without it the app ends as soon as it starts: *ImportError: cannot import name*.
+    """`from X import Y` needs a Y in X. Without it the app ends as it starts: *ImportError: cannot import name*.
 
     Either X is a file of yours, or a package whose newer versions have lost or moved the name.
     """
