@@ -15,7 +15,26 @@ from importlib import import_module
 
 from spaceops.findings import Fault, Severity
 
-SUBJECTS = ("platform", "pushing", "building", "system", "packages", "python", "node", "serving", "resources", "hub")
+SUBJECTS = (
+    "platform",
+    "pushing",
+    "building",
+    "copying",
+    "system",
+    "packages",
+    "python",
+    "settings",
+    "files",
+    "models",
+    "node",
+    "languages",
+    "permissions",
+    "starting",
+    "serving",
+    "pages",
+    "services",
+    "resources",
+)
 
 
 class Place(StrEnum):

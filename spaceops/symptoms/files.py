@@ -1,0 +1,119 @@
+"""Files and programs that an app does not find in its image."""
+
+from __future__ import annotations
+
+from spaceops.symptoms import Place, Symptom
+from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, crash, failure
+
+_VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
+
+SYMPTOMS: tuple[Symptom, ...] = (
+    # --- files of the app ---
+    crash(
+        code="start-file-missing",
+        places=(Place.BUILD, Place.RUN),
+        needles=(
+            "can't open file",
+            "Unable to access jarfile",
+            "File does not exist",
+            "Could not open input file",
+            "Cannot find module",
+            "Failed to find Flask application",
+            "cannot open file",
+            "No such file or directory",
+            "Could not find or load main class",
+        ),
+        pattern=r"can't open file '(?P<path>[^']{1,200})'|Unable to access jarfile (?P<p2>\S{1,200})|"
+        r"File does not exist: (?P<p3>\S{1,200})|"
+        r"Could not open input file: (?P<p4>\S{1,200})|cannot open file '(?P<p5>[^']{1,200}\.R)'|"
+        r"Could not find or load main class|"
+        r"^(?:ba|da|z)?sh: (?:\d{1,4}: )?(?:cannot open |can't open ')?(?P<p6>[\w./-]{1,200}\.(?:sh|"
+        r"bash))'?: No such file",
+        message="The start command names a file that is not in the image at that place.",
+        hint="Compare the name (capital letters count) and the folder with WORKDIR and COPY in the Dockerfile, and "
+        "push the "
+        "file if the Space has none.",
+        examples=(
+            "python: can't open file '/app/app.py': [Errno 2] No such file or directory",
+            "Error: Unable to access jarfile app.jar",
+            "Error: Invalid value: File does not exist: streamlit_app.py",
+            "Fatal error: cannot open file 'app.R': No such file or directory",
+            "bash: /app/start.sh: No such file or directory",
+            "Could not open input file: artisan",
+        ),
+        unlike=("tail: cannot open 'x.log' for reading: No such file or directory",),
+        explains=(*_VAGUE, "file-missing"),
+    ),
+    crash(
+        code="start-file-missing",
+        needles=(
+            "Could not locate a Flask application",
+            "Failed to find Flask application",
+            "Could not import",
+            "Usage: uvicorn",
+        ),
+        pattern=r"Could not locate a Flask application|Failed to find Flask application|(?:While importing|"
+        r"Could not import) '(?P<module>[\w.]"
+        r"{1,80})'",
+        message="Flask does not find the app: the command or FLASK_APP names a module that is not in the folder "
+        "where it "
+        "starts.",
+        hint='Write `CMD ["flask", "--app", "main", "run", "--host", "0.0.0.0", "--port", "7860"]` with the name of '
+        "your file.",
+        examples=(
+            "Error: Could not locate a Flask application. Use the 'flask --app' option",
+            "Error: Could not import 'main'.",
+        ),
+    ),
+    failure(
+        code="file-missing",
+        needles=("FileNotFoundError", "No such file or directory", "FileNotFound"),
+        pattern=r"FileNotFoundError: (?:\[Errno 2\] )?(?:No such file or directory|"
+        r"[^:]{1,120}): '?\"?(?P<path>[^'\"\s]{1,200})",
+        message="The app reads the file {path}, which is not in the image or not at that place.",
+        hint="Push the file and COPY it; a relative path is looked up from WORKDIR, so `Path(__file__).parent / …` "
+        "finds it "
+        "wherever the app starts. A file that the app makes itself needs its folder: `RUN mkdir -p FOLDER`.",
+        examples=(
+            "FileNotFoundError: [Errno 2] No such file or directory: 'models/model.pkl'",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/app/data/index.faiss'",
+            'FileNotFoundError: [Errno 2] No such file or directory: "config.yaml"',
+        ),
+    ),
+    failure(
+        code="program-missing",
+        needles=(
+            "FileNotFoundError",
+            "not in your path",
+            "Couldn't find ffmpeg",
+            "NotFoundError",
+            "poppler",
+            "ffmpeg",
+            "TesseractNotFoundError",
+            "PDFInfoNotInstalledError",
+            "ExecutableNotFound",
+            "ExecutableNotFound: failed to execute",
+        ),
+        pattern=r"No such file or directory: '(?P<name>ffmpeg|ffprobe|git|tesseract|pdftoppm|pdfinfo|dot|wkhtmltopdf|"
+        r"node|npm|java|espeak|espeak-ng|"
+        r"libreoffice|soffice|chromium|chromedriver|google-chrome|curl|wget|unzip|sox|pandoc|convert|magick|nginx|"
+        r"redis-server|uvicorn|"
+        r"gunicorn|streamlit|aria2c|rg|make|cmake|gcc|g\+\+|ollama)'|(?P<n2>tesseract|"
+        r"TesseractNotFoundError)\b.{0,40}(?:is not installed "
+        r"or|not in your)|PDFInfoNotInstalledError|Couldn't find (?:ffmpeg|ffprobe) or avconv.{0,40}$|"
+        r"ExecutableNotFound: failed to execute",
+        message="The app calls a program that is not in the image; pip cannot install it.",
+        hint="Install it above USER in the Dockerfile: `RUN apt-get update && apt-get install -y "
+        "--no-install-recommends "
+        "ffmpeg` (tesseract-ocr, poppler-utils, graphviz, git …).",
+        examples=(
+            "FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg'",
+            "pytesseract.pytesseract.TesseractNotFoundError: tesseract is not installed or it's not in your PATH.",
+            "pdf2image.exceptions.PDFInfoNotInstalledError: Unable to get page count. Is poppler installed and in "
+            "PATH?",
+            "graphviz.backend.execute.ExecutableNotFound: failed to execute PosixPath('dot')",
+        ),
+        unlike=("FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg.json'",),
+        explains=(*_VAGUE, "file-missing"),
+    ),
+)

@@ -1,0 +1,132 @@
+"""Commands that cannot be run, in a step of the build or at the start of the container."""
+
+from __future__ import annotations
+
+from spaceops.symptoms import Place, Symptom
+from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, crash, failure, trouble
+
+SYMPTOMS: tuple[Symptom, ...] = (
+    # --- commands ---
+    failure(
+        code="command-not-found",
+        places=(Place.BUILD, Place.RUN, Place.SAID),
+        needles=("executable file not found", "command not found"),
+        pattern=r"exec: \"(?P<name>[^\"]{1,120})\": executable file not found|"
+        r"executable file `?(?P<n2>[^`\s]{1,120})`? not found in \$?PATH",
+        message="The start command names the program {name}, which is not in the image or not in the folders of PATH.",
+        hint="Install it in the Dockerfile; what pip installed after `USER user` needs `ENV "
+        "PATH=/home/user/.local/bin:$PATH`, or "
+        'start it as a module: `CMD ["python", "-m", "uvicorn", …]`.',
+        examples=(
+            "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container "
+            "process: exec: "
+            '"uvicorn": executable file not found in $PATH: unknown',
+            'exec: "gunicorn": executable file not found in $PATH',
+        ),
+        explains=(*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS, "containerd-128"),
+    ),
+    failure(
+        code="command-not-found",
+        needles=(
+            "not found",
+            "command not found",
+            "can't find command",
+            "unrecognized command",
+            "No such file or directory",
+        ),
+        pattern=r"(?:^|[\s:])(?:/(?:usr/)?(?:local/)?bin/)?(?:ba|da|z|"
+        r"a)?sh: (?:line )?(?:\d{1,4}: )?(?P<name>(?!\$')[\w@.+/-]{1,120}): (?:command )?not found$",
+        message="A command is called that is not in the image: {name}.",
+        hint="Install what brings it in the Dockerfile (`RUN apt-get update && apt-get install -y {name}`, `pip "
+        "install {name}` or "
+        "`npm install`), or correct its name.",
+        examples=(
+            "/bin/sh: 1: git: not found",
+            "/bin/sh: line 1: unzip: command not found",
+            "bash: line 3: ollama: command not found",
+            "sh: vite: not found",
+            "/bin/sh: curl: not found",
+        ),
+        unlike=("ERROR: docker.io/library/python:3.99: not found", "x.sh: warning: file not found"),
+    ),
+    failure(
+        code="command-not-found",
+        needles=("command not found", "not found", "can't find command", "executable file not found"),
+        pattern=r"\.(?:sh|bash): (?:line )?\d{1,4}: (?P<name>(?!\$')[\w@.+/-]{1,120}): (?:command )?not found$|"
+        r"spawnerr: can't find command "
+        r"'(?P<n2>[^']{1,120})'|^env: '?\u2018?(?P<n3>[\w.-]{1,60})'?\u2019?: No such file",
+        message="A start script calls a command that is not in the image.",
+        hint="Install what brings it in the Dockerfile, or correct its name in the script.",
+        examples=(
+            "/app/start.sh: line 4: nginx: command not found",
+            "./entrypoint.sh: 7: redis-server: not found",
+            "INFO spawnerr: can't find command '/usr/bin/uvicorn'",
+        ),
+    ),
+    crash(
+        code="exec-not-found-crlf",
+        places=(Place.BUILD, Place.RUN, Place.SAID),
+        needles=("no such file or directory", "bad interpreter", "No such file or directory"),
+        pattern=r"\bexec:? \"?(?P<path>/?[\w./-]{1,200})\"?: (?:stat \S{1,200}: )?no such file or directory|"
+        r"bad interpreter: (?:No such file|.{0,40}\^M)|"
+        r"env: .{0,3}(?:bash|sh|python3?|node)\\r.{0,3}: No such file",
+        message="The start script cannot be run although it may be there: its first line names a program that is not "
+        "in the image, or "
+        "it was saved with Windows line ends.",
+        hint="Save it with Unix line ends (`sed -i 's/\\r$//' start.sh`, and `*.sh text eol=lf` in .gitattributes); "
+        "on Alpine begin it "
+        "with `#!/bin/sh`; and check that COPY puts it there.",
+        examples=(
+            "exec /app/start.sh: no such file or directory",
+            'exec: "./start.sh": stat ./start.sh: no such file or directory: unknown',
+            "bash: ./run.sh: /bin/bash^M: bad interpreter: No such file or directory",
+            "/usr/bin/env: 'bash\\r': No such file or directory",
+        ),
+        unlike=("FileNotFoundError: [Errno 2] No such file or directory: 'x'",),
+        explains=(*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS, "containerd-128", "start-file-missing", "command-not-found"),
+    ),
+    crash(
+        code="script-not-executable",
+        places=(Place.BUILD, Place.RUN, Place.SAID),
+        needles=("permission denied", "Permission denied"),
+        pattern=r"\bexec:? \"?(?P<path>/?[\w./-]{1,200})\"?: permission denied|(?:^|[\s:])(?:/bin/)?(?:ba|da|"
+        r"a)?sh: (?:line )?(?:\d{1,4}: )?"
+        r"(?P<p2>\.{0,2}/[\w./-]{1,200}): Permission denied$",
+        message="The start command names a file that is not marked as a program, so the system refuses to run it.",
+        hint='Start it through its interpreter, `CMD ["bash", "start.sh"]`, or add `RUN chmod +x start.sh` above USER.',
+        examples=(
+            'exec: "./start.sh": permission denied: unknown',
+            "exec /app/start.sh: permission denied",
+            "/bin/sh: 1: ./start.sh: Permission denied",
+            "bash: line 1: ./run.sh: Permission denied",
+        ),
+        explains=(*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS, "containerd-128", "build-permission"),
+    ),
+    crash(
+        code="supervisor-gave-up",
+        needles=("gave up", "entered FATAL state"),
+        pattern=r"gave up: (?P<name>[\w:.-]{1,60}) entered FATAL state|\b(?P<n2>[\w:.-]{1,60}) entered FATAL state",
+        message="supervisord started one of the app's programs several times, and it ended each time.",
+        hint="Send the program's own output to the log to see why: `stdout_logfile=/dev/stdout`, "
+        "`stdout_logfile_maxbytes=0`, and the "
+        "same for stderr.",
+        examples=("INFO gave up: api entered FATAL state, too many start retries too quickly",),
+        explains=("launch-timeout", "space-in-error-503"),
+    ),
+    trouble(
+        code="multiprocess-unsupervised",
+        needles=("exited", "Terminated", "Killed", "Done", "Exit"),
+        pattern=r"\bexited: (?P<name>[\w:.-]{1,60}) \((?:exit status \d{1,3}; not expected|terminated by SIG\w{1,10})"
+        r"|^\[\d\][+-]?\s{1,4}(?:Exit|Killed|Done|"
+        r"Terminated)\b",
+        message="One of several programs of the container ended while the others go on, so that the Space looks "
+        "alive and a part of it "
+        "does not answer.",
+        hint="Let the start script end with `wait -n; exit 1`, or start the programs under supervisord with "
+        "`autorestart=true`.",
+        examples=(
+            "WARN exited: api (exit status 1; not expected)",
+            "INFO exited: nginx (terminated by SIGABRT; not expected)",
+        ),
+    ),
+)
