@@ -5,33 +5,20 @@ What only running would tell (`$(…)`, a variable that nobody set here) is `UNK
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-UNKNOWN = "\0"  # in a word: a part that cannot be known
+from spaceops.shellwords import ASSIGNMENT, NAME, REDIRECT, UNKNOWN, Lexer, Token, Variables
 
-_SPLIT = "\1"  # while a word is read: where an unquoted variable splits it
-_BLANKS = re.compile(r"[ \t\n]+")
-_DEEPEST = 20  # defaults within defaults: `${A:-${B:-…}}`
-_LONGEST_SUM = 500  # characters of `(( … ))`
-_LONGEST = 200_000  # characters that are read of a text
+__all__ = ["UNKNOWN", "Command", "commands"]
+
 _MOST = 5_000  # commands that are read of a text
-_OPERATORS = (";;&", "&&", "||", ";;", ";&", "|&", ";", "|", "&", "(", ")", "\n")
 _CONTINUES = frozenset({"&&", "||", "|", "|&"})  # the command goes on in the next line
 _ENDS_CASE = frozenset({";;", ";&", ";;&"})
 _OPENING = frozenset({"if", "while", "until", "for", "select", "{", "case"})
 _CLOSING = frozenset({"fi", "done", "esac", "}"})
 _KEYWORDS = _OPENING | _CLOSING | {"then", "do", "else", "elif", "!", "time", "function", "coproc"}
 _DECLARING = frozenset({"export", "declare", "readonly", "local", "typeset"})
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^]\s]*\])?\+?=")
-_REDIRECT = re.compile(r"\d{0,3}(?:<<<|<<-?|>>|>\||>&|<&|<>|>|<)|&>>?")
-_HEREDOC_NAME = re.compile(r"[ \t]*(\\?)(?:'([^'\n]*)'|\"([^\"\n]*)\"|([^\s'\";|&()<>]+))")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")
-_BRACED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9]+)(?:(:?[-=+?])(.*))?", re.DOTALL)
-_PLAIN = re.compile(r"[^\s'\"\\$`;|&()<>]+")
-_IN_QUOTES = re.compile(r'[^"\\$`]+')
-_ALL_ARGUMENTS = frozenset({"$@", '"$@"', "$*", '"${@}"', "${@}"})
 
 
 @dataclass(frozen=True)
@@ -82,307 +69,17 @@ def commands(
 
     `arguments` are `$1`, `$2` and so on, where they are known; `errexit` and `pipefail` are how the shell was started.
     """
-    reader = _Reader(_Lexer(text, _Variables(dict(env or {}), arguments)), errexit=errexit, pipefail=pipefail)
+    reader = _Reader(Lexer(text, Variables(dict(env or {}), arguments)), errexit=errexit, pipefail=pipefail)
     return reader.read()
-
-
-@dataclass
-class _Token:
-    text: str
-    line: int
-    at: int
-    operator: bool = False
-    raw: str = ""  # as written: quotes tell `"if"` from `if`
-    assumed: set[str] = field(default_factory=set)
-    is_assignment: bool = False
-
-
-@dataclass
-class _Variables:
-    """What is known of the variables at a place of the text."""
-
-    values: dict[str, str]
-    arguments: Sequence[str] | None = None
-    assumed: dict[str, frozenset[str]] = field(default_factory=dict)  # what a value was made from
-    pending: dict[str, str] = field(default_factory=dict)  # `A=1 B=$A`: seen by the next assignment, not by a command
-
-    def look_up(self, name: str, token: _Token) -> str | None:
-        if token.is_assignment and name in self.pending:
-            return self.pending[name]
-        if name.isdecimal() and name != "0" and self.arguments is not None:
-            return self.arguments[int(name) - 1] if int(name) <= len(self.arguments) else None
-        token.assumed |= self.assumed.get(name, frozenset())
-        return self.values.get(name)
-
-    def assign(self, word: _Token, *, is_certain: bool) -> None:
-        name, _, value = word.text.partition("=")
-        is_whole = is_certain and not name.endswith(("+", "]"))
-        name = name.removesuffix("+").partition("[")[0]
-        self.values[name] = value if is_whole else UNKNOWN
-        self.assumed[name] = frozenset(word.assumed)
-
-    def forget_all(self) -> None:
-        """Something that is not read here may have set any of them."""
-        self.values = dict.fromkeys(self.values, UNKNOWN)
-
-
-class _Lexer:
-    """The text as words and operators, with the variables filled in as they are when a word's turn comes."""
-
-    def __init__(self, text: str, variables: _Variables, depth: int = 0) -> None:
-        self.text, self.variables, self.depth = text[:_LONGEST].replace("\r\n", "\n"), variables, depth
-        self.at, self.line = 0, 1
-        self.heredocs: list[tuple[str, bool]] = []
-        self.at_command = True  # the next word may be a keyword, an assignment or a program
-        self.in_test = False  # within `[[ … ]]`, where `&&` and `<` are words
-
-    def tokens(self) -> Iterator[_Token]:
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            if char in " \t\r":
-                self.at += 1
-            elif self.text.startswith("\\\n", self.at):
-                self.at, self.line = self.at + 2, self.line + 1
-            elif char == "#":
-                self._to("\n")
-            elif char == "(" and self.at_command and self.text.startswith("((", self.at):
-                yield from self._arithmetic()
-            elif (operator := self._operator()) is not None:
-                yield operator
-            else:
-                yield from self._words()
-
-    def _to(self, end: str) -> None:
-        found = self.text.find(end, self.at)
-        self.at = len(self.text) if found < 0 else found
-
-    def _arithmetic(self) -> Iterator[_Token]:
-        """`(( … ))` as one word; what begins like it and is none is two subshells."""
-        start, line, end = self.at, self.line, self.text.find("))", self.at, self.at + _LONGEST_SUM)
-        if end < 0 or "\n" in self.text[start:end]:
-            self.at += 1
-            yield _Token("(", line, start, operator=True)
-            return
-        self.at = end + 2
-        yield _Token(UNKNOWN, line, start, raw="((")
-
-    def _operator(self) -> _Token | None:
-        start, line = self.at, self.line
-        found = next((one for one in _OPERATORS if self.text.startswith(one, start)), None)
-        if found is None or (found == "&" and self.text.startswith("&>", start)):
-            return None
-        if self.in_test and found != "\n":
-            self.at += len(found)
-            return _Token(found, line, start, raw=found)
-        self.at += len(found)
-        self.at_command = True
-        if found == "\n":
-            self.line += 1
-            self._skip_heredocs()
-        return _Token(found, line, start, operator=True)
-
-    def _skip_heredocs(self) -> None:
-        for name, dash in self.heredocs:
-            while self.at < len(self.text):
-                start = self.at
-                self._to("\n")
-                row = self.text[start : self.at]
-                self.at, self.line = self.at + 1, self.line + 1
-                if (row.lstrip("\t") if dash else row) == name:
-                    break
-        self.heredocs.clear()
-
-    def _words(self) -> Iterator[_Token]:
-        """The next word; an unquoted variable may make several of it, or none."""
-        token = self.word()
-        if token.raw in _ALL_ARGUMENTS and self.variables.arguments is not None:
-            yield from (replace(token, text=one, raw=f"'{one}'") for one in self.variables.arguments)
-        elif token.is_assignment:
-            token.text = token.text.replace(_SPLIT, " ")
-            name, _, value = token.text.partition("=")
-            self.variables.pending[name] = value
-            yield token
-        elif _SPLIT in token.text:
-            yield from (replace(token, text=one) for one in token.text.split(_SPLIT) if one)
-        elif token.text or "'" in token.raw or '"' in token.raw:
-            yield token
-
-    def word(self) -> _Token:
-        """The next word, with the marks where it splits."""
-        start = self.at
-        token = _Token("", self.line, start)
-        if not self.in_test and (redirect := _REDIRECT.match(self.text, start)):
-            return self._redirect(redirect[0], token)
-        token.is_assignment = self.at_command and bool(_ASSIGNMENT.match(self.text, start))
-        parts = list[str]()
-        while self.at < len(self.text) and (piece := self._piece(self.text[self.at], token, parts)) is not None:
-            parts.append(piece)
-        if self.at == start:  # nothing that a word may begin with
-            parts.append(self.text[start])
-            self.at += 1
-        token.text, token.raw = "".join(parts), self.text[start : self.at]
-        return token
-
-    def _redirect(self, operator: str, token: _Token) -> _Token:
-        self.at += len(operator)
-        token.text = token.raw = operator
-        kind = operator.lstrip("0123456789")
-        if self.text.startswith("(", self.at) and kind in ("<", ">"):  # `<(…)`
-            self._skip_nested(self.at)
-            token.text, token.raw = UNKNOWN, "<("
-        elif kind in ("<<", "<<-") and (found := _HEREDOC_NAME.match(self.text, self.at)):
-            self.at = found.end()
-            self.heredocs.append((found[2] or found[3] or found[4] or "", kind == "<<-"))
-        return token
-
-    def _piece(self, char: str, token: _Token, before: Sequence[str]) -> str | None:
-        """The next part of a word, with quotes taken away; None where the word ends."""
-        if plain := _PLAIN.match(self.text, self.at):
-            self.at = plain.end()
-            return plain[0]
-        if char == "(" and token.is_assignment and before and before[-1].endswith("="):  # an array
-            self._skip_nested(self.at)
-            return UNKNOWN
-        if char == "\\":
-            piece = self.text[self.at + 1 : self.at + 2]
-            self.at += 2
-            self.line += piece == "\n"
-            return "" if piece == "\n" else piece
-        if char == "'":
-            return self._single()
-        if char == '"':
-            return self._double(token)
-        if char == "$":
-            value = self._variable(token)
-            return _BLANKS.sub(_SPLIT, value)
-        if char == "`":
-            return self._backticks()
-        return None
-
-    def _single(self) -> str:
-        start = self.at + 1
-        self.at = start
-        self._to("'")
-        piece = self.text[start : self.at]
-        self.at += 1
-        self.line += piece.count("\n")
-        return piece
-
-    def _backticks(self) -> str:
-        self.at += 1
-        start = self.at
-        self._to("`")
-        self.line += self.text.count("\n", start, self.at)
-        self.at += 1
-        return UNKNOWN
-
-    def _double(self, token: _Token) -> str:
-        self.at += 1
-        parts = list[str]()
-        while self.at < len(self.text) and self.text[self.at] != '"':
-            char = self.text[self.at]
-            if found := _IN_QUOTES.match(self.text, self.at):
-                self.at = found.end()
-                self.line += found[0].count("\n")
-                parts.append(found[0])
-            elif char == "\\":
-                parts.append(self._escaped())
-            else:
-                parts.append(self._variable(token) if char == "$" else self._backticks())
-        self.at += 1
-        return "".join(parts)
-
-    def _escaped(self) -> str:
-        """A backslash within double quotes."""
-        following = self.text[self.at + 1 : self.at + 2]
-        self.at += 2
-        self.line += following == "\n"
-        if following == "\n":
-            return ""
-        return following if following and following in '"\\$`' else "\\" + following
-
-    def _variable(self, token: _Token) -> str:
-        following = self.text[self.at + 1 : self.at + 2]
-        if following == "(":
-            self._skip_nested(self.at + 1)
-            return UNKNOWN
-        if following == "{":
-            start = self.at + 2
-            self._skip_nested(self.at + 1)
-            return self._braced(self.text[start : self.at - 1], token)
-        if following == "'":  # $'…': only what it ends with matters here
-            self.at += 1
-            return self._single()
-        name = _NAME.match(self.text, self.at + 1)
-        self.at = name.end() if name else self.at + 1
-        return self._value(name[0], token) if name else "$"
-
-    def _skip_nested(self, start: int) -> None:
-        """Go behind the bracket that closes the one at `start`, past quotes and brackets in between."""
-        closing = [{"(": ")", "{": "}"}[self.text[start]]]
-        at = start + 1
-        while at < len(self.text) and closing:
-            char = self.text[at]
-            if char == "\\":
-                at += 1
-            elif char == closing[-1]:
-                closing.pop()
-            elif char == "'" and closing[-1] != '"':
-                end = self.text.find("'", at + 1)
-                at = len(self.text) if end < 0 else end
-            elif char == '"':
-                closing.append('"')
-            elif char in "({" and (closing[-1] != '"' or self.text[at - 1] == "$"):
-                closing.append(")" if char == "(" else "}")
-            at += 1
-        self.line += self.text.count("\n", start, at)
-        self.at = min(at, len(self.text))
-
-    def _braced(self, inside: str, token: _Token) -> str:
-        found = _BRACED.fullmatch(inside)
-        if not found or self.depth > _DEEPEST:
-            return UNKNOWN
-        name, operator, default = found[1], found[2] or "", found[3] or ""
-        value = self.variables.look_up(name, token)
-        is_present = value is not None and (value != "" or not operator.startswith(":"))
-        if operator.endswith("+") and not is_present:
-            token.assumed.add(name)
-            return ""
-        if not operator or operator.endswith("?") or (is_present and not operator.endswith("+")):
-            return self._value(name, token)
-        token.assumed |= set() if is_present else {name}
-        text = self._filled_in(default, token)
-        if operator.endswith("="):
-            self.variables.values[name], self.variables.assumed[name] = text, frozenset(token.assumed)
-        return text
-
-    def _filled_in(self, default: str, token: _Token) -> str:
-        """The text of a default, which may hold variables and quotes of its own."""
-        inner = _Lexer(default, self.variables, self.depth + 1)
-        parts = list[str]()
-        while inner.at < len(default):
-            piece = inner._piece(default[inner.at], token, ())
-            if piece is None:
-                piece = default[inner.at]
-                inner.at += 1
-            parts.append(piece)
-        return "".join(parts)
-
-    def _value(self, name: str, token: _Token) -> str:
-        value = self.variables.look_up(name, token)
-        if value is None:
-            token.assumed |= {name} if name[0].isalpha() or name[0] == "_" else set()
-            return UNKNOWN
-        return value
 
 
 class _Reader:
     """The commands, in the blocks that they stand in."""
 
-    def __init__(self, lexer: _Lexer, *, errexit: bool, pipefail: bool) -> None:
+    def __init__(self, lexer: Lexer, *, errexit: bool, pipefail: bool) -> None:
         self.lexer, self.variables = lexer, lexer.variables
         self.blocks: list[str] = []  # the keywords that are open
-        self.words: list[_Token] = []
+        self.words: list[Token] = []
         self.before = ""
         self.in_pattern = False  # of a `case`
         self.skips = False  # the words after `for` and `case`
@@ -406,7 +103,7 @@ class _Reader:
 
     # what comes
 
-    def _word(self, token: _Token) -> None:
+    def _word(self, token: Token) -> None:
         lexer = self.lexer
         if self.skips:
             self._skipped_word(token.raw)
@@ -422,7 +119,7 @@ class _Reader:
         block = self.blocks[-1] if self.blocks else ""
         if block == "case" and word == "in":
             self.in_pattern, self.skips = True, False
-        elif block == "for" and _NAME.fullmatch(word):
+        elif block == "for" and NAME.fullmatch(word):
             self.variables.values[word] = UNKNOWN
             self.blocks[-1] = "loop"
 
@@ -446,7 +143,7 @@ class _Reader:
         if self.blocks and self.blocks[-1] != except_for and only in ("", self.blocks[-1]):
             self.blocks.pop()
 
-    def _pattern_word(self, token: _Token) -> None:
+    def _pattern_word(self, token: Token) -> None:
         if token.raw == "esac":
             self.in_pattern, self.lexer.at_command = False, False
             self._close()
@@ -490,9 +187,9 @@ class _Reader:
         return True
 
     def _add(
-        self, assigned: list[_Token], kept: list[_Token], redirects: tuple[str, ...], nested: bool, after: str
+        self, assigned: list[Token], kept: list[Token], redirects: tuple[str, ...], nested: bool, after: str
     ) -> None:
-        declared = [one for one in kept[1:] if _ASSIGNMENT.match(one.raw)] if kept[0].text in _DECLARING else []
+        declared = [one for one in kept[1:] if ASSIGNMENT.match(one.raw)] if kept[0].text in _DECLARING else []
         command = Command(
             tuple(token.text for token in kept),
             kept[0].line,
@@ -508,7 +205,7 @@ class _Reader:
         self._assign(declared)
         self._take_in(command)
 
-    def _assign(self, assigned: list[_Token]) -> None:
+    def _assign(self, assigned: list[Token]) -> None:
         for word in assigned:
             self.variables.assign(word, is_certain=not self.blocks and self.before not in ("||", "|"))
 
@@ -526,7 +223,7 @@ class _Reader:
             for name in words[1:]:
                 variables.values.pop(name, None)
         elif words[0] in ("read", "mapfile", "readarray", "getopts", "printf", "unset"):
-            variables.values.update({name: UNKNOWN for name in words[1:] if _NAME.fullmatch(name)})
+            variables.values.update({name: UNKNOWN for name in words[1:] if NAME.fullmatch(name)})
         elif words[0] == "shift":
             known = variables.arguments if not command.nested and len(words) == 1 else None
             variables.arguments = None if known is None else known[1:]
@@ -583,17 +280,17 @@ class _Outcome:
         return self.deciding | set(self.open)
 
 
-def _leading_assignments(words: list[_Token]) -> tuple[list[_Token], list[_Token]]:
+def _leading_assignments(words: list[Token]) -> tuple[list[Token], list[Token]]:
     count = next((number for number, word in enumerate(words) if not word.is_assignment), len(words))
     return words[:count], words[count:]
 
 
-def _without_redirects(words: list[_Token]) -> tuple[list[_Token], tuple[str, ...]]:
+def _without_redirects(words: list[Token]) -> tuple[list[Token], tuple[str, ...]]:
     """The words without redirections, and the files that output goes to."""
-    kept, targets = list[_Token](), list[str]()
+    kept, targets = list[Token](), list[str]()
     rest = iter(words)
     for token in rest:
-        if not _REDIRECT.fullmatch(token.raw):
+        if not REDIRECT.fullmatch(token.raw):
             kept.append(token)
             continue
         operator = token.raw.lstrip("0123456789")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from spaceops.dockerfile import Stage
 
 FOREIGN = ("arm64v8/", "arm32v7/", "arm32v6/", "i386/", "ppc64le/", "s390x/", "riscv64/", "mips64le/")
-SINCE = {"python": "3.13-slim", "node": "22-slim", "php": "8.4-apache", "ruby": "3.4-slim"}
+KEPT = {"python": "3.13", "node": "22", "php": "8.4", "ruby": "3.4"}  # versions that get fixes for some time
 
 
 def _bases(ctx: Context) -> list[tuple[Stage, Base, bool]]:
@@ -157,15 +158,25 @@ def runtime_eol(ctx: Context) -> Iterator[Finding]:
     After that the image still works, but is not mended, and new versions of packages no longer support it: pip then
     takes old ones without a word.
     """
+    seen = set[tuple[str, str]]()
     for stage, base, _ in _bases(ctx):
         language, version = _runtime(base)
         end = end_of(language, version)
-        if end is not None and end < date.today():
+        if end is not None and end < date.today() and (language, version) not in seen:
+            seen.add((language, version))
             yield Finding(
                 f"{NAMES[language]} {version} has had no fixes since {end:%B %Y}, and new packages do not support it",
-                hint=f"Build from a newer one and try it: FROM {base.repository}:{SINCE[language]}",
+                hint=f"Build from a newer one and try it: FROM {_newer(base, language, version)}",
                 where=f"Dockerfile:{stage.line}",
+                fix=_tag_fix(ctx, base.name, _newer(base, language, version)),
             )
+
+
+def _newer(base: Base, language: str, version: str) -> str:
+    """The image with a version that gets fixes; its variant stays where the newer one surely has it."""
+    variant = re.fullmatch(re.escape(version) + r"(?:\.\d+)*((?:-(?:slim|alpine|apache|fpm|cli))?)", base.tag)
+    name = base.name.removesuffix(f":{base.tag}").partition("@")[0]
+    return f"{name}:{KEPT[language]}{variant[1] if variant else ''}"
 
 
 def _runtime(base: Base) -> tuple[str, str]:

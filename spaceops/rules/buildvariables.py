@@ -236,9 +236,9 @@ def data_at_build(ctx: Context) -> Iterator[Finding]:
         for path, where in _written(line) if is_known or line.keyword == "RUN" else ():
             inside = [mount for mount in (mounts if is_known else [DATA]) if f"{path}/".startswith(f"{mount}/")]
             if inside:
-                said = "and" if is_known else "where"
+                said = f"{'and' if is_known else 'where'} a volume that is mounted at {inside[0]} hides it"
                 yield Finding(
-                    f"{path} is written while the image is built, {said} a volume that is mounted at {inside[0]} hides it",
+                    f"{path} is written while the image is built, {said}",
                     hint="Write it when the app starts, or to another folder.",
                     where=where,
                     severity=None if is_known else Severity.INFO,
