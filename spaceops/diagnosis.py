@@ -173,7 +173,8 @@ def _weight(hit: Hit, section: Section, case: Case) -> int | None:
 def _weight_in_build(hit: Hit, section: Section, case: Case) -> int | None:
     is_error = hit.symptom.severity is Severity.ERROR
     failure = section.failure
-    if is_error and (section.is_done or case.stage in _BUILT):
+    is_over = failure is None and case.stage not in SHOWS_BUILD and hit.number < (section.made or 0)
+    if is_error and (is_over or case.stage in _BUILT):
         return None
     if failure is not None:
         is_decisive = hit.step == failure.step or hit.number >= failure.number
@@ -404,7 +405,7 @@ def _fact(code: str, message: str, hint: str, *, fault: Fault = Fault.YOURS, evi
 def _folded(found: Iterable[tuple[Finding, int]]) -> list[tuple[Finding, int]]:
     """The findings that no other explains, each with the codes of those that it does."""
     first: dict[str, tuple[Finding, int]] = {}
-    for finding, weight in sorted(found, key=_order):
+    for finding, weight in sorted(found, key=_rank):
         first.setdefault(finding.code, (finding, weight))
     ranked = list(first.values())
     by_code = {finding.code: finding for finding, _ in ranked}
@@ -433,9 +434,14 @@ def _below(code: str, causes: Mapping[str, set[str]]) -> set[str]:
     return found
 
 
-def _order(ranked: tuple[Finding, int]) -> tuple[int, int, int]:
+def _rank(ranked: tuple[Finding, int]) -> tuple[int, int]:
     finding, weight = ranked
-    return _RANKS[finding.severity or Severity.INFO], weight, -len(finding.explains)
+    return _RANKS[finding.severity or Severity.INFO], weight
+
+
+def _order(ranked: tuple[Finding, int]) -> tuple[int, int, int]:
+    """The worst first; of those the ones that were decided; of those the ones that explain most."""
+    return *_rank(ranked), -len(ranked[0].explains)
 
 
 def _lowered(ranked: tuple[Finding, int], found: Iterable[tuple[Finding, int]], case: Case) -> tuple[Finding, int]:

@@ -64,7 +64,7 @@ class Section:
     steps: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=500))  # their ids and commands
     failure: Failure | None = None
     source_line: int | None = None  # of the Dockerfile, where BuildKit shows it
-    is_done: bool = False  # whether the image was made
+    made: int | None = None  # the line that says that the image was made
     raised: list[Raised] = field(default_factory=list)
     tail: tuple[str, ...] = ()
 
@@ -143,6 +143,9 @@ _FAILURES = tuple(
 _SOURCE_LINE = re.compile(r"Dockerfile:(\d{1,6})$")
 
 
+_ANY = b""  # stands for the word of a needle that has none: it is looked for in each block
+
+
 @cache
 def _needles() -> dict[bytes, dict[bytes, list[int | Symptom]]]:
     """What is looked for by the word by which a block is asked for it: its longest."""
@@ -154,7 +157,7 @@ def _needles() -> dict[bytes, dict[bytes, list[int | Symptom]]]:
         for needle in symptom.needles
     ]
     for needle, wanted in (*_MARKS, *of_symptoms):
-        word = max(needle.translate(_LETTERS).split(), key=len)
+        word = max(needle.translate(_LETTERS).split(), key=len, default=_ANY)
         found.setdefault(word, {}).setdefault(needle, []).append(wanted)
     return found
 
@@ -206,7 +209,7 @@ class _Scan:
         found: dict[int, list[int | Symptom]] = {}
         words = self._buffer[self._done : limit].translate(_LETTERS).split()
         wanted: list[tuple[bytes, list[int | Symptom]]] = [(needle, [mark]) for needle, mark in _WORDLESS]
-        wanted += [pair for word in _words().intersection(words) for pair in _needles()[word].items()]
+        wanted += [pair for word in (_ANY, *_words().intersection(words)) for pair in _needles().get(word, {}).items()]
         for needle, those in wanted:
             starts = list(self._lines(needle, limit))
             if those == [_RAISED] and len(starts) > 2 * MANY:
@@ -243,7 +246,7 @@ class _Scan:
         elif mark == _LINE and (found := _SOURCE_LINE.fullmatch(text)):
             self._section.source_line = self._section.source_line or int(found[1])
         elif mark == _DONE and self._section.failure is None:
-            self._section.is_done = True
+            self._section.made = number
         elif mark == _RAISED and not (self._section.raised and self._section.raised[-1].last >= number):
             self._raise(traceback(self._buffer, start, number))
         elif mark == _CRASHED:
@@ -265,8 +268,8 @@ class _Scan:
         section = self._section
         section.tail = self._above(end)
         section.last = self._number + self._buffer.count(b"\n", self._done, end)
-        is_begun = bool(section.tail) or section.last > section.number
-        if is_begun or section.place not in self.sections:
+        is_silent = section.place is Place.RUN and all(line.startswith("=====") for line in section.tail)
+        if not is_silent or section.place not in self.sections:  # of a start that said nothing yet the one before tells
             self.sections[section.place] = section
         if self._head is not None:
             self.sections[Place.SAID], self._head = self._head, None
@@ -296,7 +299,6 @@ class _Scan:
         command = " ".join((facts.get("command") or "").split())
         step = self._step_of(command)
         self._section.failure = Failure(text, number, step, command, status, self._above(start))
-        self._section.is_done = False
 
     def _step_of(self, command: str) -> int:
         """The step with this command, the last one where none has it."""

@@ -79,6 +79,8 @@ def files(tmp_path: Path):
         ({"build": BUILD, "stage": "BUILD_ERROR", "said": MISSED}, ["pip-no-version"]),
         ({"build": f"{QUEUED}{PIP}{NO_VERSION}DONE 1s\n--> RUN make\n{MAKE_FAILED}"}, ["build-step-failed"]),
         ({"build": f"{QUEUED}{PIP}{NO_VERSION}DONE 1s\n--> Pushing image\nDONE 1s\n"}, []),
+        ({"build": f"{QUEUED}{PIP}{NO_VERSION}--> Pushing image\n", "stage": "BUILD_ERROR"}, ["pip-no-version"]),
+        ({"build": f"{QUEUED}{PIP}--> Pushing image\n{NO_VERSION}"}, ["pip-no-version"]),
         ({"build": BUILD + STARTED + MISSING}, ["pip-no-version"]),
         ({"build": f"{QUEUED}{PIP}--> Pushing image\n{STARTED}{MISSING}"}, ["module-not-found"]),
         ({"build": BUILD, "run": STARTED + KEY_ERROR}, ["pip-no-version"]),
