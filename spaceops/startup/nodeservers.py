@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from spaceops.startup.pythonservers import Given
 
-_LISTEN = re.compile(r"\.listen\(\s*([^,(){}]{1,80}|\{[^{}]{1,200}\})?\s*([,)])\s*(['\"`][\w.:]*['\"`]|[\w.]{1,80})?")
+_LISTEN = re.compile(
+    r"\.listen\(\s*((?:parseInt|Number)\([^(){}]{1,120}\)|[^,(){}]{1,80}|\{[^{}]{1,200}\})?\s*([,)])\s*(['\"`][\w.:]*['\"`]|[\w.]{1,80})?"
+)
 _CONSTANT = r"(?:const|let|var)\s+{}\s*(?::\s*\w+\s*)?=\s*([^;\n]{{1,160}})"
 _FALLBACK = re.compile(r"process\.env\.(\w+)\s*(?:\|\||\?\?)\s*['\"`]?([\w.:]{1,40})['\"`]?")
 _VARIABLE = re.compile(r"process\.env\.(\w+)")

@@ -169,13 +169,13 @@ def listeners(process: Process, world: World) -> Found:
     if name in WORKERS:
         return ()
     words = [word for word in process.words[1:] if not word.startswith("-")]
-    both = f"{name} {words[0]}" if words else name
-    server = SERVERS.get(both) or SERVERS.get(name)
+    both = next((f"{name} {word}" for word in words if f"{name} {word}" in SERVERS), name)
+    server = SERVERS.get(both)
     if server is None and process.is_module:
         return _module(process, world)
     if both == "flask run" and world.text_at(process.absolute(".flaskenv")):
         return None
-    return None if server is None else _told(both if both in SERVERS else name, server, process, world)
+    return None if server is None else _told(both, server, process, world)
 
 
 def _module(process: Process, world: World) -> Found:
@@ -197,8 +197,6 @@ def _told(name: str, server: Server, process: Process, world: World) -> Found:
     host = asked(process, world, server.host_options, server.host_variables, server.host)
     if server.has_config and option(process.words, *server.host_options) is None:
         host = replace(host, is_certain=False)
-    if host.text == "true":  # `--host` without an address, of vite
-        host = replace(host, text=EVERYWHERE)
     return (_listener(name, process, host, number, server.set_host, server.set_port, speaks_http=server.speaks_http),)
 
 
@@ -478,8 +476,10 @@ def _vite(process: Process, world: World) -> Found:
             return None
     words = [word for word in process.words[1:] if not word.startswith("-")]
     server = SERVERS.get(f"vite {words[0]}" if words else "vite") or SERVERS["vite"]
-    if process.words[-1] == "--host":
-        process = replace(process, words=(*process.words, EVERYWHERE))
+    if "--host" in process.words:  # without an address it means every one
+        at = process.words.index("--host") + 1
+        if process.words[at : at + 1] == () or process.words[at].startswith("-"):
+            process = replace(process, words=(*process.words[:at], EVERYWHERE, *process.words[at:]))
     return _told("vite", server, process, world)
 
 
