@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from spaceops.accounts import Accounts
 from spaceops.dockerfile import Dockerfile, Stage
 from spaceops.image import Image, Line, follow
 from spaceops.pipcommands import without_wrappers
@@ -36,6 +37,7 @@ class Known:
     has_lists: bool = False  # the lists of `apt-get update` may be there
     has_own_sources: bool = False  # apt may look elsewhere than the base image does
     is_charted: bool = True  # nothing was run or copied that may have brought programs unseen
+    accounts: Accounts = field(default_factory=Accounts)  # the users
     is_read: bool = True  # every command until now is one that is known: no script that may do anything
 
 
@@ -143,7 +145,8 @@ def _once(found: Iterable[Run]) -> tuple[Run, ...]:
 
 
 def _runs(image: Image) -> Iterator[Run]:
-    known = Known(has_lists=not image.base.is_known, has_own_sources=not image.base.is_known)
+    is_open = not image.base.is_known
+    known = Known(has_lists=is_open, has_own_sources=is_open, accounts=Accounts.of(image.base))
     foreign = {one.line.number: one.target for one in image.copied if one.is_foreign}
     places = {one.line.number: (one.target, *one.sources, *one.texts) for one in image.copied}
     for line in image.lines:
@@ -197,6 +200,7 @@ def _script(words: tuple[str, ...]) -> str | None:
 def after(run: Run, known: Known) -> Known:
     """What is known when the command is done."""
     text, asked = " ".join((*run.words, *run.command.redirects)), packages_of(run.command)
+    known = replace(known, accounts=known.accounts.after(run.command))
     if "/etc/apt" in text or run.name in _ADDING_SOURCES or run.name not in _FAR_FROM_APT:
         known = replace(known, has_own_sources=True)
     if not run.is_read:

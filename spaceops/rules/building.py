@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from spaceops.accounts import ADDING, Accounts
+from spaceops.accounts import ADDING
 from spaceops.bases import Base
 from spaceops.buildruns import Run
 from spaceops.context import Context
@@ -78,6 +78,8 @@ def build_command_missing(ctx: Context) -> Iterator[Finding]:
 
 def _program(run: Run) -> str:
     """The program that the command cannot do without."""
+    if run.by_sudo:
+        return "sudo"
     is_pip = bool(run.words) and (PIP.fullmatch(run.name) or "pip" in run.words[1:3])
     return "git" if is_pip and any("git+" in word for word in run.words) else run.name
 
@@ -113,11 +115,8 @@ def useradd_uid_taken(ctx: Context) -> Iterator[Finding]:
     images, `ubuntu` in Ubuntu since 23.04. `useradd -u 1000` then stops with "UID 1000 is not unique". Take the user
     that is there.
     """
-    accounts: dict[str, Accounts] = {}
     for run in ctx.runs:
-        stage = run.image.base.name
-        before = accounts.get(stage) or Accounts.of(run.image.base)
-        accounts[stage] = before.after(run.command)
+        before = run.known.accounts
         added = before.added(run.command) if run.name in ADDING else None
         if added is None or not run.is_certain or not run.known.is_read or added.is_doubled or added.is_service:
             continue
