@@ -17,7 +17,7 @@ from spaceops.findings import Fault, Severity
 from spaceops.observed import Runtime
 from spaceops.preflight import context
 from spaceops.rules.examples import write
-from spaceops.symptoms import Place, all_symptoms
+from spaceops.symptoms import BY_STRUCTURE, Place, all_symptoms
 
 EXAMPLES = int(os.environ.get("SPACEOPS_EXAMPLES", 20))
 QUEUED = "===== Build Queued at 2026-01-31 21:54:36 / Commit SHA: d16a857 =====\n"
@@ -105,6 +105,14 @@ def files(tmp_path: Path):
 )
 def test_the_cause_comes_first_and_no_other_is_made_up(facts, wanted):
     assert wanted == codes(told(**facts))
+
+
+def test_what_has_no_symptom_is_documented_too():
+    facts = [{"build": f"{QUEUED}{MAKE_FAILED}"}, {"run": STARTED + OWN}, ENDED, {"stage": "BUILDING", "build": QUEUED}]
+    facts += [{"stage": "APP_STARTING", "app_answers": 404}]
+    facts += [{"stage": "RUNNING", "head": "2" * 40, "raw": {"sha": "1" * 40}}]
+
+    assert set(BY_STRUCTURE) == {code for one in facts for code in codes(told(**one))}
 
 
 def test_a_cause_stands_for_what_comes_of_it():

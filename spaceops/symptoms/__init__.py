@@ -85,6 +85,20 @@ class Symptom:
         return re.compile(self.unless)
 
 
+# What `diagnose` sees in the structure of a log or in facts side by side, and what it means.
+BY_STRUCTURE: Mapping[str, str] = {
+    "build-step-failed": "A command of the Dockerfile failed, and nothing that is known shows in what it printed; the "
+    "command, its exit status and its last lines are shown.",
+    "app-crashed": "The app ended with an exception that nobody caught; its type, its words and the last place in the "
+    "app's own code are shown.",
+    "app-exited": "The app ended by itself, and its log shows no reason that is known; its exit status and its last "
+    "lines are shown.",
+    "stale-build": "An older commit runs than the newest one of the Space: its build has not begun, or failed.",
+    "stuck-build-queued": "The build waits in the Hub's queue, and its log holds nothing yet.",
+    "stuck-starting": "The app answers already, but the Hub still waits for a good answer to GET or HEAD of /.",
+}
+
+
 def all_symptoms() -> Mapping[str, tuple[Symptom, ...]]:
     """Every symptom by its code; several may have the same one."""
     found: dict[str, tuple[Symptom, ...]] = {}
