@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from spaceops.findings import Severity
 from spaceops.symptoms import Symptom
 from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, build_failure
 
@@ -129,7 +128,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     build_failure(
         code="dockerignore-excludes",
-        severity=Severity.WARNING,
         needles=("CopyIgnoredFile", "excluded by .dockerignore"),
         pattern=r"CopyIgnoredFile: Attempting to (?:Copy|Add) file \"(?P<path>[^\"]{1,300})\" that is excluded",
         message="The Dockerfile copies {path}, but .dockerignore leaves it out.",

@@ -128,7 +128,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     trouble(
         code="stuck-starting",
-        needles=("HEAD / HTTP", "HEAD /"),
+        needles=("HEAD / HTTP",),
         pattern=r"\"HEAD / HTTP/\d(?:\.\d)?\"\s{1,3}(?:405|404|50\d)",
         message="The Hub asks for the app's first page and is refused, so it may take the app for not ready.",
         hint='Let the app answer GET and HEAD on `/` with 200 (FastAPI: `@app.api_route("/", methods=["GET", '
@@ -140,7 +140,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     trouble(
         code="root-404",
-        needles=("GET / HTTP", "GET /"),
+        needles=("GET / HTTP",),
         pattern=r"\"GET / HTTP/\d(?:\.\d)?\"\s{1,3}404",
         message="The app has no page at `/`, so the Space's page shows only its Not Found.",
         hint="Add a route for `/`, or write `base_path: /docs` (the path of the page that it has) into README.md.",

@@ -68,8 +68,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="platform-registry-push",
         places=(Place.SAID, Place.BUILD),
         needles=("failed to push", "spaces-registry", "Unexpected job error"),
-        pattern=r"failed to push .{0,200}(?:registry|huggingface)|(?:unexpected status|failed to do request|"
-        r"error|denied).{0,200}spaces-registry|Unexpected job error",
+        pattern=r"failed to push (?!some refs).{0,200}(?:registry|huggingface)|"
+        r"(?:unexpected status|failed to do request|error|denied).{0,200}spaces-registry|Unexpected job error",
         message="The image was built, but the Hub could not store it: a fault of the platform, not of your files.",
         hint="Wait some minutes and restart the build (Settings, Factory rebuild); look at status.huggingface.co.",
         examples=(
@@ -78,7 +78,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "error: failed to solve: unexpected status from POST request to https://spaces-registry.huggingface.tech"
             "/v2/acme/blobs/uploads/: 500 Internal Server Error",
         ),
-        unlike=("--> Pushing image",),
+        unlike=("--> Pushing image", "error: failed to push some refs to 'https://huggingface.co/spaces/acme/demo'"),
         explains=("cache-miss-not-a-cause", *_VAGUE),
     ),
     said(

@@ -161,10 +161,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     trouble(
         code="outbound-port",
-        needles=("smtp", "SMTP", "imap", "IMAP", ":587", ":465", ":25", ":993", "Connection timed out", "ETIMEDOUT"),
+        needles=("smtp", "SMTP", "IMAP", "timed out", "ETIMEDOUT", "unreachable", "refused"),
         pattern=r"(?i:ETIMEDOUT|timed out|unreachable|connect\w{0,3} (?:refused|failed)).{0,120}(?::|"
         r"port )(?P<port>25|465|587|993|995|143)\b|(?::|port )(?P<p2>25|465|587|993)\b.{0,120}(?i:timed "
-        r"?out|unreachable)|smtplib\.\S{1,40}.{0,80}(?i:timed out|unreachable)|ESOCKET.{0,80}(?:smtp|:465|:587)",
+        r"?out|unreachable)|smtplib\.\w{1,40}.{0,80}(?i:timed out|unreachable)|ESOCKET.{0,80}(?:smtp|:465|:587)",
         message="The app does not reach a mail server: a Space may only connect outwards on the ports of the web "
         "(80, 443, 8080), and those of mail are closed.",
         hint="Send mail through a service with a web interface (HTTPS), such as SendGrid, Mailgun, Resend or Amazon "

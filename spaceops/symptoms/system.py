@@ -33,7 +33,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     build_failure(
         code="debian-eol-apt",
-        needles=("deb.debian.org", "security.debian.org", "archive.ubuntu.com", "old-releases", "Failed to fetch"),
+        needles=("Failed to fetch", "Err"),
         pattern=r"(?:Failed to fetch|^Err:\d{1,3}) https?://\S{1,100}(?:debian|"
         r"ubuntu)\S{0,60}[ /](?:dists/)?(?P<version>"
         r"jessie|stretch|buster|groovy|hirsute|impish|kinetic|lunar|mantic)\b.{0,200}(?:404|Release)",
