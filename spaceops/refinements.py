@@ -124,8 +124,8 @@ def _timeout(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
     return finding
 
 
-def _loopback(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
-    """Of a Space that is up the server behind another one, such as nginx, may listen on 127.0.0.1."""
+def _unready(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
+    """Of a Space that is up nothing keeps it from being ready: a server behind nginx may listen on 127.0.0.1."""
     return None if case.stage in UP else finding
 
 
@@ -228,7 +228,9 @@ def _with_folders(paths: Iterable[str]) -> set[str]:
 
 REFINEMENTS: Mapping[str, Refinement] = {
     "port-mismatch": _port,
-    "bind-loopback": _loopback,
+    "bind-loopback": _unready,
+    "no-http-server": _unready,
+    "stuck-starting": _unready,
     "launch-timeout": _timeout,
     "module-not-found": _module,
     "missing-secret": _secret,

@@ -268,9 +268,16 @@ def test_a_server_on_the_right_port_is_no_failure(log):
     assert [] == codes(told(run=log))
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:8000", "127.0.0.1:7860"])
-def test_of_an_app_that_is_up_no_port_is_wrong(address):
-    assert [] == codes(told(run=LISTENS.format(address), stage="RUNNING"))
+@pytest.mark.parametrize(
+    "log",
+    [
+        LISTENS.format("0.0.0.0:8000"),
+        LISTENS.format("127.0.0.1:7860"),
+        'INFO:     10.16.1.2:5023 - "HEAD / HTTP/1.1" 405 Method Not Allowed\n',
+    ],
+)
+def test_of_an_app_that_is_up_nothing_keeps_it_from_being_ready(log):
+    assert [] == codes(told(run=log, stage="RUNNING"))
 
 
 # what the log is kept from showing
