@@ -82,7 +82,8 @@ class _Reader:
         self.words: list[Token] = []
         self.before = ""
         self.in_pattern = False  # of a `case`
-        self.skips = False  # the words after `for` and `case`
+        self.skips = False  # the words after `for`, `case` and `function`
+        self.names_function = False
         self.negated = False
         self.found: list[Command] = []
         self.outcome = _Outcome(errexit, pipefail)
@@ -117,7 +118,9 @@ class _Reader:
     def _skipped_word(self, word: str) -> None:
         """A word after `for`, `case` or `function`."""
         block = self.blocks[-1] if self.blocks else ""
-        if block == "case" and word == "in":
+        if self.names_function:
+            self.names_function = self.skips = False
+        elif block == "case" and word == "in":
             self.in_pattern, self.skips = True, False
         elif block == "for" and NAME.fullmatch(word):
             self.variables.values[word] = UNKNOWN
@@ -131,7 +134,7 @@ class _Reader:
             self._open("for" if word == "select" else word)
             self.skips = word in ("for", "select", "case")
         elif word == "function":
-            self.skips = True
+            self.names_function = self.skips = True
         self.negated = self.negated or word == "!"
 
     def _open(self, block: str) -> None:
@@ -173,7 +176,7 @@ class _Reader:
         negated, self.negated = self.negated, False
         self.variables.pending.clear()
         if self.skips or not words:
-            self.skips = self.skips and after == ")"  # of `function name()`
+            self.skips = False
             return False
         assigned, kept = _leading_assignments(words)
         kept, redirects = _without_redirects(kept)
@@ -246,7 +249,8 @@ class _Outcome:
         self.errexit, self.pipefail = errexit, pipefail
         self.deciding: set[int] = set()
         self.open: list[int] = []  # commands of the list whose failure nothing has caught so far
-        self.last: int | None = None  # the last of the list, if its failure counts
+        self.last: list[int] = []  # the last pipeline of the list, those of it whose failure counts
+        self.is_piped = False
         self.is_over = False
 
     def take_in(self, words: Sequence[str]) -> None:
@@ -260,19 +264,21 @@ class _Outcome:
     def command(self, number: int | None) -> None:
         """A command begins; None for one whose failure means nothing."""
         if self.is_over:
-            if self.errexit and self.last is not None:
-                self.deciding.add(self.last)
-            self.open, self.is_over = [], False
-        self.last = number
-        if number is not None:
-            self.open.append(number)
+            self.deciding |= set(self.last) if self.errexit else set()
+            self.open, self.last, self.is_over = [], [], False
+        counted = [] if number is None else [number]
+        self.open += counted
+        self.last = [*(self.last if self.is_piped else []), *counted]
+        self.is_piped = False
 
     def operator(self, operator: str) -> None:
         if operator in ("||", "&"):
-            self.open, self.last = [], None
+            self.open, self.last = [], []
             self.is_over = self.is_over or operator == "&"
-        elif operator in ("|", "|&") and not self.pipefail:
-            self.open, self.last = self.open[:-1], None
+        elif operator in ("|", "|&") and self.pipefail:
+            self.is_piped = True
+        elif operator in ("|", "|&"):
+            self.open, self.last = self.open[: len(self.open) - len(self.last)], []
         elif operator in (";", "\n"):
             self.is_over = True
 

@@ -43,12 +43,13 @@ class Variables:
     values: dict[str, str]
     arguments: Sequence[str] | None = None
     assumed: dict[str, frozenset[str]] = field(default_factory=dict)  # what a value was made from
-    pending: dict[str, str] = field(default_factory=dict)  # `A=1 B=$A`: seen by the next assignment, not by a command
+    pending: dict[str, Token] = field(default_factory=dict)  # `A=1 B=$A`: seen by the next assignment, not by a command
 
     def look_up(self, name: str, token: Token) -> str | None:
         """The value of a variable, or None; the token keeps what the value was made from."""
         if token.is_assignment and name in self.pending:
-            return self.pending[name]
+            token.assumed |= self.pending[name].assumed
+            return self.pending[name].text.partition("=")[2]
         if name.isdecimal() and name != "0" and self.arguments is not None:
             return self.arguments[int(name) - 1] if int(name) <= len(self.arguments) else None
         token.assumed |= self.assumed.get(name, frozenset())
@@ -115,7 +116,7 @@ class Lexer:
             return None
         if self.in_test and found != "\n":
             self.at += len(found)
-            return Token(found, line, start, raw=found)
+            return Token(found, line, start, raw=f"'{found}'")
         self.at += len(found)
         self.at_command = True
         if found == "\n":
@@ -141,8 +142,7 @@ class Lexer:
             yield from (replace(token, text=one, raw=f"'{one}'") for one in self.variables.arguments)
         elif token.is_assignment:
             token.text = token.text.replace(_SPLIT, " ")
-            name, _, value = token.text.partition("=")
-            self.variables.pending[name] = value
+            self.variables.pending[token.text.partition("=")[0]] = token
             yield token
         elif _SPLIT in token.text:
             yield from (replace(token, text=one) for one in token.text.split(_SPLIT) if one)
@@ -160,8 +160,9 @@ class Lexer:
         while self.at < len(self.text) and (piece := self._piece(self.text[self.at], token, parts)) is not None:
             parts.append(piece)
         if self.at == start:  # nothing that a word may begin with
-            parts.append(self.text[start])
             self.at += 1
+            token.text, token.raw = self.text[start], f"'{self.text[start]}'"
+            return token
         token.text, token.raw = "".join(parts), self.text[start : self.at]
         return token
 
