@@ -78,7 +78,8 @@ class Accounts:
         if command.name in REMOVING and len(command.words) > 1:
             left = {name: one for name, one in self.users.items() if name not in command.words[1:]}
             return Accounts(left, self.services, self.is_whole and UNKNOWN not in "".join(command.words))
-        if command.name in CHANGING | ADDING | REMOVING:
+        touches_list = any("/etc/passwd" in text for text in (*command.words, *command.redirects))
+        if command.name in CHANGING | ADDING | REMOVING or touches_list:
             return Accounts({}, self.services, is_whole=False)
         return self
 

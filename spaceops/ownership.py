@@ -116,7 +116,7 @@ class Owners:
 
 
 def _is_of_system(path: str) -> bool:
-    return path.startswith(tuple(f"{folder}/" for folder in _SYSTEM))
+    return f"{path}/".startswith(tuple(f"{folder}/" for folder in _SYSTEM))
 
 
 def walk(image: Image, runs: Iterable[Run]) -> Iterator[tuple[Line, Run | None, Owners]]:

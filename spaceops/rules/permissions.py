@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from spaceops.buildruns import Run
 from spaceops.context import Context
@@ -54,7 +55,7 @@ _CACHES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME",
 _DOWNLOADS = re.compile(
     r"from_pretrained\(|snapshot_download\(|hf_hub_download\(|SentenceTransformer\(|whisper\.load_model\(|pipeline\("
 )
-_MAKING = ("os.makedirs", "os.mkdir", "pathlib.Path.mkdir")
+_MAKING = ("os.makedirs", "os.mkdir")
 _OWN_PLACE = re.compile(r"cache_dir|local_dir|cache_folder|download_root")
 
 
@@ -234,18 +235,49 @@ def _last(image: Image, keyword: str) -> str:
     return lines[-1].where() if lines else "Dockerfile"
 
 
-def _writes(code: Code, *names: str) -> Iterator[tuple[Module, Call, str]]:
-    """The calls of these functions with the path that they name, where it is written out."""
-    for module, call in code.calls(*names):
-        value = call.args[0] if call.args else None
-        if isinstance(value, str) and value and "://" not in value and UNKNOWN not in value:
-            yield module, call, value
+@dataclass(frozen=True)
+class _Write:
+    """A call that makes a folder or a file at a path that is written out."""
+
+    module: Module
+    call: Call
+    path: str
+    is_certain: bool  # it makes what the path says, wherever it is run
+
+
+def _writes(code: Code) -> Iterator[_Write]:
+    for module, call in code.calls(*_MAKING, "open"):
+        if isinstance(path := call.args[0] if call.args else None, str) and (
+            call.name != "open" or _is_for_writing(call)
+        ):
+            yield _Write(module, call, path, call.name != "open")
+    for module in code.modules.values():
+        paths = [call for call in module.called("pathlib.Path") if call.args and isinstance(call.args[0], str)]
+        for call in module.called(".mkdir"):
+            yield from (_Write(module, call, str(one.args[0]), False) for one in paths if _is_of(call, one))
+
+
+def _starts_in_workdir(image: Image, code: Code) -> bool:
+    """Whether the app surely runs in the image's working directory: no script and no option that changes it."""
+    words = image.cmd.words if image.cmd is not None and not image.cmd.is_shell else ()
+    is_plain = bool(words) and not re.search(r"(^|/)(ba|da|a)?sh$|\.sh$", words[0]) and "--chdir" not in " ".join(words)
+    return is_plain and image.entrypoint is None and not any(code.calls("os.chdir"))
+
+
+def _is_of(call: Call, path: Call) -> bool:
+    """Whether a method is one of the path: `Path("x").mkdir()`, or of the name that the path is bound to."""
+    return path.line == call.line if call.receiver == "" else path.targets == (call.receiver,)
+
+
+def _is_for_writing(call: Call) -> bool:
+    mode = call.argument(1, "mode")
+    return isinstance(mode, str) and bool(re.search("[wax]", mode))
 
 
 def _denied_folder(ctx: Context, owners: Owners, path: str) -> str | None:
     """The folder that keeps the app from making something at a path; None where it may, or where that is not known."""
     image = ctx.image
-    if image is None or UNKNOWN in image.workdir:
+    if image is None or UNKNOWN in image.workdir + path or not path or "://" in path or path.startswith("~"):
         return None
     path = image.absolute(path)
     volumes = [volume.mount for volume in ctx.space.volumes]
@@ -268,25 +300,19 @@ def appdir_permission(ctx: Context) -> Iterator[Finding]:
     if owners is None or code is None or ctx.image is None:
         return
     seen = set[str]()
-    for module, call, path in _writes(code, *_MAKING, "open"):
-        if call.name == "open" and not _is_for_writing(call):
-            continue
-        folder = _denied_folder(ctx, owners, path)
+    for write in _writes(code):
+        folder = _denied_folder(ctx, owners, write.path)
         if folder is None or folder in seen or folder == "/":
             continue
         seen.add(folder)
-        is_certain = code.is_run(module, call) and call.name != "open" and code.is_whole
+        is_certain = write.is_certain and code.is_run(write.module, write.call) and code.is_whole
+        is_certain = is_certain and (write.path.startswith("/") or _starts_in_workdir(ctx.image, code))
         yield Finding(
-            f"The app runs as {ctx.image.user} and makes {path!r} in {folder}, which is {_owner(owners, folder)}'s.",
+            f"The app runs as {ctx.image.user} and makes {write.path!r} in {folder}, {_owner(owners, folder)}'s folder.",
             hint=f"Put RUN chown {ctx.image.user} {folder} above USER {ctx.image.user}.",
-            where=f"{module.path}:{call.line}",
+            where=f"{write.module.path}:{write.call.line}",
             severity=Severity.ERROR if is_certain else None,
         )
-
-
-def _is_for_writing(call: Call) -> bool:
-    mode = call.argument(1, "mode")
-    return isinstance(mode, str) and bool(re.search("[wax]", mode))
 
 
 @rule(
@@ -413,10 +439,11 @@ def model_cached_as_root(ctx: Context) -> Iterator[Finding]:
 
 def _is_download(run: Run) -> bool:
     text = " ".join(run.words)
+    if any(one.startswith((*_CACHES, "HOME=")) for one in run.command.assigned):
+        return False
     if run.name in ("huggingface-cli", "hf"):
         return "download" in run.words and not run.command.has("--local-dir", "--cache-dir")
-    is_told = any(name in one for one in run.command.assigned for name in _CACHES)
-    return run.name.startswith("python") and bool(_DOWNLOADS.search(text)) and not (_OWN_PLACE.search(text) or is_told)
+    return run.name.startswith("python") and bool(_DOWNLOADS.search(text)) and not _OWN_PLACE.search(text)
 
 
 @rule(
