@@ -90,7 +90,7 @@ WHEELS: Mapping[str, tuple[Wheels, ...]] = {
     "pyarrow": (Wheels((3, 12), "14.0.0"), Wheels((3, 13), "18.0.0")),
     "pydantic": (Wheels((3, 13), "2.8.0"), Wheels((3, 14), "2.12.0")),
     "pydantic-core": (Wheels((3, 12), "2.10.0"), Wheels((3, 13), "2.20.0")),
-    "pyyaml": (Wheels((3, 12), "6.0.1", True), Wheels((3, 13), "6.0.2")),
+    "pyyaml": (Wheels((3, 12), "6.0.1"), Wheels((3, 13), "6.0.2")),
     "scikit-learn": (Wheels((3, 12), "1.3.1"), Wheels((3, 13), "1.5.2")),
     "scipy": (Wheels((3, 12), "1.11.2"), Wheels((3, 13), "1.14.1")),
     "tensorflow": (Wheels((3, 12), "2.16.1", True), Wheels((3, 13), "2.20.0", True)),

@@ -448,6 +448,87 @@ zipp:
 zope-event: setuptools
 zope-interface: setuptools
 zstandard: cffi
+absl-py:
+aiogram: aiofiles aiohttp certifi magic-filter pydantic typing-extensions
+aiohttp-retry: aiohttp
+astunparse: six wheel
+catboost: graphviz matplotlib numpy pandas plotly scipy six
+dash: dash-core-components dash-html-components dash-table flask importlib-metadata nest-asyncio plotly requests
+  retrying setuptools typing-extensions werkzeug
+dash-core-components:
+dash-html-components:
+dash-table:
+discord-py: aiohttp audioop-lts
+easyocr: ninja numpy opencv-python-headless pillow pyclipper python-bidi pyyaml scikit-image scipy shapely torch
+  torchvision
+faker: python-dateutil typing-extensions tzdata
+gast:
+gensim: numpy scipy smart-open
+geographiclib:
+geopy: geographiclib
+google-pasta: six
+graphviz:
+h5py: numpy
+hypercorn: exceptiongroup h11 h2 priority taskgroup tomli typing-extensions wsproto
+keras: absl-py h5py ml-dtypes namex numpy optree packaging rich
+libclang:
+magic-filter:
+markdownify: beautifulsoup4 six
+more-itertools:
+mysql-connector-python: dnspython protobuf
+namex:
+ninja:
+openai-whisper: more-itertools numba numpy tiktoken torch tqdm triton
+opt-einsum: numpy
+optree: typing-extensions
+patsy: numpy six
+peewee:
+playwright: greenlet pyee
+polars-lts-cpu:
+portalocker:
+priority:
+py-cpuinfo:
+pyclipper:
+pyee: typing-extensions
+pytelegrambotapi: requests
+python-bidi: numpy six
+python-decouple:
+python-levenshtein: levenshtein
+levenshtein: rapidfuzz
+rapidfuzz:
+qdrant-client: grpcio grpcio-tools httpx numpy portalocker protobuf pydantic urllib3
+grpcio-tools: grpcio protobuf setuptools
+retrying: six
+shap: cloudpickle numba numpy packaging pandas scikit-learn scipy slicer tqdm typing-extensions
+shapely: numpy
+slicer:
+smart-open: wrapt
+speechrecognition: audioop-lts requests standard-aifc typing-extensions
+statsmodels: numpy packaging pandas patsy scipy
+stripe: httpx requests typing-extensions
+taskgroup: exceptiongroup typing-extensions
+tensorboard: absl-py google-auth google-auth-oauthlib grpcio markdown numpy packaging pillow protobuf requests
+  setuptools six tensorboard-data-server tensorboard-plugin-wit werkzeug wheel
+tensorboard-data-server:
+tensorboard-plugin-wit:
+tensorflow: absl-py astunparse flatbuffers gast google-pasta grpcio h5py keras keras-preprocessing libclang ml-dtypes
+  numpy opt-einsum packaging protobuf requests setuptools six tensorboard tensorflow-estimator
+  tensorflow-io-gcs-filesystem termcolor typing-extensions wheel wrapt
+tensorflow-cpu: tensorflow
+tensorflow-estimator:
+tensorflow-io-gcs-filesystem:
+keras-preprocessing: numpy six
+termcolor:
+twilio: aiohttp aiohttp-retry pyjwt requests
+ultralytics: matplotlib numpy opencv-python pandas pillow polars psutil py-cpuinfo pyyaml requests scipy seaborn torch
+  torchvision tqdm ultralytics-thop
+ultralytics-thop: numpy torch
+wikipedia: beautifulsoup4 requests
+wordcloud: matplotlib numpy pillow
+youtube-transcript-api: defusedxml requests
+yt-dlp: brotli certifi mutagen pycryptodomex requests urllib3 websockets
+mutagen:
+pycryptodomex:
 """
 
 # The modules of a distribution where they are not its name with `_` for `-`. Of several that bring the same module the
@@ -508,6 +589,8 @@ humanfriendly: humanfriendly
 imbalanced-learn: imblearn
 langchain-text-splitters: langchain_text_splitters
 levenshtein: Levenshtein
+python-bidi: bidi
+ultralytics-thop: thop
 linkify-it-py: linkify_it
 markdown-it-py: markdown_it
 matplotlib: matplotlib mpl_toolkits pylab
@@ -551,7 +634,6 @@ python-docx: docx
 python-dotenv: dotenv
 python-engineio: engineio
 python-jose: jose
-python-levenshtein: Levenshtein
 python-magic: magic
 python-multipart: multipart python_multipart
 python-pptx: pptx
@@ -583,14 +665,16 @@ standard-uu: uu
 standard-nntplib: nntplib
 standard-crypt: crypt
 swig: swig
-tensorflow: tensorflow keras
-tensorflow-cpu: tensorflow keras
+tensorflow: tensorflow
+tensorflow-cpu: tensorflow
 torch: torch torchgen functorch
 tree-sitter: tree_sitter
 triton: triton
 typer-slim: typer
 typing-extensions: typing_extensions
 uc-micro-py: uc_micro
+keras-preprocessing: keras_preprocessing
+google-pasta: pasta
 vadersentiment: vaderSentiment
 weasyprint: weasyprint
 websocket-client: websocket
@@ -603,12 +687,11 @@ backports-zoneinfo: backports.zoneinfo
 
 # Well-known distributions whose needs are not listed, so that what they bring is not known.
 OTHERS = """
-autogen bokeh catboost chainlit chromadb crewai ctransformers cupy dash deepface docling easyocr evaluate faker fastmcp
-faster-whisper flet geopandas gensim geopy h5py hypercorn jax keras lightning litellm llama-cpp-python llama-index
-markdownify mcp mediapipe mlflow nicegui onnxruntime-gpu optimum optuna paddleocr paddlepaddle panel paramiko peewee
-pinecone playwright prophet pydantic-ai pymssql pyspark pytest pyttsx3 qdrant-client quart rembg sanic selenium shap
-smolagents spacy statsmodels stripe supabase supervision telethon tortoise-orm tldextract trafilatura twilio ultralytics
-unstructured vllm wandb weaviate-client wikipedia wordcloud xformers
+autogen bokeh chainlit chromadb crewai ctransformers cupy deepface docling evaluate fastmcp faster-whisper flet
+geopandas jax lightning litellm llama-cpp-python llama-index mcp mediapipe mlflow nicegui onnxruntime-gpu optimum
+optuna paddleocr paddlepaddle panel paramiko pinecone prophet pydantic-ai pymssql pyspark pytest pyttsx3 quart rembg
+sanic selenium smolagents spacy supabase supervision telethon tortoise-orm tldextract trafilatura unstructured vllm
+wandb weaviate-client xformers
 """
 
 # Modules of the standard library that are gone, with the first Python that lacks them, and what brings them back.

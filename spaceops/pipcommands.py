@@ -38,6 +38,14 @@ def without_wrappers(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def installs(words: tuple[str, ...]) -> bool:
+    """Whether a command may install Python packages, or fetch code."""
+    names = {word.rpartition("/")[2] for word in words}
+    if names & {"pip", "pip3", "uv", "poetry", "pipenv", "conda", "mamba", "pdm"}:
+        return bool(names & {"install", "sync", "add", "update", "run"})
+    return bool(names & {"git", "curl", "wget", "unzip", "tar", "rsync", "hf", "huggingface-cli"})
+
+
 def arguments(words: tuple[str, ...]) -> list[tuple[str, str]]:
     """Options with their values, and what is to be installed under the name ""."""
     found, rest = list[tuple[str, str]](), iter(words)

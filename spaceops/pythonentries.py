@@ -150,7 +150,7 @@ def _entry(
 ) -> Entry:
     path = started.env.get("PYTHONPATH", "")
     more = tuple(posixpath.normpath(posixpath.join(started.cwd, one)) for one in path.split(":") if one)
-    is_known = UNKNOWN not in "".join((path, *roots, module, place))
+    is_known = UNKNOWN not in "".join((path, *roots, module, place)) and not _names_more(started.words)
     return Entry(
         module,
         place,
@@ -161,6 +161,11 @@ def _entry(
         is_main,
         started.is_certain and is_known and not started.doubtful,
     )
+
+
+def _names_more(words: Sequence[str]) -> bool:
+    """Whether a gunicorn is told of a file or a folder that may change where it looks."""
+    return any(word.startswith(("--pythonpath", "--config")) or word == "-c" for word in words)
 
 
 def _value(words: Sequence[str], option: str) -> str:

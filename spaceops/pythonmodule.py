@@ -126,6 +126,7 @@ class Module:
     is_read: bool = True  # False: too large or too deep
     edits_path: bool = False  # it may change where imports are looked for
     aliases: Mapping[str, str] = field(default_factory=dict)  # local name -> dotted name
+    installs: bool = False  # it may install packages when it runs
 
     def called(self, *names: str) -> Iterator[Call]:
         """The calls of some functions."""
@@ -143,7 +144,8 @@ def parse(text: str, path: str, python: tuple[int, int] | None = None) -> Module
     if tree is None:
         return Module(path, is_read=False)
     module = _Walk(path).walk(tree)
-    return replace(module, edits_path="sys.path" in text or "addsitedir" in text or "chdir" in text)
+    edits_path = "sys.path" in text or "addsitedir" in text or "chdir" in text
+    return replace(module, edits_path=edits_path, installs="pip" in text and "install" in text and "sys" in text)
 
 
 _HERE = (sys.version_info.major, sys.version_info.minor)

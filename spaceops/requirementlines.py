@@ -18,12 +18,14 @@ MOST_LINES = 5000  # of a file that is looked into
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
-_OPTION_OF_LINE = re.compile(r"\s--?(?:hash|config-settings?|global-option|install-option|C)\b")
+_OPTION_OF_LINE = re.compile(r"\s--?[A-Za-z]")
 _OPTION = re.compile(r"(--?[A-Za-z][A-Za-z0-9-]*)(?:[\s=]+(.*))?", re.DOTALL)
 _URL = re.compile(r"(?:git|hg|svn|bzr)\+|https?://|file:|ftp://", re.IGNORECASE)
 _EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)(\[[^\]]*\])?")
 _WHEEL = re.compile(r"([A-Za-z0-9_.]+)-([A-Za-z0-9_.+!]+)-[^/]*\.whl(?:[#?].*)?$")
-_LOOSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*(?:[=<>!~]=|===|<|>)\s*[^\s=<>!~;,()@]+$")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*"
+_PART = r"(?:[=<>!~]=|===|<|>)\s*[^\s=<>!~;,()@]+"
+_LOOSE = re.compile(rf"{_NAME}{_PART}(?:\s*,\s*{_PART})*\s*(?:;.*)?")  # what old versions of pip took
 _HASH = re.compile(r"--hash[=\s]")
 
 
@@ -116,14 +118,14 @@ def read(text: str, path: str, python: tuple[int, int] | None = None) -> Require
 
 def one(text: str, path: str, line: int, python: tuple[int, int] | None = None) -> Requirement | Problem | None:
     """A single requirement, as of a command line; None for a folder or an address that names no package."""
-    main = _OPTION_OF_LINE.split(f" {text}", maxsplit=1)[0].strip()
+    main = _OPTION_OF_LINE.split(f" {text}", maxsplit=1)[0].strip().rstrip(";").strip()
     is_hashed = bool(_HASH.search(text))
     if _URL.match(main):
         return _of_address(main, path, line)
     try:
         parsed = Parsed(main)
     except InvalidRequirement as error:
-        return None if _is_path(main) else Problem(text, line, _reason(main, error), not _LOOSE.match(main))
+        return None if _is_path(main) else Problem(text, line, _reason(main, error), not _LOOSE.fullmatch(main))
     return Requirement(
         normalized(parsed.name),
         str(parsed.specifier),

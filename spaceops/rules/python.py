@@ -270,7 +270,9 @@ def companion_missing(ctx: Context) -> Iterator[Finding]:
 
 def _companions(ctx: Context, calls: tuple[str, ...], needs: tuple[str, ...], advice: str) -> Iterator[Finding]:
     code, requirements = ctx.python or Code(), ctx.requirements or Requirements()
-    if not requirements.is_complete or requirements.has(*needs) or not requirements.has(distribution_of(calls[0])):
+    if not requirements.is_complete or requirements.unknown or requirements.has(*needs):
+        return
+    if not requirements.has(distribution_of(calls[0])):
         return
     found: list[tuple[Module, Call]] = [
         (module, call) for module, call in code.calls(*calls) if code.reach_of(module, call.place) is not Reach.GUARDED

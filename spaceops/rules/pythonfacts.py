@@ -16,6 +16,7 @@ from spaceops.distributions import (
     is_standard,
 )
 from spaceops.findings import Fix, Severity
+from spaceops.pipcommands import installs
 from spaceops.pythoncode import Code, Reach, Unresolved
 from spaceops.pythonmodule import Call, Function, Import, Module
 from spaceops.requirements import Requirements
@@ -67,7 +68,7 @@ def proposal(ctx: Context, distribution: str) -> Fix | None:
 def missing_modules(ctx: Context) -> Iterator[Missing]:
     """The modules that are missing, each once, where it is surest."""
     code, requirements = ctx.python, ctx.requirements
-    if code is None or requirements is None or not requirements.is_complete:
+    if code is None or requirements is None or not requirements.is_complete or _installs_later(ctx, code):
         return
     seen = set[str]()
     for one in sorted(code.unresolved, key=lambda each: -each.reach):
@@ -77,6 +78,14 @@ def missing_modules(ctx: Context) -> Iterator[Missing]:
             if found is not None:
                 seen.add(key)
                 yield found
+
+
+def _installs_later(ctx: Context, code: Code) -> bool:
+    """Whether what starts may install packages, or fetch code."""
+    scripts = ctx.startup.scripts if ctx.startup else ()
+    commands = [command for script in scripts for command in script.commands]
+    words = [*(one.words for one in commands), *(one.words for one in (ctx.startup.processes if ctx.startup else ()))]
+    return any(module.installs for module in code.modules.values()) or any(map(installs, words))
 
 
 def _package(module: str) -> str:
@@ -113,7 +122,7 @@ def _outside(ctx: Context, code: Code, requirements: Requirements, one: Unresolv
     is_sure = one.reach is Reach.SURE and requirements.is_certain and not code.edits_path
     severity = Severity.ERROR if is_sure and not is_edited(ctx, one.path) else Severity.WARNING
     if lies is not None:
-        return None if code.edits_path or requirements.brings_local else _misplaced(one, top, lies, severity)
+        return None if code.edits_path or requirements.brings_local else _misplaced(ctx, one, top, lies, severity)
     return Missing(
         one,
         f"Nothing installs the module {top if '.' not in distribution else one.module}, and {one.path} imports it",
@@ -123,9 +132,11 @@ def _outside(ctx: Context, code: Code, requirements: Requirements, one: Unresolv
     )
 
 
-def _misplaced(one: Unresolved, top: str, lies: str, severity: Severity) -> Missing:
+def _misplaced(ctx: Context, one: Unresolved, top: str, lies: str, severity: Severity) -> Missing:
     folder, module = posixpath.dirname(lies), lies.removesuffix(".py").replace("/", ".")
     root = one.roots[0] if one.roots else "/"
+    if any(path.endswith("gunicorn.conf.py") for path in ctx.source.files):  # it may name more folders
+        severity = Severity.WARNING
     return Missing(
         one,
         f"Python looks for {top} in {', '.join(one.roots)} and does not find {lies} there, which {one.path} imports",
@@ -166,8 +177,14 @@ def missing_names(ctx: Context) -> Iterator[tuple[Module, Import, str, str, Reac
             reach = code.reach_of(module, one.place) if code is not None else Reach.GUARDED
             for name, local in zip(one.names, one.bound, strict=False):
                 source, wanted = code.targets.get((module.path, local), ("", "")) if code is not None else ("", "")
-                if wanted == name and reach is not Reach.GUARDED and _lacks(ctx, source, name):
+                is_ours = bool(one.level) or not _may_be_foreign(ctx, one.module)
+                if wanted == name and is_ours and reach is not Reach.GUARDED and _lacks(ctx, source, name):
                     yield module, one, name, source, reach
+
+
+def _may_be_foreign(ctx: Context, module: str) -> bool:
+    """Whether a module of this name may have been loaded before the Space's: the server has loaded some."""
+    return is_standard(module, None) or (ctx.requirements or Requirements()).brings(module)
 
 
 def _lacks(ctx: Context, source: str, name: str) -> bool:

@@ -238,7 +238,7 @@ def requirements_hashes(ctx: Context) -> Iterator[Finding]:
         return
     for file in requirements.files:
         with_hash = [one for one in file.requirements if one.is_hashed and one.applies]
-        without = [one for one in file.requirements if not one.is_hashed and one.applies]
+        without = [one for one in file.requirements if not (one.is_hashed or one.url) and one.applies]
         if with_hash and without and not file.is_constraint:
             yield Finding(
                 f"The package {without[0].name} has no --hash, but {with_hash[0].name} has one: then all need one",
