@@ -220,6 +220,7 @@ def _node(tag: str) -> Facts:
     system = system or {"distribution": "debian", "release": "bookworm" if major in _NODE_ON_BOOKWORM else None}
     is_alpine, is_slim = system["distribution"] == "alpine", "slim" in variant
     programs = _bare("alpine") if is_alpine else _built_on_debian(is_slim)
+    programs.pop("yarn")  # in most of them
     return system | _ROOT | {
         "node": major,
         "is_slim": is_slim,
