@@ -130,5 +130,4 @@ def _heredoc(word: str) -> tuple[str, bool, bool] | None:
         name = expand(re.sub(r"[$]", r"\\$", found[2]), {})
     except BadInput:
         return None
-    is_single = bool(name) and not any(char.isspace() for char in name)
-    return (name, bool(found[1]), name == found[2]) if is_single else None
+    return (name, bool(found[1]), name == found[2]) if name else None

@@ -30,7 +30,7 @@ def dockerfile_parse_error(ctx: Context) -> Iterator[Finding]:
     A line that goes on in the next ends with a backslash and nothing after it. A line that cannot be read ends the
     build before it begins.
     """
-    error = _parse_error(ctx.text("Dockerfile"))
+    error = _parse_error(ctx.text("Dockerfile")) if ctx.dockerfile is None else None
     if error is not None:
         line = _line(ctx.text("Dockerfile") or "", error.line)
         yield Finding(
@@ -172,6 +172,25 @@ def _replaced(ctx: Context, old: str, new: str | None) -> Fix | None:
 
 def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+@rule(
+    Severity.WARNING,
+    bad={"Dockerfile": ("USER user", "USER user\nENV STYLE = plain")},
+    good={"Dockerfile": ("USER user", "USER user\nENV STYLE plain")},
+)
+def env_equals_spaced(ctx: Context) -> Iterator[Finding]:
+    """`ENV NAME = value` gives the variable the value `= value`: an equals sign takes no spaces around it."""
+    for one in ctx.dockerfile.instructions if ctx.dockerfile else ():
+        words = one.args.split(None, 2)
+        if one.keyword in ("ENV", "LABEL") and len(words) > 1 and words[1].startswith("=") and "=" not in words[0]:
+            value = one.args.split("=", 1)[1].strip()
+            yield Finding(
+                f"{one.keyword} {words[0]} gets the value `= {_short(value)}`, with the equals sign",
+                hint=f"Write {one.keyword} {words[0]}={_short(value)} without spaces around the equals sign.",
+                where=f"Dockerfile:{one.line}",
+                fix=_replaced(ctx, one.args, f"{words[0]}={value}") if " " not in value else None,
+            )
 
 
 @rule(
