@@ -14,6 +14,8 @@ from spaceops.panels import Board
 from tests.test_releases import edit
 from tests.test_verified_releases import SECRET, changed, kept
 
+UNKNOWN = "__import__('nonexistent' + '_module')"  # which `check` cannot see
+
 
 def failed(space, hub, watch=lambda _: None) -> DeployFailed:
     with pytest.raises(DeployFailed) as caught:
@@ -35,7 +37,7 @@ def test_a_failed_build_is_explained_by_the_deploy_and_by_diagnose_alike(space, 
 
 
 def test_a_failed_start_is_explained_by_the_deploy_by_the_view_and_by_diagnose_alike(space, hub):
-    edit(space, "VERSION = 1", "import nonexistent_module")
+    edit(space, "VERSION = 1", UNKNOWN)
     board = Board()
 
     error = failed(space, hub, watch=board.feed)
@@ -51,7 +53,7 @@ def test_a_failed_start_is_explained_by_the_deploy_by_the_view_and_by_diagnose_a
 
 def test_what_is_rolled_back_is_explained_too(space, hub):
     deploy(space, hub)
-    edit(space, "VERSION = 1", "import nonexistent_module")
+    edit(space, "VERSION = 1", UNKNOWN)
 
     with pytest.raises(RolledBack, match="The app imports nonexistent_module") as caught:
         deploy(space, hub)
@@ -92,7 +94,7 @@ def test_a_space_that_runs_has_nothing_to_explain_and_a_paused_one_says_so(space
 
 
 def test_the_folder_of_a_space_leads_to_it(space, hub, tmp_path: Path):
-    edit(space, "VERSION = 1", "import nonexistent_module")
+    edit(space, "VERSION = 1", UNKNOWN)
     failed(space, hub)
     (space.root / "space.toml").write_text(f'repo_id = "{space.repo_id}"\n')
 
