@@ -17,6 +17,13 @@ _TOKEN = re.compile(
     r"""|(?P<word>(?:\$\{[^}\n$]{0,200}\}|\\.|[^\s;{}\\])+)|(?P<other>.)""",
     re.DOTALL,
 )
+_SIMPLE = """
+access_log add_header alias client_max_body_size daemon default_type
+error_log gzip include index keepalive_timeout listen
+pid proxy_buffering proxy_cache_bypass proxy_http_version proxy_pass proxy_read_timeout proxy_set_header return root
+sendfile server_name try_files user worker_connections worker_processes
+"""
+_WITHOUT_BLOCK = frozenset(_SIMPLE.split())
 _LISTEN = re.compile(r"(?:(?P<host>\*|\[[^\]]*\]|[^:\s]+):)?(?P<port>\d+)")
 
 
@@ -144,6 +151,7 @@ class _Reader:
             elif not words:
                 self.broken = Broken(f'unexpected "{token.text}"', token.line)
             else:
+                self._check(words, token)
                 inner = self._inner(token, depth)
                 found.append(Directive(words[0].text, tuple(word.text for word in words[1:]), words[0].line, inner))
                 words = []
@@ -151,6 +159,13 @@ class _Reader:
             last = self.tokens[-1].line
             self.broken = Broken("unexpected end of file, expecting " + ('";" or "}"' if words else '"}"'), last)
         return tuple(found)
+
+    def _check(self, words: Sequence[_Token], end: _Token) -> None:
+        """Whether a `;` was forgotten: a directive goes on in a later line with the name of another, or has a block."""
+        first = words[0]
+        has_another = any(word.line > first.line and word.text in _WITHOUT_BLOCK for word in words[1:])
+        if has_another or (end.text == "{" and first.text in _WITHOUT_BLOCK):
+            self.broken = Broken(f'"{first.text}" does not end with ";"', first.line)
 
     def _close(self, words: Sequence[_Token], token: _Token, depth: int) -> None:
         if words:

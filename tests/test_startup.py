@@ -430,8 +430,8 @@ def test_an_unknown_base_makes_nothing_certain():
     assert not found.listeners[0].is_port_certain
 
 
-_PIECES = """uvicorn a:app|&|&&|(|)|"$@"|exec|if|fi|cd x|$PORT|${A:-$B}|python app.py|'|supervisord|npm start|env|su -c|;
-bash start.sh|nginx -c|`|\\|--port|honcho start|wait -n|. start.sh"""
+_PIECES = """uvicorn a:app|&|&&|(|)|"$@"|exec|if|fi|cd x|$PORT|${A:-$B}|python app.py|'|supervisord|npm start|env|
+su -c|;|bash start.sh|nginx -c|`|\\|--port|honcho start|wait -n|. start.sh"""
 PIECES = _PIECES.split("|")
 
 

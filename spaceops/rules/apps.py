@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,16 @@ from spaceops.startup.places import elsewhere
 
 if TYPE_CHECKING:
     from spaceops.context import Context
-    from spaceops.startup import World
+    from spaceops.startup import Startup, World
 
 _GUNICORN = {"requirements.txt": "fastapi==0.116.1\nuvicorn==0.35.0\ngunicorn==23.0.0\n"}
 _CMD = 'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]'
 
 
-def _served(ctx: Context) -> Iterator[tuple[World, App]]:
+def _served(ctx: Context) -> Iterator[tuple[Startup, App]]:
     if ctx.startup is not None:
         for app in apps(ctx.startup.processes):
-            yield ctx.startup.world, app
+            yield ctx.startup, app
 
 
 @rule(
@@ -45,7 +46,7 @@ def asgi_module_missing(ctx: Context) -> Iterator[Finding]:
     It looks in its working directory (`WORKDIR` in the Dockerfile), and `pkg.main:app` means the file `pkg/main.py`.
     Where there is no such file it ends at once with "Could not import module".
     """
-    yield from (found for world, app in _served(ctx) if not app.is_gunicorn for found in _missing(ctx, world, app))
+    yield from (found for startup, app in _served(ctx) if not app.is_gunicorn for found in _missing(ctx, startup, app))
 
 
 @rule(
@@ -65,10 +66,11 @@ def gunicorn_module(ctx: Context) -> Iterator[Finding]:
     It looks in its working directory. Where there is no such file its workers end with "ModuleNotFoundError" and
     "Worker failed to boot".
     """
-    yield from (found for world, app in _served(ctx) if app.is_gunicorn for found in _missing(ctx, world, app))
+    yield from (found for startup, app in _served(ctx) if app.is_gunicorn for found in _missing(ctx, startup, app))
 
 
-def _missing(ctx: Context, world: World, app: App) -> Iterator[Finding]:
+def _missing(ctx: Context, startup: Startup, app: App) -> Iterator[Finding]:
+    world = startup.world
     if not is_missing(world, app):
         return
     severity = _severity(ctx, world, app)
@@ -79,7 +81,7 @@ def _missing(ctx: Context, world: World, app: App) -> Iterator[Finding]:
             "it looks",
             hint=_hint(world, app, file),
             where=app.process.where,
-            severity=severity if app.process.is_certain else Severity.WARNING,
+            severity=severity if startup.is_vital(app.process) else Severity.WARNING,
         )
 
 
@@ -94,7 +96,10 @@ def _severity(ctx: Context, world: World, app: App) -> Severity | None:
         return Severity.ERROR
     if not needs.is_complete:
         return Severity.WARNING if app.top in GENERIC else None
-    is_here = bool(elsewhere(world, app.module.rpartition(".")[2] + ".py"))
+    if any(name.replace("-", "_").startswith(app.top.lower()) for name in needs.installed):
+        return None
+    file = app.module.replace(".", "/") + ".py"
+    is_here = any(path == file or path.endswith(f"/{file}") for path in elsewhere(world, posixpath.basename(file)))
     return Severity.ERROR if app.top in GENERIC or is_here else Severity.WARNING
 
 
@@ -118,9 +123,9 @@ def asgi_attr_missing(ctx: Context) -> Iterator[Finding]:
 
     Where the file has no such name, the server ends at once with "Attribute "app" not found in module "main"".
     """
-    for world, app in _served(ctx):
-        found = located(world, app)
-        certainty = None if app.process.is_certain else Severity.WARNING
+    for startup, app in _served(ctx):
+        found = located(startup.world, app)
+        certainty = None if startup.is_vital(app.process) else Severity.WARNING
         if found is None:
             continue
         if not app.attribute:
@@ -131,7 +136,7 @@ def asgi_attr_missing(ctx: Context) -> Iterator[Finding]:
                 where=app.process.where,
                 severity=certainty,
             )
-        elif not binds(world, app, found):
+        elif not binds(startup.world, app, found):
             names = made_apps(found)
             yield Finding(
                 f"The server ({app.server}) takes the name {app.attribute} from {found.path}, and the file has no such "

@@ -18,7 +18,7 @@ from spaceops.startup.options import option
 if TYPE_CHECKING:
     from spaceops.context import Context
 
-_DOCKERFILE = """\
+DOCKERFILE = """\
 FROM python:3.13-slim-bookworm
 RUN apt-get update && apt-get install -y --no-install-recommends nginx && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
@@ -28,14 +28,14 @@ COPY nginx.conf /etc/nginx/nginx.conf
 COPY . .
 CMD ["bash", "start.sh"]
 """
-_AS_USER = _DOCKERFILE.replace("CMD", "RUN useradd -m -u 1000 user\nUSER user\nENV HOME=/home/user\nCMD")
-_START = """\
+AS_USER = DOCKERFILE.replace("CMD", "RUN useradd -m -u 1000 user\nUSER user\nENV HOME=/home/user\nCMD")
+START = """\
 #!/bin/bash
 nginx -g 'daemon off;' &
 uvicorn main:app --host 127.0.0.1 --port 8000 &
 wait -n
 """
-_NGINX = """\
+NGINX = """\
 pid /tmp/nginx.pid;
 error_log /dev/stderr;
 events {}
@@ -57,9 +57,9 @@ http {
     }
 }
 """
-_ON_80 = _NGINX.replace("listen 7860;", "listen 7860;\n        listen 80;")
-_GOOD = {"Dockerfile": _DOCKERFILE, "start.sh": _START, "nginx.conf": _NGINX}
-_GOOD_AS_USER = _GOOD | {"Dockerfile": _AS_USER}
+_ON_80 = NGINX.replace("listen 7860;", "listen 7860;\n        listen 80;")
+_GOOD = {"Dockerfile": DOCKERFILE, "start.sh": START, "nginx.conf": NGINX}
+_GOOD_AS_USER = _GOOD | {"Dockerfile": AS_USER}
 _TEMPORARY = ("client_body_temp_path", "proxy_temp_path", "fastcgi_temp_path", "uwsgi_temp_path", "scgi_temp_path")
 _WRITABLE = ("/tmp", "/dev/", "stderr", "syslog", "memory", "off", "/var/tmp")  # noqa: S108  what users write
 _PLAIN_HTTP = frozenset({"http.server", "php", "wsgiref", "bottle"})
@@ -73,6 +73,13 @@ def _setups(ctx: Context) -> Iterator[tuple[Startup, Process, Setup]]:
             yield startup, process, found
 
 
+def _severity(ctx: Context, startup: Startup, process: Process) -> Severity | None:
+    """None, for an error, where nothing answers the Hub when this nginx does not run."""
+    others = [one for one in startup.http if one.server != "nginx" and not one.is_local]
+    is_needed = not any(one.port in (ctx.app_port, None) for one in others)
+    return None if process.is_certain and is_needed else Severity.WARNING
+
+
 def _is_other_user(process: Process) -> bool:
     user = process.user.partition(":")[0]
     return UNKNOWN not in user and user not in ("root", "0", "")
@@ -80,8 +87,8 @@ def _is_other_user(process: Process) -> bool:
 
 @rule(
     Severity.ERROR,
-    bad=_GOOD_AS_USER | {"nginx.conf": _NGINX.replace("pid /tmp/nginx.pid;\n", "")},
-    good=_GOOD | {"nginx.conf": _NGINX.replace("pid /tmp/nginx.pid;\n", "")},
+    bad=_GOOD_AS_USER | {"nginx.conf": NGINX.replace("pid /tmp/nginx.pid;\n", "")},
+    good=_GOOD | {"nginx.conf": NGINX.replace("pid /tmp/nginx.pid;\n", "")},
 )
 def nginx_permission(ctx: Context) -> Iterator[Finding]:
     """The web server nginx writes its number, logs and temporary files into folders that only root may write to.
@@ -101,7 +108,7 @@ def nginx_permission(ctx: Context) -> Iterator[Finding]:
                 hint="Write pid /tmp/nginx.pid; and error_log /dev/stderr; at the top of nginx.conf, and in http { } "
                 + " ".join(f"{name} /tmp/{name.partition('_')[0]};" for name in _TEMPORARY),
                 where=where,
-                severity=None if process.is_certain and found.main else Severity.WARNING,
+                severity=_severity(ctx, startup, process) if found.main else Severity.WARNING,
             )
             return
 
@@ -152,8 +159,8 @@ def nginx_privileged_port(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.WARNING,
-    bad=_GOOD | {"nginx.conf": _NGINX.replace("8000", "8001")},
-    good=_GOOD | {"nginx.conf": _NGINX.replace("127.0.0.1:8000", "backend:8001")},
+    bad=_GOOD | {"nginx.conf": NGINX.replace("8000", "8001")},
+    good=_GOOD | {"nginx.conf": NGINX.replace("127.0.0.1:8000", "backend:8001")},
 )
 def nginx_upstream_502(ctx: Context) -> Iterator[Finding]:
     """Requests go on to the port that `proxy_pass` names. Where nothing listens there nginx answers 502."""
@@ -177,12 +184,12 @@ def nginx_upstream_502(ctx: Context) -> Iterator[Finding]:
     Severity.INFO,
     bad=_GOOD
     | {
-        "nginx.conf": _NGINX.replace("            proxy_set_header Upgrade $http_upgrade;\n", ""),
+        "nginx.conf": NGINX.replace("            proxy_set_header Upgrade $http_upgrade;\n", ""),
         "main.py": "from fastapi import FastAPI, WebSocket\n\napp = FastAPI()\n\n\n@app.get('/')\ndef home() -> str:\n"
         "    return 'hello'\n\n\n@app.websocket('/live')\nasync def live(socket: WebSocket) -> None:\n"
         "    await socket.accept()\n",
     },
-    good=_GOOD | {"nginx.conf": _NGINX.replace("            proxy_set_header Upgrade $http_upgrade;\n", "")},
+    good=_GOOD | {"nginx.conf": NGINX.replace("            proxy_set_header Upgrade $http_upgrade;\n", "")},
 )
 def websocket_upgrade(ctx: Context) -> Iterator[Finding]:
     """A websocket begins as a request with two headers, `Upgrade` and `Connection`, which nginx does not hand on.
@@ -214,7 +221,7 @@ def _has_websockets(ctx: Context) -> bool:
     Severity.WARNING,
     bad=_GOOD
     | {
-        "Dockerfile": _DOCKERFILE.replace(
+        "Dockerfile": DOCKERFILE.replace(
             '"bash", "start.sh"', '"uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"'
         )
     },
@@ -244,8 +251,8 @@ def nginx_not_started(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.ERROR,
-    bad=_GOOD | {"nginx.conf": _NGINX.replace("events {}\n", "")},
-    good=_GOOD | {"nginx.conf": "include /etc/nginx/events.conf;\n" + _NGINX.replace("events {}\n", "")},
+    bad=_GOOD | {"nginx.conf": NGINX.replace("events {}\n", "")},
+    good=_GOOD | {"nginx.conf": "include /etc/nginx/events.conf;\n" + NGINX.replace("events {}\n", "")},
 )
 def nginx_config_invalid(ctx: Context) -> Iterator[Finding]:
     """The web server nginx reads its configuration when it starts, and ends where it does not understand it.
@@ -253,13 +260,13 @@ def nginx_config_invalid(ctx: Context) -> Iterator[Finding]:
     Every line ends with `;` or a block in `{ }`. The main file, nginx.conf, needs an `events { }` block, and its
     servers stand in an `http { }` block; files in conf.d hold only `server { }` blocks.
     """
-    for _, process, found in _setups(ctx):
-        for problem, where in _invalid(found):
+    for startup, process, found in _setups(ctx):
+        for problem, where in () if found.is_edited else _invalid(found):
             yield Finding(
                 problem,
                 hint="Mend the line, and try it: nginx -t -c FILE.",
                 where=where,
-                severity=None if process.is_certain else Severity.WARNING,
+                severity=_severity(ctx, startup, process),
             )
             return
 
@@ -269,13 +276,6 @@ def _invalid(found: Setup) -> Iterator[tuple[str, str]]:
         broken = file.config.broken
         if broken:
             yield f"The configuration of nginx cannot be read: {broken.problem}", f"{file.path}:{broken.line}"
-    main = found.main
-    if main is None or main.config.broken or not main.config.directives or main.config.top("include"):
-        return
-    if not main.config.top("events"):
-        yield "The main file of nginx has no events { } block, without which nginx does not start", main.path
-    for one in main.config.top("server", "location", "upstream"):
-        yield f"A {one.name} block stands outside of http {{ }} in the main file of nginx", f"{main.path}:{one.line}"
     for part in found.parts:
         for one in part.config.top("http", "events"):
             yield (
@@ -283,15 +283,22 @@ def _invalid(found: Setup) -> Iterator[tuple[str, str]]:
                 f"file, which belongs to {MAIN}",
                 f"{part.path}:{one.line}",
             )
+    main = found.main
+    if main is None or main.config.broken or not main.config.directives or main.config.top("include"):
+        return
+    if not main.config.top("events"):
+        yield "The main file of nginx has no events { } block, without which nginx does not start", main.path
+    for one in main.config.top("server", "location", "upstream"):
+        yield f"A {one.name} block stands outside of http {{ }} in the main file of nginx", f"{main.path}:{one.line}"
 
 
-_SUPERVISED = {
-    "Dockerfile": _DOCKERFILE.replace(
+SUPERVISED = {
+    "Dockerfile": DOCKERFILE.replace(
         "--no-install-recommends nginx", "--no-install-recommends nginx supervisor"
     ).replace('CMD ["bash", "start.sh"]', 'CMD ["supervisord", "-c", "supervisord.conf"]'),
-    "nginx.conf": _NGINX,
+    "nginx.conf": NGINX,
 }
-_SUPERVISOR = """\
+SUPERVISOR = """\
 [supervisord]
 nodaemon=true
 
@@ -305,8 +312,8 @@ command=uvicorn main:app --host 127.0.0.1 --port 8000
 
 @rule(
     Severity.ERROR,
-    bad=_SUPERVISED | {"supervisord.conf": _SUPERVISOR.replace("nodaemon=true\n", "")},
-    good=_SUPERVISED | {"supervisord.conf": _SUPERVISOR},
+    bad=SUPERVISED | {"supervisord.conf": SUPERVISOR.replace("nodaemon=true\n", "")},
+    good=SUPERVISED | {"supervisord.conf": SUPERVISOR},
 )
 def supervisord_daemon(ctx: Context) -> Iterator[Finding]:
     """The manager supervisord goes into the background unless told not to, and then the container ends at once."""

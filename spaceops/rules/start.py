@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.rules import rule
-from spaceops.startup import Process, Script, World
+from spaceops.startup import Process, Script, Startup, World
 from spaceops.startup.places import elsewhere, is_absent, may_be_edited
 from spaceops.startup.programs import (
     distributions_of,
@@ -86,7 +86,7 @@ def start_file_missing(ctx: Context) -> Iterator[Finding]:
                 f"{posixpath.dirname(place)} of the image",
                 hint=_where_it_is(startup.world, place, process),
                 where=process.where,
-                severity=None if process.is_certain else Severity.WARNING,
+                severity=None if startup.is_vital(process) else Severity.WARNING,
             )
             return
 
@@ -129,12 +129,13 @@ def command_not_found(ctx: Context) -> Iterator[Finding]:
     if startup is None or image is None:
         return
     for process in startup.processes:
-        yield from list(_not_found(ctx, startup.world, process))[:1]
+        yield from list(_not_found(ctx, startup, process))[:1]
 
 
-def _not_found(ctx: Context, world: World, process: Process) -> Iterator[Finding]:
-    wanted, needs, image = distributions_of(process), ctx.requirements, world.image
-    certain = None if process.is_certain and not process.doubtful else Severity.WARNING
+def _not_found(ctx: Context, startup: Startup, process: Process) -> Iterator[Finding]:
+    wanted, needs, world = distributions_of(process), ctx.requirements, startup.world
+    image = world.image
+    certain = None if startup.is_vital(process) and process.words[0] not in process.doubtful else Severity.WARNING
     if wanted and needs is not None and image.base.python is not None and needs.is_complete:
         line = user_install(image) if process.found_as else None
         if not needs.has(*wanted) and not is_mentioned(image, process.name):

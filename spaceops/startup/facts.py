@@ -129,3 +129,14 @@ class Startup:
     def http(self) -> tuple[Listener, ...]:
         """Those that can answer the Hub."""
         return tuple(one for one in self.listeners if one.speaks_http)
+
+    def is_vital(self, process: Process) -> bool:
+        """Whether the container surely ends where this process fails.
+
+        It runs in the foreground, after nothing that may go on instead of it, and nothing comes after it.
+        """
+        if not process.is_certain or process.is_background or process.is_supervised:
+            return False
+        others = [one for one in self.processes if one is not process]
+        others += [one for _, one in self.missing if one is not process]
+        return all(one.is_background and not one.is_supervised for one in others)

@@ -45,6 +45,7 @@ class Setup:
     stock_port: int | None  # of the server that the base brings; None where it is gone, or not included
     stock_place: str
     is_complete: bool  # nothing else is read
+    is_edited: bool  # a RUN, or the start itself, changes what is read
     process: Process
 
     @property
@@ -99,13 +100,9 @@ def setup(process: Process, world: World) -> Setup | None:
     parts += _parts(world, folders, changes)
     is_replaced = stock_place in changes.removed or any(part.place == stock_place for part in parts)
     has_stock = posixpath.dirname(stock_place) in folders and not is_replaced
-    is_complete = (
-        is_known
-        and changes.are_known
-        and not world.edits_nginx
-        and not any(one.broken for one in _configs(main, parts))
-    )
-    return Setup(main, tuple(parts), port if has_stock else None, stock_place, is_complete, process)
+    is_edited = world.edits_nginx or not changes.are_known
+    is_complete = is_known and not is_edited and not any(one.broken for one in _configs(main, parts))
+    return Setup(main, tuple(parts), port if has_stock else None, stock_place, is_complete, is_edited, process)
 
 
 def _configs(main: File | None, parts: Sequence[File]) -> list[Config]:
