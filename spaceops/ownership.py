@@ -72,14 +72,12 @@ class Owners:
         place = self.places.get(nearest, _NOT_KNOWN)
         if user in ("root", "0") or place.is_open:
             return True
-        if place.is_open is None or place.owner is None or UNKNOWN in user:
-            return None
-        if nearest != path and _is_of_system(path):
+        if place.owner is None or UNKNOWN in user or (nearest != path and _is_of_system(path)):
             return None
         owner, actor = self.uid(place.owner), self.uid(user)
         if self.canonical(place.owner) == self.canonical(user) or (owner is not None and owner == actor):
             return True
-        return None if owner is None or actor is None else False
+        return None if place.is_open is None or owner is None or actor is None else False
 
     def canonical(self, user: str) -> str:
         """A user by its name, where it has one."""
@@ -98,6 +96,8 @@ class Owners:
 
     def made(self, path: str, owner: str | None, is_open: bool | None = False) -> Owners:
         """With the folder and what is missing above it; one that is there stays as it is."""
+        if path in self.places:
+            return self
         new, places = path, dict(self.places)
         while new not in self.places:
             is_sure = owner == "root" or not _is_of_system(new)

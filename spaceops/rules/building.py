@@ -200,10 +200,12 @@ def run_without_effect(ctx: Context) -> Iterator[Finding]:
     """Each RUN line is a shell of its own, and only files outlive it. A variable that it exports, the folder that it
     changes to, the environment that it activates and the service that it starts are gone with the next line.
     """
-    for line in ctx.image.lines if ctx.image else ():
-        runs = [run for run in ctx.runs if run.line.number == line.number]
-        last = runs[-1] if runs else None
-        if last is None or last.command.nested:
+    of_line: dict[int, list[Run]] = {}
+    for run in ctx.runs:
+        of_line.setdefault(run.line.number, []).append(run)
+    for runs in of_line.values():
+        last = runs[-1]
+        if last.command.nested:
             continue
         if all(run.name in _LOST or not run.words for run in runs):
             yield Finding(*_lost(last), where=last.where, severity=_severity_of(last))

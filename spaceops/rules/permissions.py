@@ -308,7 +308,7 @@ def appdir_permission(ctx: Context) -> Iterator[Finding]:
         is_certain = write.is_certain and code.is_run(write.module, write.call) and code.is_whole
         is_certain = is_certain and (write.path.startswith("/") or _starts_in_workdir(ctx.image, code))
         yield Finding(
-            f"The app runs as {ctx.image.user} and makes {write.path!r} in {folder}, {_owner(owners, folder)}'s folder.",
+            f"The app runs as {ctx.image.user} and makes {write.path!r} in {_owner(owners, folder)}'s {folder}.",
             hint=f"Put RUN chown {ctx.image.user} {folder} above USER {ctx.image.user}.",
             where=f"{write.module.path}:{write.call.line}",
             severity=Severity.ERROR if is_certain else None,
@@ -332,7 +332,7 @@ def sqlite_readonly(ctx: Context) -> Iterator[Finding]:
         folder = _denied_folder(ctx, owners, path) if path else None
         if folder is not None:
             yield Finding(
-                f"The app runs as {ctx.image.user} and keeps {path!r} in {folder}, {_owner(owners, folder)}'s folder.",
+                f"The app runs as {ctx.image.user} and keeps {path!r} in {_owner(owners, folder)}'s {folder}.",
                 hint=f"Put RUN chown {ctx.image.user} {folder} above USER {ctx.image.user}.",
                 where=f"{module.path}:{call.line}",
             )

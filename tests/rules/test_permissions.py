@@ -131,7 +131,7 @@ def test_what_the_app_writes_into_roots_folder_is_found(code_lines, code, severi
     found = report(tmp_path, ROOT_OWNED, main=APP.format(code_lines))
 
     assert [(code, severity)] == [(one.code, str(one.severity)) for one in found], found
-    assert "belongs" in found.findings[0].message or "/app" in found.findings[0].message
+    assert "root's /app" in found.findings[0].message
     assert "Put RUN chown user /app above USER user." == found.findings[0].hint
 
 
