@@ -84,7 +84,8 @@ def _installs_later(ctx: Context, code: Code) -> bool:
     """Whether what starts may install packages, or fetch code."""
     scripts = ctx.startup.scripts if ctx.startup else ()
     commands = [command for script in scripts for command in script.commands]
-    words = [*(one.words for one in commands), *(one.words for one in (ctx.startup.processes if ctx.startup else ()))]
+    begins = [one for one in (ctx.image.entrypoint, ctx.image.cmd) if one is not None] if ctx.image else []
+    words = [*(one.words for one in commands), *(tuple(" ".join(one.words).split()) for one in begins)]
     return any(module.installs for module in code.modules.values()) or any(map(installs, words))
 
 
