@@ -159,7 +159,9 @@ def _severity(ctx: Context, path: str, found: Credential) -> Severity | None:
 
 
 def _is_public(ctx: Context) -> bool:
-    return ctx.space.visibility in (None, "public")
+    """Whether everybody may read its files; where nobody has said otherwise they may."""
+    there = ctx.remote.observed if ctx.remote else None
+    return (ctx.space.visibility or (there and there.visibility) or "public") == "public"
 
 
 def _of_file(ctx: Context, path: str, found: Credential) -> Finding:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Severity
+from spaceops.routes import served
 from spaceops.rules import all_rules, rule
 from spaceops.rules.cardfields import FLAVORS, ZERO_GPU
 from spaceops.secretlooks import is_secret_name
@@ -50,6 +51,8 @@ _ENGINES = ("sqlalchemy.create_engine", "sqlalchemy.ext.asyncio.create_async_eng
 _DATABASES = ("sqlite3.connect", "aiosqlite.connect", *_ENGINES)
 _MAKING = ("open", "os.makedirs", "os.mkdir", "shutil.copy", "shutil.copyfile", "shutil.copytree", "shutil.move")
 DATA = "/data"
+NOT_FOUND = 404
+_OF_FASTAPI = ("/docs", "/redoc", "/openapi.json")
 _WITH_HUB = {"requirements.txt": "fastapi==0.116.1\nuvicorn==0.35.0\nhuggingface_hub==0.30.0\n"}
 _PYTHON_PROGRAMS = ("python", "python3", "uvicorn", "gunicorn", "hypercorn", "fastapi")
 _FLEETING = ("/tmp/", "/var/tmp/", "/dev/", "/run/")  # noqa: S108, a place that is not written to here
@@ -174,6 +177,29 @@ def data_lost(ctx: Context) -> Iterator[Finding]:
             f' "hf://buckets/OWNER/NAME" and mount = "{DATA}".',
             where=place,
             severity=Severity.WARNING if ctx.has_spec else Severity.INFO,
+        )
+
+
+@rule(
+    Severity.WARNING,
+    bad={"space.toml": 'repo_id = "acme/hello"\n\n[health]\npath = "/ready"\n'},
+    good={"space.toml": 'repo_id = "acme/hello"\n\n[health]\npath = "/docs"\n'},
+)
+def health_path_missing(ctx: Context) -> Iterator[Finding]:
+    """A deploy has succeeded when the app answers `path` of `[health]`; an app without that path never does.
+
+    Without `[health]` the path is `/`.
+    """
+    path = ctx.space.health.path.partition("?")[0]
+    routes = served(ctx.python) if ctx.python else None
+    is_alone = ctx.startup is not None and len(ctx.startup.processes) == 1  # else another may answer in front
+    if routes is None or not is_alone or path == "/" or ctx.space.health.status == NOT_FOUND:
+        return
+    if routes.answers(path) is False and not (routes.framework == "fastapi" and path in _OF_FASTAPI):
+        yield Finding(
+            f"The health check asks for {path}, and the app answers no GET of it: a deploy would never succeed",
+            hint=f'Add a route for GET "{path}" to the app, or write under [health] in space.toml a path that it has.',
+            where=ctx.spec_where("path"),
         )
 
 

@@ -211,6 +211,15 @@ def test_a_token_in_the_environment_that_hides_the_login(tmp_path):
     assert ["token-env-shadow"] == said(tmp_path, shadows_a_login=True)
 
 
+@pytest.mark.parametrize(("visibility", "severity"), [("private", "warning"), ("public", "error")])
+def test_a_token_in_a_file_becomes_public_only_where_the_space_is(visibility, severity, tmp_path):
+    token = "hf_" + "QmTzKvWcRyLpXnGdBsHfJwEaUoVtNiCqZk"
+    ctx = context(write(tmp_path, {"main.py": GOOD["main.py"] + f'TOKEN = "{token}"\n'}))
+    ctx = replace(ctx, remote=Remote("https://huggingface.co", observed=there(visibility=visibility)))
+
+    assert [severity] == [found.severity for found in all_rules()["secret-in-files"].findings(ctx)]
+
+
 @pytest.mark.parametrize(
     ("runs", "stage", "is_found"),
     [("a" * 40, "RUNNING", True), ("b" * 40, "RUNNING", False), ("a" * 40, "RUNNING_BUILDING", False)],

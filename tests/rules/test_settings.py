@@ -10,6 +10,7 @@ from spaceops.rules.examples import GOOD, write
 CODES = [
     "space-name-invalid",
     "missing-secret",
+    "health-path-missing",
     "hub-write-no-token",
     "data-lost",
     "storage-removed",
@@ -87,6 +88,23 @@ def test_a_missing_secret_is_named_with_the_line_to_write(tmp_path):
 
 def test_each_name_is_told_once(tmp_path):
     assert ["missing-secret"] == codes(tmp_path, app(*KEY, KEY[1], inside=KEY[1]))
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "is_found"),
+    [
+        ("/ready", {}, True),
+        ("/ready?deep=1", {}, True),
+        ("/", {}, False),
+        ("/docs", {}, False),
+        ("/ready", {"main.py": GOOD["main.py"].replace('get("/")', 'get("/ready")')}, False),
+        ("/ready", {"main.py": GOOD["main.py"].replace('get("/")', 'get("/{name}")')}, False),
+        ("/ready", {"main.py": GOOD["main.py"] + "\n\nadd_more(app)\n"}, False),
+        ("/ready", {"Dockerfile": GOOD["Dockerfile"].replace("CMD [", 'CMD ["./start.sh", ')}, False),
+    ],
+)
+def test_the_health_check_asks_for_a_path_that_there_is(path, change, is_found, tmp_path):
+    assert ["health-path-missing"] * is_found == codes(tmp_path, spec(f'[health]\npath = "{path}"') | change)
 
 
 UPLOAD = 'HfApi().upload_file(path_or_fileobj=b"", path_in_repo="x", repo_id="acme/log")'
