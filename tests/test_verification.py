@@ -389,6 +389,38 @@ def test_a_start_that_says_nothing_is_told_as_that(server, hub):
     assert "its run log is empty" in error.message
 
 
+def test_a_start_that_takes_too_long_is_told_with_the_cause_that_its_log_shows(server, hub):
+    server.runtimes = stages("BUILDING", "APP_STARTING")
+    server.write("run", [frame("INFO:     Uvicorn running on http://127.0.0.1:7860", "2026-01-31T00:00:09Z")])
+
+    error = failure(server, hub, TimedOut, timeout=0.5)
+
+    assert ["bind-loopback"] == [found.code for found in error.findings]
+    assert error.findings[0].message in error.message
+    assert error.findings[0].hint == error.hint
+
+
+def test_a_failed_build_is_told_with_its_cause(server, hub):
+    lines = ["--> RUN pip install x", "ERROR: No matching distribution found for x", "--> ERROR: no"]
+    server.write("build", [frame(text, f"2026-01-31T00:00:0{n}Z") for n, text in enumerate(lines)])
+    server.runtimes = deque([runtime("BUILDING"), runtime("BUILD_ERROR", said="Job failed. Reason: cache miss: [x]")])
+
+    error = failure(server, hub)
+
+    assert ("build-error", "pip-no-version") == error.codes
+    assert "cache miss" not in error.message
+    assert str(error).endswith("more: spaceops explain pip-no-version")
+
+
+def test_a_wrong_answer_is_told_with_what_the_log_shows_of_it(server, hub):
+    server.app = deque([Said(500)])
+    server.write("run", [frame("ModuleNotFoundError: No module named 'yaml'", "2026-01-31T00:00:09Z")])
+
+    error = failure(server, hub)
+
+    assert (("unhealthy",), ["module-not-found"]) == (error.codes, [found.code for found in error.findings])
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [(Said(503), "answers 503, not 200"), (Said(body=None), "does not answer")],
