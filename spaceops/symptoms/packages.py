@@ -472,11 +472,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="sdk-not-docker",
         severity=Severity.WARNING,
         needles=("gradio", "streamlit"),
-        pattern=r"pip install .{0,200}(?:gradio\[oauth[^\]]{0,20}\]==|streamlit==)\S{1,20} \"?(?:uvicorn>=|altair<|spaces)",
+        pattern=r"pip install .{0,200}(?:gradio\[oauth[^\]]{0,20}\]==|streamlit==)\S{1,20} \"?"
+        r"(?:uvicorn>=|altair<|spaces)",
         message="The Hub built this Space as a Gradio or Streamlit one and did not look at the Dockerfile.",
         hint="Write `sdk: docker` in the block at the top of README.md.",
         examples=(
-            '--> RUN pip install --no-cache-dir -r /tmp/requirements.txt gradio[oauth]==4.44.1 "uvicorn>=0.14.0" spaces',
+            '--> RUN pip install --no-cache-dir -r requirements.txt gradio[oauth]==4.44.1 "uvicorn>=0.14.0" spaces',
             '--> RUN pip install --no-cache-dir gradio[oauth,mcp]==5.49.1 "uvicorn>=0.14.0" "websockets>=10.4" spaces',
         ),
         unlike=("RUN pip install gradio==5.0 uvicorn",),

@@ -51,7 +51,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="platform-build-128",
         places=(Place.SAID, Place.BUILD),
         needles=("failed with exit code: 128", "cloning repository"),
-        pattern=r"[Jj]ob failed with exit code: 128\b|[Ee]rror (?:while )?cloning (?:the )?repository",
+        pattern=r"(?:[Jj]ob|[Bb]uild) failed with exit code: 128\b|[Ee]rror (?:while )?cloning (?:the )?repository",
         message="The Hub could not fetch the Space's files to build them (exit code 128), before the first line of the "
         "Dockerfile ran.",
         hint="Ask for one factory rebuild (Settings, Factory rebuild); if it fails again, look at "
@@ -86,12 +86,14 @@ SYMPTOMS: tuple[Symptom, ...] = (
         severity=Severity.WARNING,
         places=(Place.SAID, Place.BUILD),
         needles=("failed with exit code: 143", "context canceled", "Build cancelled", "Build canceled", "CANCELED"),
-        pattern=r"[Jj]ob failed with exit code: 143\b|failed to solve: .{0,200}(?:context canceled|Canceled)|"
+        pattern=r"(?:[Jj]ob|[Bb]uild) failed with exit code: 143\b|failed to solve: .{0,200}(?:context canceled|"
+        r"Canceled)|"
         r"Build (?:was )?cancell?ed|ERROR: .{0,100}context canceled",
         message="The build was stopped from outside (exit code 143): a newer push took its place, or it took too long.",
         hint="Look at the newest build; if this was it, push again or ask for a factory rebuild.",
         examples=(
             "Job failed with exit code: 143",
+            "Build failed with exit code: 143",
             "error: failed to solve: Canceled: context canceled",
             "Build cancelled: superseded by a newer commit",
         ),
@@ -162,7 +164,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="memory-limit",
         fault=Fault.YOURS,
         needles=("Exit code: 137", "OOMKilled"),
-        pattern=r"^(?!.{0,20}[Jj]ob failed).{0,60}(?:\bExit code: 137\b|OOMKilled)",
+        pattern=r"^(?!.{0,20}(?:[Jj]ob|[Bb]uild) failed).{0,60}(?:\bExit code: 137\b|OOMKilled)",
         message="The app was killed for taking more memory than the hardware has (exit code 137).",
         hint="Run fewer workers (`--workers 1`), load a smaller or quantised model, or choose hardware with more "
         "memory "

@@ -16,7 +16,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     failure(
         code="module-not-found",
         needles=("No module named",),
-        pattern=r"(?:ModuleNotFoundError|ImportError)?.{0,120}\bNo module named '?(?P<module>[\w.-]{1,120})",
+        pattern=r"\bNo module named '?(?P<module>[\w.-]{1,120})",
         message="The app imports {module}, and the image has no such module: it is missing from requirements.txt, or "
         "it "
         "is a file of yours that Python does not find.",
@@ -309,7 +309,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "metaclass conflict",
             "VersionConflict",
         ),
-        pattern=r"(?P<wanted>[\w.-]{1,60}[<>=!~,.\d\w]{1,60}) is required for a normal functioning|"
+        pattern=r"(?P<wanted>[\w.<>=!~,-]{3,120}) is required for a normal functioning|"
         r"undefined symbol: \w{1,200}|operator "
         r"torchvision::nms does not exist|(?:Contextual)?VersionConflict",
         message="Two installed packages do not fit each other: one was made for another version of the other.",

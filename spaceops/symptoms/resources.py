@@ -27,7 +27,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "signal: killed",
             "SIGKILL",
         ),
-        pattern=r"(?:[Jj]ob failed with|successfully:|returned a non-zero) (?:exit )?code: 137|"
+        pattern=r"(?:(?:[Jj]ob|[Bb]uild) failed with|successfully:|returned a non-zero) (?:exit )?code: 137|"
         r"[Jj]ob failed .{0,80}OOMKilled|[Cc]annot allocate memory|Killed signal terminated|"
         r"ResourceExhausted|\(?signal: (?:9, SIGKILL|killed)|failed .{0,60}SIGKILL",
         message="The build was killed because it took more memory than the build machine has (exit code 137).",
