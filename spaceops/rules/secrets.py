@@ -41,7 +41,7 @@ _TOKEN = "hf_" + "QmTzKvWcRyLpXnGdBsHfJwEaUoVtNiCqZk"
 @rule(
     Severity.ERROR,
     bad={"main.py": ("app = FastAPI()", f'TOKEN = "{_TOKEN}"\n\napp = FastAPI()')},
-    good={"main.py": ("app = FastAPI()", f'TOKEN = "hf_{"x" * 34}"\n\napp = FastAPI()')},
+    good={"main.py": ("app = FastAPI()", 'TOKEN = "hf_xxxxxxxxxxxx"\n\napp = FastAPI()')},
 )
 def secret_in_files(ctx: Context) -> Iterator[Finding]:
     """A token, a password or a private key stands in a file that is pushed, or in a line of the Dockerfile.
