@@ -168,6 +168,8 @@ class _Collector:
         return found if path in self.code.modules and found[1] else None
 
     def _handed_over(self, call: Call) -> None:
+        if call.name in (".include_router", ".register_blueprint"):
+            return
         if call.name.endswith("mount_gradio_app"):
             path = call.argument(2, "path")
             self.mounts += [path] if isinstance(path, str) else []

@@ -306,7 +306,7 @@ def x_frame_options(ctx: Context) -> Iterator[Finding]:
     paths |= {path for path in ctx.source.files if path.endswith("/settings.py") and path.count("/") < 4}
     for path in sorted(paths):
         text = ctx.text(path) or ""
-        if "rame" not in text:
+        if "frame" not in text.lower():
             continue
         for number, line in enumerate(text.splitlines(), start=1):
             if len(line) < 500 and _FRAME.search(line) and not line.lstrip().startswith("#"):
@@ -361,7 +361,7 @@ def temporary_files_kept(ctx: Context) -> Iterator[Finding]:
     """
     for module, call in (ctx.python or Code()).calls("tempfile.NamedTemporaryFile", "tempfile.mkstemp"):
         kept = call.keywords.get("delete") is False or call.name.endswith("mkstemp")
-        if kept and call.place.function and not any(True for _ in module.called(*_REMOVING)):
+        if kept and not any(True for _ in module.called(*_REMOVING)):
             yield Finding(
                 "Nothing deletes this temporary file, so that each call leaves one on the disk",
                 hint="Leave delete=False out, or call os.unlink(file.name) when you are done with it.",
