@@ -388,3 +388,99 @@ def test_dockerignore(patterns: str, excluded: list[str], kept: list[str]) -> No
 @given(st.text(alphabet="ab*?[]!^-\\/.", max_size=20))
 def test_any_pattern_can_be_used(pattern: str) -> None:
     glob_pattern(pattern).fullmatch("a/b")
+
+
+def test_an_onbuild_holds_an_instruction() -> None:
+    text = "FROM x\nONBUILD COPY --chown=user a b\nONBUILD RUN <<EOF\nls\nEOF\nONBUILD COPY a\nCMD y\n"
+    copy, run, invalid, _ = Dockerfile.parse(text).instructions[1:]
+    assert copy.inner is not None
+    assert (copy.inner.keyword, copy.inner.args, copy.inner.flag("chown")) == ("COPY", "a b", "user")
+    assert run.inner is not None
+    assert [heredoc.content for heredoc in run.inner.heredocs] == ["ls\n"]
+    assert invalid.inner is None, "BuildKit minds only where it is triggered"
+
+
+def test_positions_know_their_lines() -> None:
+    text = (
+        "# c\nFROM x\n  RUN --mount=type=cache,target=/x \\\n  # c\n  one \\\n\n  two\nCOPY <<A <<B /\n1\n2\nA\n3\nB\n"
+    )
+    _, run, copy = Dockerfile.parse(text).instructions
+    assert (run.line, run.line_at(run.args.index("one")), run.line_at(run.args.index("two"))) == (3, 5, 7)
+    assert [heredoc.line for heredoc in copy.heredocs] == [9, 12]
+
+
+def test_the_platform_of_the_hub_is_known() -> None:
+    text = "FROM --platform=$BUILDPLATFORM x\nARG TARGETARCH\nRUN echo\n"
+    assert steps(text)[-1].build_env == {"TARGETARCH": "amd64"}
+    dockerfile = parse(text)
+    assert dockerfile.global_args({})["BUILDPLATFORM"] == "linux/amd64"
+
+
+def test_only_stages_above_count_where_that_is_asked_for() -> None:
+    dockerfile = parse("FROM a AS x\nFROM b AS x\nFROM c\n")
+    assert dockerfile.stage("x", before=dockerfile.stages[2]) == dockerfile.stages[1]
+    assert dockerfile.stage("x", before=dockerfile.stages[1]) == dockerfile.stages[0]
+    assert dockerfile.stage("x", before=dockerfile.stages[0]) is None
+    assert dockerfile.stage("0" * 5000) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("FROM x AS 1a", 1, 'invalid name for build stage: "1a"'),
+        ("FROM x\nCOPY --link=maybe a b", 2, "expecting boolean value for flag --link, not: maybe"),
+        ("FROM x\nCOPY --chown a b", 2, "missing a value on flag: --chown"),
+        ("FROM x\nCOPY --from=a --from=b c d", 2, "duplicate flag specified: --from"),
+        ("FROM x\nCOPY a <<EOF", 2, "COPY cannot accept a heredoc as a destination"),
+        ("FROM x\nRUN --mount=type=secret y", 2, "invalid secret mount"),
+        ("FROM x\nRUN --mount=cache y", 2, "invalid field 'cache' must be a key=value pair"),
+        ("FROM x\nRUN --mount=type=bind,from=$S y", 2, "'from' doesn't support variable expansion"),
+        ("FROM x\nENV =1", 2, "ENV names can not be blank"),
+        ("FROM x\nARG =1", 2, "ARG names can not be blank"),
+        ("FROM x\nUSER", 2, "USER requires exactly one argument"),
+        ("FROM x\nVOLUME []", 2, "VOLUME requires at least one argument"),
+        ('FROM x\nVOLUME [" "]', 2, "VOLUME specified can not be an empty string"),
+        ("FROM x\nSHELL []", 2, "SHELL requires at least one argument"),
+        ("FROM x\nHEALTHCHECK", 2, "HEALTHCHECK requires at least one argument"),
+        ("FROM x\nHEALTHCHECK NONE x", 2, "HEALTHCHECK NONE takes no arguments"),
+        ("FROM x\nHEALTHCHECK CMD", 2, "Missing command after HEALTHCHECK CMD"),
+        ("FROM x\nHEALTHCHECK --retries=x CMD y", 2, "--retries is no number: x"),
+        ("FROM x\nONBUILD ONBUILD RUN x", 2, "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"),
+        ("FROM x\nONBUILD FROM y", 2, "FROM isn't allowed as an ONBUILD trigger"),
+        ("FROM x\nEXPOSE 70000", 2, "invalid containerPort: 70000"),
+        ("# syntax=a\n# syntax=b\nFROM x", 2, "only one syntax parser directive can be used"),
+        ("FROM x\nRUN " + "a" * 70000, 2, "dockerfile line greater than max allowed size of 65535"),
+        ("FROM x\nWORKDIR $A/'b", 2, "failed to process"),
+    ],
+)
+def test_what_an_instruction_does_not_take(text: str, line: int, problem: str) -> None:
+    with pytest.raises(DockerfileError) as caught:
+        Dockerfile.parse(text)
+    assert caught.value.line == line
+    assert caught.value.problem.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["RUN", "CMD", "ENTRYPOINT", "CMD []", "ONBUILD COPY a", "COPY -- --a b", "EXPOSE 1/UDP 2-3 ${P}",
+     "ADD a b c", "HEALTHCHECK --interval=1m30s --retries=3 CMD [\"x\"]", "RUN --mount=type=bind,ro,target=/x y", "LABEL a= b=\"\"",
+     "MAINTAINER it's me", "RUN cat<<EOF", "ENV A=b\\ c", "COPY a <<", "ARG A B=1 C"],
+)  # fmt: skip
+def test_what_an_instruction_takes(text: str) -> None:
+    assert len(Dockerfile.parse(f"FROM x\n{text}\n").instructions) == 2
+
+
+def test_the_pattern_that_decides_is_known() -> None:
+    ignore = Ignore.parse("# c\n*.md\n\n!README.md\nfolder\n")
+    deciding = [ignore.deciding(path) for path in ("a.md", "README.md", "folder/x/y", "main.py")]
+    assert [one and (one.line, one.text, one.excludes) for one in deciding] == [
+        (2, "*.md", True),
+        (4, "!README.md", False),
+        (5, "folder", True),
+        None,
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 20 + "b", "**/a" * 20, "[a-z]*" * 10 + "b", "(a+)+" * 10, "?" * 200])
+def test_no_pattern_takes_long(pattern: str) -> None:
+    assert not Ignore.parse(pattern).excludes("/".join(["a" * 100] * 20))
