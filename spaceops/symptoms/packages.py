@@ -222,6 +222,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "failed: No such file or directory",
             "unable to execute",
             "CMAKE_C_COMPILER not set",
+            "CMAKE_CXX_COMPILER not set",
             "No CMAKE_CXX_COMPILER could be found",
             "No CMAKE_C_COMPILER could be found",
             "Unknown compiler",

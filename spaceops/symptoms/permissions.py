@@ -104,7 +104,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"(?:Permission denied|Operation not permitted)|(?:open|mkdir|stat|"
         r"unlink) (?P<p2>/[\w./-]{1,200}): permission denied|stream or file "
         r"\"(?P<p3>[^\"]{1,200})\" could not be opened|[Ff]ailed to open stream: Permission denied|"
-        r": (?P<p4>/[\w./-]{1,200}): Permission denied$|PermissionDenied, message: "
+        r"(?:: |cannot create )(?P<p4>/[\w./-]{1,200}): Permission denied$|PermissionDenied, message: "
         r"\"Permission denied\"",
         message="The app, or its start script, wants to write where only root may, and runs as an ordinary user.",
         hint="Make the folder and give it that user above USER in the Dockerfile: `RUN mkdir -p FOLDER && chown -R "

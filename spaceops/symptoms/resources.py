@@ -19,6 +19,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         places=(Place.SAID, Place.BUILD),
         needles=(
             "exit code: 137",
+            "non-zero code: 137",
             "OOMKilled",
             "cannot allocate memory",
             "Killed signal",

@@ -8,6 +8,15 @@ from spaceops.symptoms.kinds import VAGUE_IN_RUNS, crash, trouble
 
 _LOOPBACK = r"(?:127\.0\.0\.1|localhost|\[::1\])"
 _ANYWHERE = r"(?:0\.0\.0\.0|\[::\]|\*|10(?:\.\d{1,3}){3}|172(?:\.\d{1,3}){3}|192\.168(?:\.\d{1,3}){2})"
+_NOT_LOOPBACK = (  # of these servers localhost is where they listen, of others only how they name themselves
+    r"^(?!.{0,300}(?:Uvicorn running on|Hypercorn running on|Running on|URL:|"
+    r"Listening at:)\s{1,4}https?://localhost).{0,300}?"
+)
+_LISTENS = (
+    r"(?:Running on(?: local URL:| http| port)?|running (?:on|at)|Running at(?: local url)?|Ready on|"
+    r"Listening (?:at:?|on|for HTTP[^:]{0,20} on)|listening (?:on|at)|Starting development server at|Serving HTTP on|"
+    r"[Ss]erver (?:is )?(?:running|listening|started)(?: on| at)?)"
+)
 _LOOPBACK_MESSAGE = (
     "The server listens on 127.0.0.1 only (port {port}), which nothing outside of the container reaches, so the Hub "
     "never "
@@ -113,15 +122,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "listening at",
             "Running at local url",
         ),
-        pattern=r"(?:Uvicorn running on|Hypercorn running on|Running on(?: local URL:| http| port)?|running (?:on|at)"
-        r"|Listening (?:at:?|on|for "
-        r"HTTP[^:]{0,20} on)|listening (?:on|at)|Starting development server at|Serving HTTP on|"
-        r"[Ss]erver (?:is )?(?:running|listening|"
-        r"started)(?: on| at)?|Ready on|Running at(?: local url)?):?\s{0,4}(?:port:?\s{0,3}|https?://(?:"
-        + _ANYWHERE
-        + r"|localhost):|"
-        + _ANYWHERE
-        + r"(?::| port ))(?P<port>\d{2,5})\b",
+        pattern=_NOT_LOOPBACK + _LISTENS + r":?\s{0,4}(?:port:?\s{0,3}|"
+        r"https?://(?:" + _ANYWHERE + r"|localhost):|" + _ANYWHERE + r"(?::| port ))(?P<port>\d{2,5})\b",
         unless=r"Running on (?:local URL:\s{1,4})?http://127\.0\.0\.1:7860",
         message=_PORT_MESSAGE,
         hint=_PORT_HINT,

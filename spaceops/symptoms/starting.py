@@ -100,7 +100,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "/bin/sh: 1: ./start.sh: Permission denied",
             "bash: line 1: ./run.sh: Permission denied",
         ),
-        explains=(*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS, "containerd-128", "build-permission"),
+        explains=(*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS, "containerd-128", "build-permission", "appdir-permission"),
     ),
     crash(
         code="supervisor-gave-up",

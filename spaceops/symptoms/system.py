@@ -126,6 +126,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         hint="Look its name up on pkgs.alpinelinux.org (Debian's names differ), or take a Debian image such as "
         "`python:3.12-slim` with `apt-get`.",
         examples=("build-essential (no such package):", "python3-dev-x (no such package):"),
+        explains=(*VAGUE_IN_BUILDS, "apt-conflict"),
     ),
     build_failure(
         code="apt-package-version",
