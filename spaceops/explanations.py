@@ -11,7 +11,7 @@ from spaceops import errors
 from spaceops.errors import BadInput, SpaceopsError
 from spaceops.rules import SUBJECTS, Example, Rule, all_rules
 from spaceops.rules.examples import GOOD, Blank, Many
-from spaceops.symptoms import Symptom, all_symptoms
+from spaceops.symptoms import BY_STRUCTURE, Symptom, all_symptoms
 
 
 def codes() -> dict[str, str]:
@@ -22,7 +22,8 @@ def codes() -> dict[str, str]:
 
 def explain(code: str) -> dict[str, Any]:
     """What a code means, as data. Raises `BadInput` for one that does not exist."""
-    facts = {**_of_error(code), **_of_rule(code), **_of_symptoms(code)}
+    by_structure = {"meaning": BY_STRUCTURE[code]} if code in BY_STRUCTURE else {}
+    facts = {**by_structure, **_of_error(code), **_of_rule(code), **_of_symptoms(code)}
     if not facts:
         near = get_close_matches(code, _known(), n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
@@ -70,6 +71,7 @@ def symptoms_as_text() -> str:
         for code, symptoms in sorted(all_symptoms().items())
         for symptom in symptoms
     ]
+    rows += [f"| `{code}` | error | - | {_cell(meaning)} | - |" for code, meaning in BY_STRUCTURE.items()]
     head = ["# What diagnose recognizes", "", "| code | severity | whose fault | what | fix |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows, ""])
 
@@ -87,7 +89,7 @@ def exit_codes(kind: type[SpaceopsError]) -> list[int]:
 
 
 def _known() -> list[str]:
-    return [*dict.fromkeys([*(kind.code for kind in kinds_of_error()), *all_rules(), *all_symptoms()])]
+    return [*dict.fromkeys([*(kind.code for kind in kinds_of_error()), *all_rules(), *all_symptoms(), *BY_STRUCTURE])]
 
 
 def _lines(code: str) -> list[str]:

@@ -155,10 +155,15 @@ def test_a_wrong_space_toml_is_one_error(run, app, text, message):
 def test_a_folder_without_a_dockerfile_is_one_error(run, app):
     (app / "Dockerfile").unlink()
 
-    code, _, err = run("deploy", str(app))
+    code, _, err = run("plan", str(app))
 
     assert 2 == code
     assert "has no Dockerfile" in err
+
+    code, _, err = run("deploy", str(app))
+
+    assert 6 == code
+    assert "error[app-file-missing]" in err
 
 
 def test_a_wrong_token_is_one_error_that_does_not_show_it(run, app, monkeypatch):

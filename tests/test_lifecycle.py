@@ -48,7 +48,7 @@ def test_a_failed_build_shows_its_last_step_and_the_old_version_still_answers(sp
 def test_an_app_that_dies_shows_its_last_words_and_the_old_version_still_answers(space, hub):
     space = kept(space)
     good = deploy(space, hub)
-    edit(space, "VERSION = 1", "import nonexistent_module")
+    edit(space, "VERSION = 1", "__import__('nonexistent' + '_module')")
 
     with pytest.raises(DeployFailed) as caught:
         deploy(space, hub)
