@@ -260,8 +260,17 @@ class _Follower:
 
     def image(self, stage: Stage) -> Image:
         if stage.index not in self.images:
-            self.images[stage.index] = self._follow(stage, self._begin(stage))
+            parent = self._parent(stage)
+            begun = self._begin(stage) if parent is None else self.image(parent)
+            triggered = () if parent is None else tuple(one.inner for one in parent.instructions if one.inner)
+            with_triggers = replace(stage, instructions=(*triggered, *stage.instructions))
+            self.images[stage.index] = self._follow(with_triggers, begun)
         return self.images[stage.index]
+
+    def _parent(self, stage: Stage) -> Stage | None:
+        """The stage that FROM names."""
+        name = self.dockerfile.base(stage, self.build_args)
+        return None if name.isdecimal() else self.dockerfile.stage(name, before=stage)
 
     def _follow(self, stage: Stage, begun: Image) -> Image:
         image, shell = begun, begun.lines[-1].shell if begun.lines else SHELL
@@ -282,11 +291,7 @@ class _Follower:
         return replace(image, lines=tuple(lines), env=env, copied=tuple(copied), stages=stages)
 
     def _begin(self, stage: Stage) -> Image:
-        name = self.dockerfile.base(stage, self.build_args)
-        parent = self.dockerfile.stage(name, before=stage)
-        if parent is not None and not name.isdecimal():
-            return self.image(parent)
-        base = base_of(name)
+        base = base_of(self.dockerfile.base(stage, self.build_args))
         cmd, entrypoint = (
             Start(words, False, stage.line) if words else None for words in (base.command, base.entrypoint)
         )

@@ -462,9 +462,9 @@ def test_what_an_instruction_does_not_take(text: str, line: int, problem: str) -
 
 @pytest.mark.parametrize(
     "text",
-    ["RUN", "CMD", "ENTRYPOINT", "CMD []", "ONBUILD COPY a", "COPY -- --a b", "EXPOSE 1/UDP 2-3 ${P}",
-     "ADD a b c", "HEALTHCHECK --interval=1m30s --retries=3 CMD [\"x\"]", "RUN --mount=type=bind,ro,target=/x y", "LABEL a= b=\"\"",
-     "MAINTAINER it's me", "RUN cat<<EOF", "ENV A=b\\ c", "COPY a <<", "ARG A B=1 C"],
+    ["RUN", "CMD", "ENTRYPOINT", "CMD []", "ONBUILD COPY a", "COPY -- --a b", "EXPOSE 1/UDP 2-3 ${P}", "ADD a b c",
+     "HEALTHCHECK --interval=1m30s --retries=3 CMD [\"x\"]", "RUN --mount=type=bind,ro,target=/x y",
+     "LABEL a= b=\"\"", "MAINTAINER it's me", "RUN cat<<EOF", "ENV A=b\\ c", "COPY a <<", "ARG A B=1 C"],
 )  # fmt: skip
 def test_what_an_instruction_takes(text: str) -> None:
     assert len(Dockerfile.parse(f"FROM x\n{text}\n").instructions) == 2

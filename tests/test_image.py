@@ -187,6 +187,12 @@ def test_only_the_stages_that_are_needed_are_built() -> None:
     assert [one.stages for one in found] == [(1,), (2,), (1, 3), (4,)]
 
 
+def test_what_a_stage_leaves_to_those_built_on_it_is_done_there() -> None:
+    found = image("FROM python:3.12 AS base\nWORKDIR /a\nONBUILD COPY main.py .\nONBUILD RUN x\nFROM base\nRUN y\n")
+    assert [command.words for _, command in found.runs] == [("x",), ("y",)]
+    assert found.source_of("/a/main.py") == "main.py"
+
+
 def test_an_argument_without_a_value_is_unknown_and_the_platform_is_known() -> None:
     dockerfile = Dockerfile.parse("ARG A\nARG B=1\nFROM x\nARG B\nARG TARGETARCH\nRUN echo $B $TARGETARCH\n")
     assert build_args(dockerfile, {}) == {"A": UNKNOWN}
