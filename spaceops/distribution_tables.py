@@ -22,7 +22,7 @@ alembic: mako sqlalchemy typing-extensions tomli
 altair: jinja2 jsonschema narwhals numpy packaging pandas toolz typing-extensions
 annotated-doc:
 annotated-types: typing-extensions
-anthropic: anyio distro docstring-parser httpx jiter pydantic sniffio tokenizers typing-extensions
+anthropic: anyio distro docstring-parser httpx jiter pydantic sniffio tokenizers typing-extensions httpx2
 antlr4-python3-runtime:
 anyio: exceptiongroup idna sniffio typing-extensions
 appdirs:
@@ -83,14 +83,16 @@ et-xmlfile:
 einops:
 exceptiongroup: typing-extensions
 faiss-cpu: numpy packaging
-fastapi: annotated-doc pydantic starlette typing-extensions typing-inspection
+fastapi: annotated-doc pydantic starlette typing-extensions typing-inspection opentelemetry-api
 fastapi[all]: email-validator fastapi-cli[standard] httpx itsdangerous jinja2 orjson pydantic-extra-types
   pydantic-settings python-multipart pyyaml ujson uvicorn[standard]
+  httpx2 opentelemetry-exporter-otlp-proto-http opentelemetry-sdk
 fastapi[standard]: email-validator fastapi-cli[standard] fastar httpx jinja2 pydantic-extra-types pydantic-settings
-  python-multipart uvicorn[standard]
+  python-multipart uvicorn[standard] httpx2 opentelemetry-exporter-otlp-proto-http opentelemetry-sdk
 fastapi-cli: rich-toolkit tomli typer uvicorn[standard]
 fastapi-cli[standard]: fastapi-cloud-cli uvicorn[standard]
 fastapi-cloud-cli: detect-installer fastar httpx pydantic[email] rich-toolkit rignore sentry-sdk typer uvicorn[standard]
+  agent-detector httpx2
 fastar: typing-extensions
 detect-installer:
 feedparser: sgmllib3k
@@ -121,18 +123,18 @@ google-api-python-client: google-api-core google-auth google-auth-httplib2 httpl
 google-auth: cachetools cryptography pyasn1-modules requests rsa six urllib3
 google-auth-httplib2: google-auth httplib2 six
 google-auth-oauthlib: google-auth requests-oauthlib
-google-genai: anyio distro google-auth httpx pydantic requests sniffio tenacity typing-extensions websockets
+google-genai: anyio distro google-auth httpx pydantic requests sniffio tenacity typing-extensions websockets httpx2
 google-generativeai: google-ai-generativelanguage google-api-core google-api-python-client google-auth protobuf
   pydantic tqdm typing-extensions
 googleapis-common-protos: protobuf
 gradio: aiofiles aiohttp altair anyio audioop-lts brotli fastapi ffmpy gradio-client groovy hf-gradio httpx
   huggingface-hub importlib-resources jinja2 linkify-it-py markdown-it-py markupsafe matplotlib mdit-py-plugins numpy
   orjson packaging pandas pillow pydantic pydub python-multipart pytz pyyaml requests ruff safehttpx semantic-version
-  starlette tomlkit typer typing-extensions urllib3 uvicorn websockets
-gradio-client: fsspec httpx huggingface-hub packaging requests typing-extensions websockets
+  starlette tomlkit typer typing-extensions urllib3 uvicorn websockets httpx2
+gradio-client: fsspec httpx huggingface-hub packaging requests typing-extensions websockets httpx2
 greenlet:
 groovy:
-groq: anyio distro httpx pydantic sniffio typing-extensions
+groq: anyio distro httpx pydantic sniffio typing-extensions httpx2
 grpcio: typing-extensions
 grpcio-status: googleapis-common-protos grpcio protobuf
 gtts: click requests
@@ -170,7 +172,7 @@ itsdangerous:
 jinja2: markupsafe
 jiter:
 jmespath:
-joblib:
+joblib: cloudpickle
 joserfc: cryptography
 jsonpatch: jsonpointer
 jsonpointer:
@@ -195,9 +197,9 @@ langchain-text-splitters: langchain-core
 langgraph: langchain-core langgraph-checkpoint langgraph-prebuilt langgraph-sdk pydantic xxhash
 langgraph-checkpoint: langchain-core ormsgpack msgpack
 langgraph-prebuilt: langchain-core langgraph-checkpoint
-langgraph-sdk: httpx langchain-core langchain-protocol orjson websockets
+langgraph-sdk: httpx langchain-core langchain-protocol orjson websockets httpx2
 langsmith: anyio distro httpx orjson packaging pydantic requests requests-toolbelt sniffio uuid-utils websockets
-  xxhash zstandard
+  xxhash zstandard httpx2
 lazy-loader: packaging
 librosa: audioread decorator joblib lazy-loader msgpack numba numpy pooch scikit-learn scipy soundfile soxr
   standard-aifc standard-sunau typing-extensions
@@ -234,10 +236,10 @@ numba: llvmlite numpy
 numpy:
 nvidia-ml-py:
 oauthlib:
-ollama: httpx pydantic
+ollama: httpx pydantic httpx2
 onnx: ml-dtypes numpy protobuf typing-extensions
 onnxruntime: coloredlogs flatbuffers numpy packaging protobuf sympy
-openai: aiohttp anyio distro httpx jiter numpy pandas pydantic requests sniffio tqdm typing-extensions
+openai: aiohttp anyio distro httpx jiter numpy pandas pydantic requests sniffio tqdm typing-extensions httpx2
 opencv-contrib-python: numpy
 opencv-contrib-python-headless: numpy
 opencv-python: numpy
@@ -300,7 +302,7 @@ pypdfium2:
 pypng:
 pysocks:
 pytesseract: packaging pillow
-python-dateutil: six
+python-dateutil: six tzdata
 python-docx: lxml typing-extensions
 python-dotenv:
 python-dotenv[cli]: click
@@ -339,7 +341,7 @@ rsa: pyasn1
 ruff:
 s3transfer: botocore
 sacremoses: click joblib regex tqdm
-safehttpx: httpx
+safehttpx: httpx httpx2
 safetensors:
 scikit-image: imageio lazy-loader networkx numpy packaging pillow scipy tifffile
 scikit-learn: joblib narwhals numpy scipy threadpoolctl
@@ -403,8 +405,8 @@ transformers[torch]: accelerate torch
 transformers[sentencepiece]: protobuf sentencepiece
 triton: setuptools
 truststore:
-typer: annotated-doc click rich shellingham typing-extensions
-typer-slim: click rich shellingham typer typing-extensions
+typer: annotated-doc click rich shellingham typing-extensions pydantic
+typer-slim: click rich shellingham typer typing-extensions pydantic
 typing-extensions:
 typing-inspect: mypy-extensions typing-extensions
 typing-inspection: typing-extensions
@@ -529,6 +531,17 @@ youtube-transcript-api: defusedxml requests
 yt-dlp: brotli certifi mutagen pycryptodomex requests urllib3 websockets
 mutagen:
 pycryptodomex:
+agent-detector:
+opentelemetry-api: importlib-metadata typing-extensions deprecated
+opentelemetry-exporter-http-transport: opentelemetry-api requests
+opentelemetry-exporter-otlp-common: opentelemetry-sdk
+opentelemetry-exporter-otlp-proto-common: opentelemetry-proto
+opentelemetry-exporter-otlp-proto-http: googleapis-common-protos opentelemetry-api opentelemetry-exporter-http-transport
+  opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common opentelemetry-proto opentelemetry-sdk
+  requests typing-extensions
+opentelemetry-proto: protobuf
+opentelemetry-sdk: opentelemetry-api opentelemetry-semantic-conventions typing-extensions
+opentelemetry-semantic-conventions: deprecated opentelemetry-api typing-extensions
 """
 
 # The modules of a distribution where they are not its name with `_` for `-`. Of several that bring the same module the
@@ -539,6 +552,9 @@ opencv-python: cv2
 opencv-contrib-python: cv2
 opencv-contrib-python-headless: cv2
 antlr4-python3-runtime: antlr4
+argon2-cffi: argon2
+rpds-py: rpds
+opentelemetry-api: opentelemetry
 attrs: attr attrs
 audioop-lts: audioop
 azure-identity: azure.identity
