@@ -53,14 +53,14 @@ def rules_as_text() -> str:
     rules = all_rules().values()
     intro = (
         "`spaceops check` finds these before anything is pushed. An `error` is certain to fail or makes a credential "
-        "public, a `warning` may fail, `info` is advice. An exception stands in space.toml with its reason: "
-        '`[ignore]`, `CODE = "the reason"`.'
+        "public, a `warning` may fail, `info` is advice. `spaceops explain CODE` shows each with a wrong and a right "
+        'example. An exception stands in space.toml with its reason: `[ignore]`, `CODE = "the reason"`.'
     )
     parts = ["# What check finds", "", intro, ""]
     for subject in SUBJECTS:
         of_subject = [rule for rule in rules if rule.body.__module__.rpartition(".")[2] == subject]
         parts += [f"## {subject}", ""] if of_subject else []
-        parts += [line for rule in of_subject for line in (f"### {rule.code}", "", *_about(rule), "")]
+        parts += [line for rule in of_subject for line in (f"### {rule.code}", "", _about(rule), "")]
     return "\n".join(parts)
 
 
@@ -156,11 +156,8 @@ def _shown(kind: str, path: str, text: str) -> Iterator[str]:
     yield ""
 
 
-def _about(rule: Rule) -> Iterator[str]:
-    yield f"*{rule.severity}* · {rule.meaning}"
-    for kind, example in (("Wrong", rule.bad), ("Right", rule.good)):
-        for path, text in _example(example).items():
-            yield from ("", f"{kind}, `{path}`:", "", "````text", *text.splitlines(), "````")
+def _about(rule: Rule) -> str:
+    return f"*{rule.severity}* · {rule.meaning}"
 
 
 def _cell(text: str) -> str:
