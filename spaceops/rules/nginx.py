@@ -60,6 +60,7 @@ http {
 _ON_80 = NGINX.replace("listen 7860;", "listen 7860;\n        listen 80;")
 _GOOD = {"Dockerfile": DOCKERFILE, "start.sh": START, "nginx.conf": NGINX}
 _GOOD_AS_USER = _GOOD | {"Dockerfile": AS_USER}
+_STATIC = "events {}\nhttp {\n    server {\n        listen 7860;\n        root /app/static;\n    }\n}\n"
 _TEMPORARY = ("client_body_temp_path", "proxy_temp_path", "fastcgi_temp_path", "uwsgi_temp_path", "scgi_temp_path")
 _WRITABLE = ("/tmp", "/dev/", "stderr", "syslog", "memory", "off", "/var/tmp")  # noqa: S108  what users write
 _PLAIN_HTTP = frozenset({"http.server", "php", "wsgiref", "bottle"})
@@ -290,6 +291,35 @@ def _invalid(found: Setup) -> Iterator[tuple[str, str]]:
         yield "The main file of nginx has no events { } block, without which nginx does not start", main.path
     for one in main.config.top("server", "location", "upstream"):
         yield f"A {one.name} block stands outside of http {{ }} in the main file of nginx", f"{main.path}:{one.line}"
+
+
+@rule(
+    Severity.ERROR,
+    bad=_GOOD | {"Dockerfile": DOCKERFILE.replace('"bash", "start.sh"', '"nginx"'), "nginx.conf": _STATIC},
+    good=_GOOD
+    | {
+        "Dockerfile": DOCKERFILE.replace('"bash", "start.sh"', '"nginx", "-g", "daemon off;"'),
+        "nginx.conf": _STATIC,
+    },
+)
+def nginx_daemon(ctx: Context) -> Iterator[Finding]:
+    """The web server nginx goes into the background unless told not to, and the container ends with its first process.
+
+    `nginx -g "daemon off;"` stays in the foreground.
+    """
+    for startup, process, found in _setups(ctx):
+        start = startup.world.image.entrypoint or startup.world.image.cmd
+        is_first = start is not None and not start.is_shell and process.where == f"Dockerfile:{start.line}"
+        told = "daemon off" in " ".join(process.words) or any(
+            next(one.config.find("daemon"), None) for one in found.files
+        )
+        if is_first and not startup.scripts and len(startup.processes) == 1 and found.main and not told:
+            yield Finding(
+                "The server nginx goes into the background, and the container ends at once",
+                hint='Write CMD ["nginx", "-g", "daemon off;"].',
+                where=process.where,
+                severity=None if process.is_certain and not found.is_edited else Severity.WARNING,
+            )
 
 
 SUPERVISED = {

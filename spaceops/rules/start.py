@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.rules import rule
 from spaceops.startup import Process, Script, Startup, World
+from spaceops.startup.managers import scripts_of
 from spaceops.startup.places import elsewhere, is_absent, may_be_edited
 from spaceops.startup.programs import (
     distributions_of,
@@ -114,6 +115,41 @@ def _where_it_is(world: World, place: str, process: Process) -> str:
     return f"The file is named {similar[0]}: write it so." if similar else f"Add {name}, or name the file that starts."
 
 
+_NODE = 'FROM node:22-slim\nWORKDIR /app\nCOPY . .\nCMD ["npm", "start"]\n'
+
+
+@rule(
+    Severity.ERROR,
+    bad={"Dockerfile": _NODE, "package.json": '{"scripts": {"serve": "node web.js"}}', "web.js": "http.listen(7860)\n"},
+    good={"Dockerfile": _NODE, "package.json": '{"scripts": {}}', "server.js": "http.listen(7860)\n"},
+)
+def npm_script_missing(ctx: Context) -> Iterator[Finding]:
+    """`npm start` and `npm run NAME` run a line of the `scripts` in package.json, and end where it has no such line."""
+    startup = ctx.startup
+    for process in startup.processes if startup else ():
+        wanted = [word for word in process.words[1:] if not word.startswith("-")]
+        if (
+            startup is None
+            or process.name not in ("npm", "pnpm")
+            or not wanted
+            or len(wanted) != len(process.words) - 1
+        ):
+            continue
+        name = wanted[1] if wanted[0] in ("run", "run-script") and len(wanted) > 1 else wanted[0]
+        place = process.absolute("package.json")
+        found = startup.world.text_at(place)
+        is_implied = name == "start" and startup.world.source_of(process.absolute("server.js")) is not None
+        is_script = wanted[0] in ("start", "run", "run-script") and name not in ("run", "run-script")
+        if found and is_script and not is_implied and not may_be_edited(startup.world, place):
+            there = ", ".join(scripts_of(found[1])) or "none"
+            yield Finding(
+                f"The container runs the script {name} of package.json, and package.json has no such script",
+                hint=f'Add "{name}" to "scripts", or run one that is there ({there}).',
+                where=process.where,
+                severity=None if startup.is_vital(process) else Severity.WARNING,
+            )
+
+
 @rule(
     Severity.ERROR,
     bad={"requirements.txt": "fastapi==0.116.1\n"},
@@ -128,7 +164,7 @@ def command_not_found(ctx: Context) -> Iterator[Finding]:
     startup, image = ctx.startup, ctx.image
     if startup is None or image is None:
         return
-    for process in startup.processes:
+    for process in {one.name: one for one in reversed(startup.processes)}.values():
         yield from list(_not_found(ctx, startup, process))[:1]
 
 

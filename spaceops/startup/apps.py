@@ -68,8 +68,11 @@ class Located:
 
 def apps(processes: tuple[Process, ...]) -> Iterator[App]:
     """The apps that the processes serve."""
+    seen = set[tuple[str, str, tuple[str, ...]]]()
     for process in processes:
-        if process.name in _SERVERS and (found := _app(process)):
+        found = _app(process) if process.name in _SERVERS else None
+        if found and (key := (found.server, found.text, found.roots)) not in seen:
+            seen.add(key)
             yield found
 
 

@@ -17,7 +17,7 @@ from spaceops.startup.wrappers import split, unwrap
 
 SHELLS = ("sh", "bash", "dash", "ash", "zsh", "busybox")
 _DEEPEST = 12  # scripts within scripts
-_MOST = 200  # processes
+_MOST = 50  # processes
 _REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _EXPORTS = ("export", "declare", "typeset")
 _BLOCKING = frozenset(

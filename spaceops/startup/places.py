@@ -90,8 +90,12 @@ def may_be_edited(world: World, place: str) -> bool:
         return True
     name = posixpath.basename(place)
     for line, command in world.image.runs:
-        if command.name in ("chmod", "chown", "chgrp", "mkdir", "python", "python3", "pip"):
+        if command.name in ("chmod", "chown", "chgrp", "mkdir", "pip") or _runs_tool(command.words):
             continue
+        if command.name.startswith("python") and any(word.endswith(".py") for word in command.words):
+            return True
+        if name == "package.json" and command.name in ("npm", "pnpm") and {"pkg", "init"} & {*command.words}:
+            return True
         words = (*command.words[1:], *command.redirects)
         if any(name in posixpath.basename(word) or ("*" in word and command.name in _EDITORS) for word in words):
             return True

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from spaceops.startup.facts import EVERYWHERE
 
 _DEEPEST = 6  # functions that call functions
-_MOST = 20_000  # nodes of a file
+_MOST = 200_000  # nodes of a file
+_MOST_CALLS = 20  # servers of a file
 # Whoever imports these may start servers that are not seen here.
 SUSPICIOUS = frozenset({"subprocess", "multiprocessing", "threading", "pyngrok", "honcho", "supervisor", "pexpect"})
 
@@ -104,7 +106,10 @@ def read(text: str) -> PythonFile | None:
         return None
     reader = Reader(tree)
     try:
-        return PythonFile(tuple(reader.calls()), frozenset(name.partition(".")[0] for name in reader.aliases.values()))
+        return PythonFile(
+            tuple(islice(reader.calls(), _MOST_CALLS)),
+            frozenset(name.partition(".")[0] for name in reader.aliases.values()),
+        )
     except RecursionError:
         return None
 
@@ -119,7 +124,7 @@ class Reader:
         self.functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = {}
         self.options: dict[str, tuple[str, str | None]] = {}  # of argparse: dest -> option, default
         for count, node in enumerate(ast.walk(tree)):
-            if count > _MOST * 10:
+            if count > _MOST:
                 break
             self._learn(node)
 

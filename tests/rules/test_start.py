@@ -154,6 +154,10 @@ FAILING = {
         {"shebang-missing": "error"},
     ),
     "no mark": (script(f"#!/bin/bash\nexec {SERVE}\n", 'CMD ["./start.sh"]'), {"script-not-executable": "warning"}),
+    "a script that package.json lacks": (
+        {"Dockerfile": NODE + 'CMD ["npm", "run", "web"]\n', "package.json": '{"scripts": {"start": "node web.js"}}'},
+        {"npm-script-missing": "error"},
+    ),
     "a variable without a shell": (cmd(CMD.replace('"7860"', '"$PORT"')), {"variable-not-expanded": "error"}),
 }
 
@@ -222,6 +226,15 @@ RUNNING = {
     "a name that a RUN writes": {
         "Dockerfile": ("CMD", "RUN sed -i 's/application/app/' main.py\nCMD"),
         "main.py": "application = 1\n",
+    },
+    "a name that a program writes": {
+        "Dockerfile": ("CMD", "RUN python patch.py\nCMD"),
+        "main.py": "application = 1\n",
+        "patch.py": "open('main.py', 'w').write('app = 1')\n",
+    },
+    "a script of npm that RUN writes": {
+        "Dockerfile": NODE + 'RUN npm pkg set scripts.start="node x.js"\nCMD ["npm", "start"]\n',
+        "package.json": "{}",
     },
     "a proxy in front": {
         **script("#!/bin/bash\nuvicorn main:app --port 8000 &\n./proxy\n"),
