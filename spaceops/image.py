@@ -170,7 +170,7 @@ class Image:
             for target, source in copied.sources.items():
                 inside = target.rstrip("/") + "/"
                 if folder == target or folder.startswith(inside):
-                    found |= self._tree.get(posixpath.join(source, folder[len(inside) :]).strip("/"), set())
+                    found |= self.tree.get(posixpath.join(source, folder[len(inside) :]).strip("/"), set())
                 if posixpath.dirname(target) == folder:
                     found.add(posixpath.basename(target))
                 elif target.startswith(folder.rstrip("/") + "/"):
@@ -182,7 +182,8 @@ class Image:
         return self.in_context if isinstance(self.in_context, set | frozenset) else frozenset(self.in_context)
 
     @cached_property
-    def _tree(self) -> Mapping[str, set[str]]:
+    def tree(self) -> Mapping[str, set[str]]:
+        """The names in each folder of the build context; the top is ""."""
         return tree_of(self.in_context)
 
 

@@ -43,9 +43,8 @@ def _sources(ctx: Context) -> Iterator[tuple[Line, str, str]]:
 
 def _missing(ctx: Context) -> Iterator[tuple[Line, str, str]]:
     """Those of them that are not in the build context."""
-    there = tree_of(ctx.in_context)
     for line, source, path in _sources(ctx):
-        if path and path not in ctx.in_context and path not in there:
+        if path and path not in ctx.in_context and ctx.image and path not in ctx.image.tree:
             yield line, source, path
 
 
@@ -90,8 +89,9 @@ def copy_source_missing(ctx: Context) -> Iterator[Finding]:
 
     Files that an ignore file keeps from the Hub are missing there too, and folders without a file are never pushed.
     """
-    all_paths = tree_of(ctx.source.files)
-    for line, source, path in _missing(ctx):
+    missing = list(_missing(ctx))
+    all_paths = tree_of(ctx.source.files) if missing else {}
+    for line, source, path in missing:
         if _leaves(source) or path in ctx.source.files or path in all_paths:
             continue
         message, hint = _why_missing(ctx, path, all_paths)
@@ -143,8 +143,9 @@ def dockerignore_excludes(ctx: Context) -> Iterator[Finding]:
 
     Its last matching line decides, and `!` at the beginning of a line takes a file back in.
     """
-    all_paths = tree_of(ctx.source.files)
-    for line, source, path in _missing(ctx):
+    missing = list(_missing(ctx))
+    all_paths = tree_of(ctx.source.files) if missing else {}
+    for line, source, path in missing:
         is_there = path in ctx.source.files or path in all_paths
         pattern = ctx.dockerignore.deciding(path) if is_there and not _leaves(source) else None
         if pattern is not None and pattern.excludes:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from spaceops.dockerfile import Instruction
 
 OUR_FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:[:@].*)?")
+# Not a test of the shell, which begins with `[ ` or `[[` and holds no comma after its first word.
+MEANT_AS_LIST = re.compile(r"\[(?![\s\[]).*\]|\[\s+(?:\"[^\"]*\"|'[^']*'|[^\s,\"']+)\s*,.*\]", re.DOTALL)
 SMART_QUOTES = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019", '"""""\'\'')
 
 
@@ -128,7 +130,7 @@ def json_form_invalid(ctx: Context) -> Iterator[Finding]:
     """
     for line in _lines_that_count(ctx):
         args = line.args.strip()
-        if line.exec is None and args.startswith("[") and args.endswith("]") and not args.startswith(("[ -", "[[")):
+        if line.exec is None and MEANT_AS_LIST.fullmatch(args):
             mended = _mended(args)
             yield Finding(
                 f"{line.keyword} {_short(args)} is no list in JSON: a shell gets it as a command that does not exist",

@@ -126,6 +126,8 @@ def test_utf16_is_named_and_mended(tmp_path: Path) -> None:
         ("CMD [“python”, “main.py”]", 'Write CMD ["python", "main.py"].'),
         ('CMD ["python", "main.py",]', 'Write CMD ["python", "main.py"].'),
         ("ENTRYPOINT [python, main.py]", "Put every word between double quotes, with commas between the words"),
+        ("CMD [ 'python' , main.py ]", "Put every word between double quotes"),
+        ("CMD [python main.py]", "Put every word between double quotes"),
         ("RUN ['ls']\nCMD x", 'Write RUN ["ls"].'),
     ],
 )
@@ -141,6 +143,7 @@ def test_a_list_that_is_no_json_is_mended(tmp_path: Path, command: str, mended: 
     [
         'FROM python:3.13-slim\nRUN [ -f x ] && ls || [ 1 ]\nCMD ["python"]',
         "FROM python:3.13-slim\nRUN [[ -f x ]]\nCMD python",
+        "FROM python:3.13-slim\nRUN [ \"$A\" = 'b, c' ]\nCMD python",
         "FROM python:3.13-slim\nCMD ['python']\nCMD python main.py",
         "FROM python:3.13-slim AS a\nRUN ['unused']\nFROM python:3.13-slim\nCMD python",
     ],
