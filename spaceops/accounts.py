@@ -15,6 +15,14 @@ CHANGING = frozenset({"usermod", "groupmod", "groupdel", "delgroup"})
 # Users that every image of the distribution has.
 _EVERYWHERE = frozenset({"root", "daemon", "bin", "mail", "nobody"})
 _ON_DEBIAN = _EVERYWHERE | {"sys", "sync", "games", "man", "lp", "news", "uucp", "proxy", "www-data", "backup", "list"}
+_ON_DEBIAN |= {"irc", "gnats", "_apt"}
+_ON_ALPINE = _EVERYWHERE | {"adm", "lp", "sync", "shutdown", "halt", "news", "uucp", "operator", "man", "postmaster"}
+_ON_ALPINE |= {"cron", "ftp", "sshd", "at", "squid", "xfs", "games", "postgres", "ntp", "smmsp", "guest", "www-data"}
+# Images that have no users but those of their distribution and those from 1000 on.
+_PLAIN = frozenset(
+    ("python", "node", "debian", "ubuntu", "alpine", "golang", "rust", "ruby", "perl", "eclipse-temurin", "maven",
+     "nvidia/cuda", "ghcr.io/astral-sh/uv")
+)  # fmt: skip
 _USERADD = (
     "b:c:d:De:f:g:G:hk:K:lmMNop:rs:u:U",
     "base-dir= comment= home-dir= home= defaults expiredate= inactive= gid= groups= skel= key= no-log-init create-home "
@@ -53,9 +61,9 @@ class Accounts:
         """Those of a base image."""
         if base.uids is None or base.distribution not in ("debian", "ubuntu", "alpine"):
             return cls()
-        services = _EVERYWHERE if base.distribution == "alpine" else _ON_DEBIAN
+        services = _ON_ALPINE if base.distribution == "alpine" else _ON_DEBIAN
         users = {name: Account(name, uid, f"/home/{name}", True) for uid, name in base.uids.items()}
-        return cls(users, services, is_whole=True)
+        return cls(users, services, is_whole=base.repository in _PLAIN)
 
     def by_uid(self, uid: int) -> Account | None:
         """The user with a number."""

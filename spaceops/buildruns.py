@@ -25,6 +25,8 @@ _CHARTED = frozenset(_NAMES.split())
 # Commands that may bring programs, but tell apt nothing.
 _FAR_FROM_APT = _CHARTED | {"cp", "mv", "ln", "tar", "unzip", "curl", "wget", "make", "cmake", "uv", "poetry", "conda"}
 _WITH_VALUE = frozenset({"-o", "--option", "-t", "--target-release", "--default-release", "-c", "-a", "-X", "--root"})
+# Images, beside the official ones, whose apt knows the distribution's packages and, at most, those of their maker.
+_WITH_PLAIN_SOURCES = frozenset({"nvidia/cuda", "ghcr.io/astral-sh/uv"})
 MANAGERS = frozenset({"apt-get", "apt", "aptitude", "apk", "dnf", "yum", "microdnf"})
 _INSTALLING = frozenset({"install", "add", "reinstall"})
 
@@ -145,8 +147,9 @@ def _once(found: Iterable[Run]) -> tuple[Run, ...]:
 
 
 def _runs(image: Image) -> Iterator[Run]:
-    is_open = not image.base.is_known
-    known = Known(has_lists=is_open, has_own_sources=is_open, accounts=Accounts.of(image.base))
+    base = image.base
+    has_own = not base.is_known or ("/" in base.repository and base.repository not in _WITH_PLAIN_SOURCES)
+    known = Known(has_lists=not base.is_known, has_own_sources=has_own, accounts=Accounts.of(base))
     foreign = {one.line.number: one.target for one in image.copied if one.is_foreign}
     places = {one.line.number: (one.target, *one.sources, *one.texts) for one in image.copied}
     for line in image.lines:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from spaceops.accounts import Accounts
@@ -22,7 +22,7 @@ _PLAIN_BASES = frozenset({"python", "node", "debian", "ubuntu", "alpine"})  # wh
 _SYSTEM = ("/usr", "/etc", "/var", "/lib", "/bin", "/sbin", "/run", "/dev", "/proc", "/sys")
 _ROOTS = ("/", "/home", "/root", "/opt", "/srv", "/mnt", "/media", *_SYSTEM[:6], "/run")
 _OPEN = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")  # noqa: S108  (folders of the image, not of this machine)
-_MOST_FOLDERS = 2_000  # of one COPY
+_MOST = 2_000  # files and folders of one COPY
 _OPTIONS_WITH_VALUE = {"-m", "--mode", "-o", "--owner", "-g", "--group", "-t", "--target-directory", "-s", "--suffix"}
 
 
@@ -125,13 +125,14 @@ def walk(image: Image, runs: Iterable[Run]) -> Iterator[tuple[Line, Run | None, 
     for run in runs:
         of_line.setdefault(run.line.number, []).append(run)
     copied = {one.line.number: one for one in image.copied}
-    folders = tree_of(image.in_context).keys()
+    folders, files = tree_of(image.in_context).keys(), image.in_context
+    tree = sorted({*folders, *files}, key=lambda path: (path.count("/"), path)) if copied else []
     owners = Owners.of(image.base)
     for line in image.lines:
         owners = replace(owners, user=line.user, folder=line.workdir)
         if line.keyword != "RUN":
             yield line, None, owners
-            owners = _after_line(owners, line, copied.get(line.number), folders)
+            owners = _after_line(owners, line, copied.get(line.number), tree)
         for run in of_line.get(line.number, ()) if line.keyword == "RUN" else ():
             yield line, run, owners
             owners = _after_run(owners, run)
@@ -145,7 +146,7 @@ def in_image(image: Image, runs: Iterable[Run]) -> Owners:
     return last[0][2] if last else Owners.of(image.base)
 
 
-def _after_line(owners: Owners, line: Line, copied: Copied | None, folders: Collection[str]) -> Owners:
+def _after_line(owners: Owners, line: Line, copied: Copied | None, tree: Sequence[str]) -> Owners:
     if line.keyword == "WORKDIR":
         path = owners.path(line.step.args[0] or "/")
         return owners.made(path, None if UNKNOWN in line.user else line.user) if path else owners
@@ -155,22 +156,27 @@ def _after_line(owners: Owners, line: Line, copied: Copied | None, folders: Coll
     mode = line.step.flag("chmod")
     is_open = (None if copied.is_foreign else False) if mode is None else _opens(mode)
     for target, source in copied.sources.items():
-        if source in folders:
-            owners = _with_copy(owners, target, source, Place(owner, is_open), folders)
-        else:
-            owners = owners.made(posixpath.dirname(target), owner)
-    if copied.is_foreign and copied.target not in owners.places:
-        owners = owners.made(copied.target, owner, is_open)
-        return owners.changed(copied.target, _NOT_KNOWN, deep=True) if owner is None else owners
-    return owners
+        owners = _with_copy(owners, target, source, Place(owner, is_open), tree)
+    may_change = line.keyword == "ADD" or line.step.flag("link") is not None or owner is None
+    if copied.is_foreign:
+        owners = _with_what_is_unseen(owners, copied.target, Place(owner, is_open))
+    return owners.changed(copied.target, _NOT_KNOWN, deep=False) if may_change else owners
 
 
-def _with_copy(owners: Owners, target: str, source: str, place: Place, folders: Collection[str]) -> Owners:
-    owners = owners.made(target, place.owner, place.is_open)
+def _with_copy(owners: Owners, target: str, source: str, place: Place, tree: Sequence[str]) -> Owners:
+    """With a file or folder of the Space: a folder that is there keeps its owner, what is below it gets the new one."""
     inside = f"{source}/" if source else ""
-    below = [path for path in folders if path.startswith(inside) and path not in (source, "")][:_MOST_FOLDERS]
-    added = {posixpath.join(target, path[len(inside) :]): place for path in below}
+    below = [path for path in tree if path and path.startswith(inside) and path != source][:_MOST]
+    owners = owners.made(target if below else posixpath.dirname(target), place.owner, place.is_open)
+    added = {posixpath.join(target, path[len(inside) :]): place for path in below} if below else {target: place}
     return replace(owners, places={**owners.places, **added})
+
+
+def _with_what_is_unseen(owners: Owners, target: str, place: Place) -> Owners:
+    """With a copy of which only the target is known: what lies below it may have been replaced."""
+    inside = target.rstrip("/") + "/"
+    kept = {at: _NOT_KNOWN if at.startswith(inside) and at not in _OPEN else one for at, one in owners.places.items()}
+    return replace(owners, places=kept).made(target, place.owner, place.is_open)
 
 
 def _after_run(owners: Owners, run: Run) -> Owners:

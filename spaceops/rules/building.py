@@ -70,7 +70,7 @@ def build_command_missing(ctx: Context) -> Iterator[Finding]:
         seen.add(program)
         base = run.image.base
         yield Finding(
-            f"The line needs {program}, and {base.name} does not have it.",
+            f"The line needs {program}, and {base.name} does not have it",
             hint=_how_to_get(program, base),
             where=run.where,
         )
@@ -126,7 +126,7 @@ def useradd_uid_taken(ctx: Context) -> Iterator[Finding]:
             what = f"a user {other.name}" if other.name == added.name else f"a user with the number {added.uid}"
             name = "" if other.name == added.name else f": {other.name}"
             yield Finding(
-                f"{run.name} fails: {run.image.base.name} has {what} already{name}.",
+                f"{run.name} fails: {run.image.base.name} has {what} already{name}",
                 hint=f"Take this line out and write USER {other.name}, or put RUN userdel -r {other.name} above it.",
                 where=run.where,
             )
@@ -144,13 +144,13 @@ def gpu_at_build(ctx: Context) -> Iterator[Finding]:
     for run in ctx.runs:
         if run.name == "nvidia-smi" and run.is_certain:
             yield Finding(
-                "nvidia-smi is not there while the image is built: the build has no GPU.",
+                "nvidia-smi is not there while the image is built: the build has no GPU",
                 hint="Take the line out, or call nvidia-smi in the start script.",
                 where=run.where,
             )
         elif PYTHON.fullmatch(run.name) and run.is_certain and any(_CUDA_IN_PYTHON.search(one) for one in run.words):
             yield Finding(
-                "The line uses the GPU, and the build has none.",
+                "The line uses the GPU, and the build has none",
                 hint="Move it to the app: if torch.cuda.is_available(): …",
                 where=run.where,
                 severity=Severity.WARNING,
@@ -170,7 +170,7 @@ def server_at_build(ctx: Context) -> Iterator[Finding]:
         if run.is_certain and run.command.after != "&" and _is_server(run):
             text = " ".join(run.words)
             yield Finding(
-                f"The build waits for {run.name} to end, and a server never does.",
+                f"The build waits for {run.name} to end, and a server never does",
                 hint=f"Write CMD for RUN, as the last line: CMD {text}"
                 if UNKNOWN not in text
                 else "Write CMD for RUN.",
@@ -226,22 +226,22 @@ def _lost(run: Run) -> tuple[str, str]:
     word = run.words[1] if len(run.words) > 1 and UNKNOWN not in run.words[1] else ""
     if run.name == "cd":
         return (
-            "cd has no effect on the lines below: each RUN is a shell of its own.",
+            "cd has no effect on the lines below: each RUN is a shell of its own",
             f"Write WORKDIR {word or '/app'}.",
         )
     if run.name == "export":
         return (
-            "export has no effect on the lines below or on the app: each RUN is a shell of its own.",
+            "export has no effect on the lines below or on the app: each RUN is a shell of its own",
             f"Write ENV {word or 'NAME=value'}.",
         )
     if run.name in (".", "source"):
         folder = word.rpartition("/bin/")[0] or "/opt/venv"
         return (
-            "Activating an environment has no effect on the lines below: each RUN is a shell of its own.",
+            "Activating an environment has no effect on the lines below: each RUN is a shell of its own",
             f"Write ENV PATH={folder}/bin:$PATH.",
         )
     return (
-        f"{run.name} starts a service that ends with this line: nothing that RUN starts is there when the Space runs.",
+        f"{run.name} starts a service that ends with this line: nothing that RUN starts is there when the Space runs",
         "Start it in the script that CMD names.",
     )
 
@@ -276,7 +276,7 @@ def playwright_path(ctx: Context) -> Iterator[Finding]:
         is_moved = env.get("HOME", "/root") != "/root"
         if run.is_root and ctx.image and ctx.image.is_root is False and not (is_set or is_moved):
             yield Finding(
-                f"root installs the browsers for itself; the app runs as {ctx.image.user}, which does not find them.",
+                f"root installs the browsers for itself; the app runs as {ctx.image.user}, which does not find them",
                 hint="Put ENV PLAYWRIGHT_BROWSERS_PATH=/opt/browsers above this line.",
                 where=run.where,
             )
@@ -303,7 +303,7 @@ def playwright_libraries(ctx: Context) -> Iterator[Finding]:
         is_bare = run.image.base.is_slim or run.image.base.repository in ("debian", "ubuntu")
         if is_bare and not has_libraries and "libnss3" not in run.known.packages and run.known.is_charted:
             yield Finding(
-                "The browsers that Playwright brings need libraries of the system that the image does not have.",
+                "The browsers that Playwright brings need libraries of the system that the image does not have",
                 hint="Above USER, write RUN playwright install --with-deps chromium.",
                 where=run.where,
             )
@@ -330,7 +330,7 @@ def build_oom_137(ctx: Context) -> Iterator[Finding]:
         is_pip = PIP.fullmatch(run.name) or "pip" in run.words[1:3]
         if is_pip and "install" in run.words and (name := _compiled(run)):
             yield Finding(
-                f"pip compiles {name} while the image is built, which may need more memory than there is.",
+                f"pip compiles {name} while the image is built, which may need more memory than there is",
                 hint="Install a ready-made wheel, or one from the index that the project offers (--extra-index-url).",
                 where=run.where,
             )
@@ -375,7 +375,7 @@ def build_no_space(ctx: Context) -> Iterator[Finding]:
         twice = has_torch and run.image.base.repository == "nvidia/cuda" and "devel" in run.image.base.tag
         if both or twice:
             yield Finding(
-                "The line brings a second copy of CUDA into the image, which may fill the disk of the build.",
+                "The line brings a second copy of CUDA into the image, which may fill the disk of the build",
                 hint="Start FROM python:3.13-slim: PyTorch's wheels bring what they need of CUDA.",
                 where=run.where,
             )

@@ -50,7 +50,7 @@ def npm_ci_no_lock(ctx: Context) -> Iterator[Finding]:
             continue
         if (problem := _lock_problem(ctx, run)) is not None:
             yield Finding(
-                f"npm ci stops: {problem}.",
+                f"npm ci stops: {problem}",
                 hint="Run npm install, push package-lock.json and copy it before this line; or write RUN npm install.",
                 where=run.where,
             )
@@ -129,7 +129,7 @@ def node_gyp_no_compiler(ctx: Context) -> Iterator[Finding]:
         names = sorted(_COMPILED & set(asked)) if isinstance(asked, dict) else []
         if names and _COMPILERS.isdisjoint(run.known.packages):
             yield Finding(
-                f"{', '.join(names)} may have to be compiled, and {base.name} has no compiler.",
+                f"{', '.join(names)} may have to be compiled, and {base.name} has no compiler",
                 hint=f"Put RUN {_with_compiler(base)} above this line.",
                 where=run.where,
             )

@@ -24,6 +24,7 @@ _NEVER_THERE = frozenset(
     redis-server software-properties-common supervisor tesseract-ocr unzip vim wget
     """.split()  # noqa: SIM905
 )
+_OF_NVIDIA = re.compile(r"cuda|libcu|libnccl|libnv|nvidia|tensorrt")  # nvidia/cuda names NVIDIA's own sources
 _ARCHIVED = ("jessie", "stretch", "buster")  # gone from the servers that their images name
 _ENDING = {"bullseye": "2026-08-31"}
 _MANAGED = {"debian": ("bookworm", "trixie"), "ubuntu": ("23.04", "23.10", "24.04", "24.10", "25.04", "25.10")}
@@ -73,7 +74,7 @@ def apt_after_user(ctx: Context) -> Iterator[Finding]:
         if run.line.number not in seen:
             seen.add(run.line.number)
             yield Finding(
-                f"{asked.manager} {asked.verb} runs as the user {run.line.user!r}, and only root may install packages.",
+                f"{asked.manager} {asked.verb} runs as the user {run.line.user!r}, and only root may install packages",
                 hint=f"Move the line above USER {run.line.user}, or put USER root before it and USER {run.line.user} "
                 "after it.",
                 where=run.where,
@@ -88,6 +89,8 @@ def _absent(ctx: Context) -> Iterator[tuple[Run, str, Missing]]:
             continue
         for word in asked.names:
             name = word.partition("=")[0].partition("/")[0]
+            if base.repository == "nvidia/cuda" and _OF_NVIDIA.match(name):
+                continue
             if name and word[-1] != "-" and (gone := missing(name, base.distribution or "", base.release)):
                 yield run, word, gone
 
@@ -120,7 +123,7 @@ def apt_package_renamed(ctx: Context) -> Iterator[Finding]:
         if _is_renamed(gone):
             base, number = run.image.base, _line_of(ctx, run, word)
             yield Finding(
-                f"{_release(base)}, which {base.name} is made from, has no package {gone.name}.",
+                f"{_release(base)}, which {base.name} is made from, has no package {gone.name}",
                 hint=f"Write {gone.instead} for {gone.name}.",
                 where=f"Dockerfile:{number}",
                 fix=_replaced(ctx, number, word, gone.instead),
@@ -153,15 +156,15 @@ def _replaced(ctx: Context, number: int, word: str, new: str) -> Fix | None:
     },
 )
 def apt_package_unknown(ctx: Context) -> Iterator[Finding]:
-    """apt stops with "Unable to locate package" where the release has none of that name, or where it has no lists of
-    packages yet: the images come without them, so that `apt-get update` must come first, in the same RUN line.
+    """`apt-get` stops with "Unable to locate package" where the release has none of that name, or where it has no lists
+    of packages yet: the images come without them, so that `apt-get update` must come first, in the same RUN line.
     """
     for run, word, gone in _absent(ctx):
         if not _is_renamed(gone):
             where = f"Dockerfile:{_line_of(ctx, run, word)}"
             instead = f"write {gone.instead}" if gone.instead else gone.advice or "leave it out"
             yield Finding(
-                f"{_release(run.image.base)}, which {run.image.base.name} is made from, has no package {gone.name}.",
+                f"{_release(run.image.base)}, which {run.image.base.name} is made from, has no package {gone.name}",
                 hint=f"Take {gone.name} out of the line: {instead}.",
                 where=where,
             )
@@ -169,7 +172,7 @@ def apt_package_unknown(ctx: Context) -> Iterator[Finding]:
         if not run.known.has_lists and asked.names and not all("/" in name for name in asked.names):
             yield Finding(
                 f"{asked.manager} install finds no package before `apt-get update` was run: {run.image.base.name} "
-                "comes without the lists.",
+                "comes without the lists",
                 hint=f"Write RUN apt-get update && {asked.manager} install …, in one line.",
                 where=run.where,
                 severity=None if _is_surely_missing(run.image.base, asked) else Severity.WARNING,
@@ -202,7 +205,7 @@ def apk_package_unknown(ctx: Context) -> Iterator[Finding]:
         for gone in filter(None, (missing(name, "alpine", "") for name in asked.names)):
             instead = f"Write {gone.instead} for {gone.name}." if gone.instead else f"{gone.advice.capitalize()}."
             where = f"Dockerfile:{_line_of(ctx, run, gone.name)}"
-            yield Finding(f"Alpine has no package {gone.name}: that is its name in Debian.", hint=instead, where=where)
+            yield Finding(f"Alpine has no package {gone.name}: that is its name in Debian", hint=instead, where=where)
 
 
 @rule(
@@ -211,13 +214,13 @@ def apk_package_unknown(ctx: Context) -> Iterator[Finding]:
     good={"Dockerfile": ("RUN useradd", "RUN apt-get update && apt-get install -qq ffmpeg\nRUN useradd")},
 )
 def apt_no_yes(ctx: Context) -> Iterator[Finding]:
-    """apt asks "Do you want to continue?" before it installs more than it was asked for. In a build nobody answers, it
-    takes that for a no, and the build stops with "Abort". `-y` answers the question.
+    """`apt-get` asks "Do you want to continue?" before it installs more than it was asked for. In a build nobody
+    answers, it takes that for a no, and the build stops with "Abort". `-y` answers the question.
     """
     for run, asked in _apt(ctx):
         if asked.names and not run.known.has_own_sources and not _is_answered(run, asked):
             yield Finding(
-                f"{asked.manager} install asks whether it may go on, and in a build nobody answers: it stops.",
+                f"{asked.manager} install asks whether it may go on, and in a build nobody answers: it stops",
                 hint=f"Write {asked.manager} install -y.",
                 where=run.where,
                 fix=_with_yes(ctx, run),
@@ -269,8 +272,8 @@ def _eol(ctx: Context, base: Base, release: str, run: Run) -> Finding:
     hint = "Take a base image on Debian bookworm or trixie, such as python:3.13-slim or node:24-slim."
     if release in _ENDING:
         ended = f"Debian {release}, which {base.name} is made from, is maintained no more since {_ENDING[release]}: its"
-        return Finding(f"{ended} packages move to an archive.", hint, where, severity=Severity.WARNING)
-    return Finding(f"apt-get fails on {base.name}: the servers no longer have Debian {release}.", hint, where)
+        return Finding(f"{ended} packages move to an archive", hint, where, severity=Severity.WARNING)
+    return Finding(f"apt-get fails on {base.name}: the servers no longer have Debian {release}", hint, where)
 
 
 @rule(
@@ -298,7 +301,7 @@ def package_manager_missing(ctx: Context) -> Iterator[Finding]:
         if base.has(asked.manager) is False and run.line.number not in seen:
             seen.add(run.line.number)
             verb = "add --no-cache" if own[0] == "apk" else "install -y"
-            message = f"{base.name} has no {asked.manager}: it is made from {(base.distribution or '').capitalize()}."
+            message = f"{base.name} has no {asked.manager}: it is made from {(base.distribution or '').capitalize()}"
             yield Finding(message, hint=f"Write {own[0]} {verb} with the packages' names there.", where=run.where)
 
 
@@ -329,7 +332,7 @@ def externally_managed(ctx: Context) -> Iterator[Finding]:
     for run in ctx.runs:
         if run.is_certain and _is_managed(run) and _installs_with_pip(run):
             yield Finding(
-                f"pip refuses to install into the Python of {_release(run.image.base)}: apt alone may change it.",
+                f"pip refuses to install into the Python of {_release(run.image.base)}: apt alone may change it",
                 hint="Start FROM python:3.13-slim, or write pip install --break-system-packages.",
                 where=run.where,
             )

@@ -95,7 +95,7 @@ def user_missing(ctx: Context) -> Iterator[Finding]:
             if _may_bring_users(ctx, line):
                 continue
             yield Finding(
-                f"The image has no user {name}: nothing above the line makes it, and USER does not.",
+                f"The image has no user {name}: nothing above the line makes it, and USER does not",
                 hint=f"Put {_useradd(ctx.image, name)} above the line.",
                 where=line.where(),
             )
@@ -133,7 +133,7 @@ def run_permission(ctx: Context) -> Iterator[Finding]:
             seen.add(line.number)
             what, path = denied
             yield Finding(
-                f"The user {line.user} may not {what}{f': {path} belongs to {_owner(owners, path)}' if path else ''}.",
+                f"The user {line.user} may not {what}{f': {path} belongs to {_owner(owners, path)}' if path else ''}",
                 hint=f"Move the line above USER {line.user}"
                 + (f", and give it the folder with RUN chown -R {line.user} {path}." if path.count("/") > 1 else "."),
                 where=run.where,
@@ -198,7 +198,7 @@ def _denied_to_npm(run: Run, owners: Owners) -> tuple[str, str] | None:
 
 
 @rule(
-    Severity.ERROR,
+    Severity.WARNING,
     bad={
         "Dockerfile": f"FROM python:3.13-slim\nRUN pip install --no-cache-dir fastapi uvicorn\n{_USER}"
         f"WORKDIR /root/app\nCOPY . .\n{_START}\n"
@@ -209,8 +209,9 @@ def _denied_to_npm(run: Run, owners: Owners) -> tuple[str, str] | None:
     },
 )
 def workdir_unreachable(ctx: Context) -> Iterator[Finding]:
-    """/root is root's home folder, and nobody else may even enter it. A Space whose user is another one and whose
-    WORKDIR lies there does not start: "chdir: permission denied". Use a folder such as /app.
+    """`/root` is root's home folder, and nobody else may enter it. Where WORKDIR lies there and the Space's user is
+    another one, the app cannot find its own files, or does not start at all ("chdir: permission denied"). Use a folder
+    such as /app.
     """
     image = ctx.image
     if image is None or image.is_root is not False or not f"{image.workdir}/".startswith("/root/"):
@@ -219,7 +220,7 @@ def workdir_unreachable(ctx: Context) -> Iterator[Finding]:
     is_read = all(run.is_read for run in ctx.runs)
     if _owners_known(image) and is_read and not is_touched:
         yield Finding(
-            f"The app runs as {image.user} in {image.workdir}, and only root may enter /root.",
+            f"The app runs as {image.user} in {image.workdir}, and only root may enter /root",
             hint="Write WORKDIR /app for it, and COPY the files there.",
             where=_last(image, "WORKDIR"),
         )
@@ -274,16 +275,18 @@ def _is_for_writing(call: Call) -> bool:
     return isinstance(mode, str) and bool(re.search("[wax]", mode))
 
 
-def _denied_folder(ctx: Context, owners: Owners, path: str) -> str | None:
+def _denied_folder(ctx: Context, owners: Owners, path: str, *, is_file: bool) -> str | None:
     """The folder that keeps the app from making something at a path; None where it may, or where that is not known."""
     image = ctx.image
     if image is None or UNKNOWN in image.workdir + path or not path or "://" in path or path.startswith("~"):
         return None
     path = image.absolute(path)
-    volumes = [volume.mount for volume in ctx.space.volumes]
-    if any(f"{path}/".startswith(f"{mount.rstrip('/')}/") for mount in volumes) or path in owners.places:
+    folder, exists = posixpath.dirname(path), path in owners.places
+    mounts = [volume.mount.rstrip("/") for volume in ctx.space.volumes]
+    if any(f"{path}/".startswith(f"{mount}/") for mount in mounts) or (exists and not is_file):
         return None
-    return owners.nearest(path) if owners.may_write(posixpath.dirname(path), image.user) is False else None
+    denied = owners.may_write(path if exists else folder, image.user) is False
+    return owners.nearest(folder) if denied else None
 
 
 @rule(
@@ -301,14 +304,14 @@ def appdir_permission(ctx: Context) -> Iterator[Finding]:
         return
     seen = set[str]()
     for write in _writes(code):
-        folder = _denied_folder(ctx, owners, write.path)
+        folder = _denied_folder(ctx, owners, write.path, is_file=write.call.name == "open")
         if folder is None or folder in seen or folder == "/":
             continue
         seen.add(folder)
         is_certain = write.is_certain and code.is_run(write.module, write.call) and code.is_whole
         is_certain = is_certain and (write.path.startswith("/") or _starts_in_workdir(ctx.image, code))
         yield Finding(
-            f"The app runs as {ctx.image.user} and makes {write.path!r} in {_owner(owners, folder)}'s {folder}.",
+            f"The app runs as {ctx.image.user} and makes {write.path!r} in {_owner(owners, folder)}'s {folder}",
             hint=f"Put RUN chown {ctx.image.user} {folder} above USER {ctx.image.user}.",
             where=f"{write.module.path}:{write.call.line}",
             severity=Severity.ERROR if is_certain else None,
@@ -329,10 +332,10 @@ def sqlite_readonly(ctx: Context) -> Iterator[Finding]:
         return
     for module, call in code.calls("sqlite3.connect", "sqlalchemy.create_engine", "aiosqlite.connect", "create_engine"):
         path = _database(call)
-        folder = _denied_folder(ctx, owners, path) if path else None
+        folder = _denied_folder(ctx, owners, path, is_file=True) if path else None
         if folder is not None:
             yield Finding(
-                f"The app runs as {ctx.image.user} and keeps {path!r} in {_owner(owners, folder)}'s {folder}.",
+                f"The app runs as {ctx.image.user} and keeps {path!r} in {_owner(owners, folder)}'s {folder}",
                 hint=f"Put RUN chown {ctx.image.user} {folder} above USER {ctx.image.user}.",
                 where=f"{module.path}:{call.line}",
             )
@@ -377,7 +380,7 @@ def cache_permission(ctx: Context) -> Iterator[Finding]:
     names = {*ctx.image.env, *ctx.space.environment, *(ctx.python.env_sets if ctx.python else ())}
     if library and home and names.isdisjoint(_CACHES) and owners.may_write(home, ctx.image.user) is False:
         yield Finding(
-            f"{library} keeps its downloads below HOME, which is {home}, and {ctx.image.user} may not write there.",
+            f"{library} keeps its downloads below HOME, which is {home}, and {ctx.image.user} may not write there",
             hint="Write ENV HF_HOME=/tmp/huggingface below USER.",
             where=_last(ctx.image, "USER"),
         )
@@ -402,7 +405,7 @@ def matplotlib_cache(ctx: Context) -> Iterator[Finding]:
     is_told = not names.isdisjoint({"MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"})
     if home and not is_told and owners.may_write(home, ctx.image.user) is False:
         yield Finding(
-            f"Matplotlib cannot keep its list of fonts: {ctx.image.user} may not write into {home}, its HOME.",
+            f"Matplotlib cannot keep its list of fonts: {ctx.image.user} may not write into {home}, its HOME",
             hint="Write ENV MPLCONFIGDIR=/tmp/matplotlib below USER.",
             where=_last(ctx.image, "USER"),
         )
@@ -429,7 +432,7 @@ def model_cached_as_root(ctx: Context) -> Iterator[Finding]:
         is_elsewhere = env.get("HOME", "/root") != "/root" or not env.keys().isdisjoint(_CACHES)
         if run.line.is_root and _is_download(run) and not is_elsewhere and run.line.number in own:
             yield Finding(
-                f"root downloads the model to /root/.cache; the app runs as {ctx.image.user}, and does not find it.",
+                f"root downloads the model to /root/.cache; the app runs as {ctx.image.user}, and does not find it",
                 hint="Move the line below USER, or put ENV HF_HOME=/opt/models above it and RUN chown -R "
                 f"{ctx.image.user} /opt/models below.",
                 where=run.where,
@@ -452,11 +455,11 @@ def _is_download(run: Run) -> bool:
     good={"Dockerfile": ("ENV HOME", "ENV HF_HOME=/tmp/models\nENV HOME")},
 )
 def tcache_deprecated(ctx: Context) -> Iterator[Finding]:
-    """transformers 5 no longer reads TRANSFORMERS_CACHE: models then go to HF_HOME, or below HOME, and are downloaded
-    again. HF_HOME is read by every version.
+    """Version 5 of transformers no longer reads TRANSFORMERS_CACHE: models then go to HF_HOME, or below HOME, and are
+    downloaded again. HF_HOME is read by every version.
     """
     hint = "Write HF_HOME for TRANSFORMERS_CACHE."
-    message = "TRANSFORMERS_CACHE is no longer read by transformers 5: the models go elsewhere."
+    message = "TRANSFORMERS_CACHE is no longer read by transformers 5: the models go elsewhere"
     lines = [line for line in ctx.image.lines if line.keyword == "ENV"] if ctx.image else []
     names = {arg.partition("=")[0]: line for line in lines for arg in line.step.args}
     if "TRANSFORMERS_CACHE" in names and "HF_HOME" not in names:

@@ -154,7 +154,7 @@ def test_a_wheel_of_its_own_index_is_not_compiled(tmp_path):
 def test_the_taken_number_names_the_user_that_has_it(tmp_path):
     (finding,) = report(tmp_path, "FROM node:22-slim\nRUN useradd -m -u 1000 user\n")
 
-    assert "useradd fails: node:22-slim has a user with the number 1000 already: node." == finding.message
+    assert "useradd fails: node:22-slim has a user with the number 1000 already: node" == finding.message
     assert finding.hint.startswith("Take this line out and write USER node,")
 
 

@@ -102,6 +102,8 @@ RUNS = {
     "what follows decides": "FROM python:3.13-slim\nRUN apt-get update; apt-get install -y libtiff5; echo done",
     "a condition": "FROM python:3.13-slim\nRUN if [ -f x ]; then apt-get update && apt-get install netcat; fi",
     "a stage that nobody needs": f"FROM python:3.13-slim AS old\n{UPDATE} netcat\nFROM python:3.13-slim\nRUN true",
+    "NVIDIA's own packages": f"FROM nvidia/cuda:12.8.1-base-ubuntu22.04\n{UPDATE} libcudnn8 cuda-toolkit",
+    "the sources of somebody's image": f"FROM mcr.microsoft.com/playwright:v1-noble\n{UPDATE} google-chrome-stable",
     "a repository was added": "FROM python:3.13-slim\n"
     "RUN echo 'deb http://deb.debian.org/debian bookworm main' > /etc/apt/sources.list.d/old.list\n"
     f"{UPDATE} software-properties-common",
@@ -175,7 +177,7 @@ def test_a_finding_names_the_line_of_the_package(tmp_path):
     (finding,) = report(tmp_path, dockerfile)
 
     assert "Dockerfile:4" == finding.where
-    assert "Debian trixie, which python:3.13-slim is made from, has no package libgl1-mesa-glx." == finding.message
+    assert "Debian trixie, which python:3.13-slim is made from, has no package libgl1-mesa-glx" == finding.message
     assert "Write libgl1 for libgl1-mesa-glx." == finding.hint
 
 
@@ -200,5 +202,5 @@ def test_the_missing_yes_is_written_where_it_belongs(tmp_path):
 def test_one_line_as_a_user_gives_one_finding_that_names_the_user(tmp_path):
     (finding,) = report(tmp_path, f"FROM python:3.13-slim\nRUN useradd -m app\nUSER app\n{UPDATE} git && apt-get clean")
 
-    assert "apt-get update runs as the user 'app', and only root may install packages." == finding.message
+    assert "apt-get update runs as the user 'app', and only root may install packages" == finding.message
     assert "Dockerfile:4" == finding.where

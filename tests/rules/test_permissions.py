@@ -46,7 +46,7 @@ FAILS = {
     "npm in root's folder": ("FROM node:22\nWORKDIR /app\nCOPY . .\nUSER node\nRUN npm install", "run-permission"),
     "another user's home": (f"{USER}RUN useradd -m -u 1001 b\nUSER b\nRUN mkdir /home/user/x", "run-permission"),
     "no home": ("FROM python:3.13-slim\nRUN useradd app\nUSER app\nRUN mkdir -p /home/app/x", "run-permission"),
-    "root's home": (f"{USER}WORKDIR /root\nUSER user\n{CMD}", "workdir-unreachable"),
+    "the mode of root's file": (f"{USER}WORKDIR /app\nCOPY . .\nUSER user\nRUN chmod +x main.py", "run-permission"),
 }
 
 
@@ -73,6 +73,10 @@ RUNS = {
     "one of several options": "FROM python:3\nRUN useradd -ms /bin/sh app\nUSER app\nRUN mkdir /home/app/y",
     "home": f"{USER}USER user\nRUN mkdir -p /home/user/a/b",
     "/tmp": f"{USER}USER user\nRUN mkdir -p /tmp/a && touch /tmp/a/x /dev/null > /dev/null",
+    "the mode of one's own file": f"{USER}WORKDIR /app\nCOPY --chown=user . .\nUSER user\nRUN chmod +x main.py",
+    "a user of an official image": "FROM php:8.4-fpm-alpine\nUSER www-data",
+    "a link": f"{USER}WORKDIR /app\nCOPY --link --chown=user . /app\nUSER user\nRUN mkdir logs",
+    "an archive": f"{USER}WORKDIR /app\nADD x.tar.gz /app\nUSER user\nRUN mkdir logs",
     "WORKDIR below USER is the user's": f"{USER}USER user\nWORKDIR /app\nRUN mkdir logs && touch logs/x",
     "COPY --chown makes the folder": f"{USER}COPY --chown=user . /app\nUSER user\nRUN mkdir /app/logs",
     "a number for the name": f"{USER}COPY --chown=1000:1000 . /app\nUSER user\nRUN mkdir /app/logs",
@@ -122,13 +126,14 @@ WRITES = {
     "a file": ("def save():\n    open('x.log', 'a').write('x')", "appdir-permission", "warning"),
     "a folder, by its full path": ("os.makedirs('/app/uploads')", "appdir-permission", "error"),
     "a folder that may fail": ("try:\n    os.mkdir('x')\nexcept OSError:\n    pass", "appdir-permission", "warning"),
+    "a file that is there": ("def save():\n    open('x.json', 'w').write('x')", "appdir-permission", "warning"),
     "a database": ("def db():\n    return sqlite3.connect('hello.db')", "sqlite-readonly", "warning"),
 }
 
 
 @pytest.mark.parametrize(("code_lines", "code", "severity"), WRITES.values(), ids=WRITES)
 def test_what_the_app_writes_into_roots_folder_is_found(code_lines, code, severity, tmp_path):
-    found = report(tmp_path, ROOT_OWNED, main=APP.format(code_lines))
+    found = report(tmp_path, ROOT_OWNED, main=APP.format(code_lines), **{"x.json": "{}"})
 
     assert [(code, severity)] == [(one.code, str(one.severity)) for one in found], found
     assert "root's /app" in found.findings[0].message
@@ -165,6 +170,12 @@ def test_an_app_that_runs_as_root_may_write_everywhere(tmp_path):
     dockerfile = f"FROM python:3.13-slim\n{INSTALL}WORKDIR /app\nCOPY . .\n{CMD}"
 
     assert not report(tmp_path, dockerfile, main=APP.format("os.makedirs('uploads')")).findings
+
+
+def test_a_working_directory_that_the_user_cannot_enter_is_a_warning(tmp_path):
+    found = report(tmp_path, f"{USER}WORKDIR /root/app\nUSER user\n{CMD}")
+
+    assert [("workdir-unreachable", Severity.WARNING, 3)] == [(one.code, one.severity, one.line) for one in found]
 
 
 CACHES = {
