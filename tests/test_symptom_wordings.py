@@ -72,8 +72,8 @@ BUILD = {
         "E: The repository 'http://deb.debian.org/debian-security buster/updates Release' does not have a Release "
         "file.",
         "E: The repository 'http://deb.debian.org/debian stretch Release' no longer has a Release file.",
-        "E: Failed to fetch http://security.debian.org/debian-security/dists/buster/updates/main/binary-amd64/Packages  404  "
-        "Not Found [IP: 146.75.2.132 80]",
+        "E: Failed to fetch http://security.debian.org/debian-security/dists/buster/updates/main/binary-amd64/"
+        "Packages  404  Not Found [IP: 146.75.2.132 80]",
     ),
     "pip-no-version": (
         "ERROR: Could not find a version that satisfies the requirement PIL (from versions: none)",
@@ -99,6 +99,7 @@ BUILD = {
         "ERROR: ERROR: Failed to build installable wheels for some pyproject.toml based projects (tokenizers, spacy)",
         "error: metadata-generation-failed",
         "  x Failed to build `scikit-learn==1.0.2`",
+        "ERROR: Failed to build 'numpy' when getting requirements to build wheel",
         "ERROR: Command errored out with exit status 1: python setup.py egg_info Check the logs: error",
     ),
     "compiler-missing": (
@@ -145,6 +146,8 @@ BUILD = {
         "/bin/bash: line 1: cmake3: command not found",
         "#9 0.3 /bin/sh: bash: not found",
         "sh: 1: tsc: not found",
+        "> web@0.1.0 build\nsh: 1: vite: not found\nnpm error Lifecycle script `build` failed with error:",
+        "/bin/sh: 1: apk: not found",
     ),
     "useradd-uid-taken": (
         "#6 0.412 useradd: UID 1000 is not unique",

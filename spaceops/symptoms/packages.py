@@ -310,7 +310,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"(?:Failed building wheel for|"
         r"Failed to build(?: installable wheels for)?(?: some [^(]{0,60}(?= \())?|Could not build wheels "
-        r"for|Building wheels? for) [`(]?(?P<package>[\w.\[\]@=-]{1,80})(?!.{0,80}(?:started|"
+        r"for|Building wheels? for) [`'(]?(?P<package>[\w.\[\]@=-]{1,80})(?!.{0,80}(?:started|"
         r"finished with status 'done'))",
         message="The package {package} has no ready-made file (wheel) for the image's Python, and compiling it failed.",
         hint="Take a newer version of {package}, or a Python that the pinned version knows (`FROM python:3.11-slim` "
@@ -320,6 +320,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ERROR: Failed building wheel for tokenizers",
             "ERROR: Failed to build installable wheels for some pyproject.toml based projects (numpy)",
             "Failed to build `pandas==1.5.3`",
+            "ERROR: Failed to build 'numpy' when getting requirements to build wheel",
             "ERROR: Could not build wheels for llama-cpp-python, which is required to install pyproject.toml-based "
             "projects",
         ),

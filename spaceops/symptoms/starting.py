@@ -5,6 +5,22 @@ from __future__ import annotations
 from spaceops.symptoms import Place, Symptom
 from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, crash, failure, trouble
 
+_SHELL = r"\b(?:ba|da|z|a)?sh: (?:line )?(?:\d{1,4}: )?"
+_MISSING = r": (?:command )?not found$"
+_NODE = (
+    r"(?:vite|vitest|tsc|tsx|ts-node|next|nuxt|nuxi|ng|nest|astro|webpack|rollup|parcel|esbuild|turbo|react-scripts|"
+    r"craco|"
+    r"vue-cli-service|svelte-kit|gatsby|expo|prisma|cross-env|concurrently|nodemon|pm2|serve|rimraf|husky|run-s|run-p)"
+)
+_PYTHON = (
+    r"(?:uvicorn|gunicorn|hypercorn|granian|daphne|waitress-serve|streamlit|flask|fastapi|gradio|chainlit|celery|"
+    r"alembic|"
+    r"panel|voila|jupyter|jupyter-lab|poetry|uv|pipenv|hf|huggingface-cli|playwright|supervisord|solara|reflex|"
+    r"litestar)"
+)
+_OF_ANOTHER_SYSTEM = r"(?:apt-get|apt|apk|yum|dnf|microdnf|useradd|groupadd|usermod|bash)"
+_OF_A_SCRIPT = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS, "node-step-failed")
+
 SYMPTOMS: tuple[Symptom, ...] = (
     # --- commands ---
     failure(
@@ -27,41 +43,73 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     failure(
         code="command-not-found",
-        needles=(
-            "not found",
-            "command not found",
-            "can't find command",
-            "unrecognized command",
-            "No such file or directory",
+        needles=("not found",),
+        pattern=_SHELL + r"(?P<name>" + _NODE + r")" + _MISSING,
+        message="The program {name} is called, which comes with a Node package that is not installed in the image.",
+        hint="Run `npm ci` (or `npm install`) before that step, with the development packages (no `--omit=dev`, no "
+        "`NODE_ENV=production` above it), and see that {name} stands in package.json.",
+        examples=("sh: 1: vite: not found", "sh: next: not found", "/bin/sh: line 1: tsc: command not found"),
+        explains=_OF_A_SCRIPT,
+    ),
+    failure(
+        code="command-not-found",
+        needles=("not found",),
+        pattern=_SHELL + r"(?P<name>" + _PYTHON + r")" + _MISSING,
+        message="The program {name} is called, which comes with a Python package and is not in the image or not in the "
+        "folders of PATH.",
+        hint="Add {name} to requirements.txt; what pip installs after `USER user` needs "
+        "`ENV PATH=/home/user/.local/bin:$PATH`; `python -m {name}` works without PATH.",
+        examples=(
+            "/bin/sh: 1: uvicorn: not found",
+            "bash: line 1: streamlit: command not found",
+            "/app/start.sh: line 4: gunicorn: command not found",
         ),
-        pattern=r"(?:^|[\s:])(?:/(?:usr/)?(?:local/)?bin/)?(?:ba|da|z|"
-        r"a)?sh: (?:line )?(?:\d{1,4}: )?(?P<name>(?!\$')[\w@.+/-]{1,120}): (?:command )?not found$",
-        message="A command is called that is not in the image: {name}.",
-        hint="Install what brings it in the Dockerfile (`RUN apt-get update && apt-get install -y {name}`, `pip "
-        "install {name}` or "
-        "`npm install`), or correct its name.",
+        explains=_OF_A_SCRIPT,
+    ),
+    failure(
+        code="command-not-found",
+        needles=("not found",),
+        pattern=_SHELL + r"(?P<name>" + _OF_ANOTHER_SYSTEM + r")" + _MISSING,
+        message="The command {name} belongs to another kind of Linux than the one in the base image.",
+        hint="Debian and Ubuntu have apt-get and useradd, Alpine has apk and adduser (`apk add --no-cache bash` for "
+        "bash), "
+        "Red Hat has dnf: change the command, or the image in FROM.",
+        examples=("/bin/sh: apt-get: not found", "/bin/sh: useradd: not found", "/bin/sh: 1: apk: not found"),
+        explains=_OF_A_SCRIPT,
+    ),
+    failure(
+        code="command-not-found",
+        needles=("not found",),
+        pattern=_SHELL
+        + r"(?P<name>(?!\$'|(?:"
+        + "|".join((_NODE, _PYTHON, _OF_ANOTHER_SYSTEM))
+        + r"):)[\w@.+/-]{1,120})"
+        + _MISSING,
+        message="The command {name} is called, which is not in the image.",
+        hint="Install what brings it, `RUN apt-get update && apt-get install -y {name}` above USER in the Dockerfile "
+        "(the "
+        "package may have another name), or correct the command.",
         examples=(
             "/bin/sh: 1: git: not found",
             "/bin/sh: line 1: unzip: command not found",
             "bash: line 3: ollama: command not found",
-            "sh: vite: not found",
-            "/bin/sh: curl: not found",
+            "/app/start.sh: line 4: nginx: command not found",
+            "./entrypoint.sh: 7: redis-server: not found",
         ),
-        unlike=("ERROR: docker.io/library/python:3.99: not found", "x.sh: warning: file not found"),
+        unlike=(
+            "ERROR: docker.io/library/python:3.99: not found",
+            "x.sh: warning: file not found",
+            "/bin/sh: 1: uvicorn: not found",
+        ),
+        explains=_OF_A_SCRIPT,
     ),
     failure(
         code="command-not-found",
-        needles=("command not found", "not found", "can't find command", "executable file not found"),
-        pattern=r"\.(?:sh|bash): (?:line )?\d{1,4}: (?P<name>(?!\$')[\w@.+/-]{1,120}): (?:command )?not found$|"
-        r"spawnerr: can't find command "
-        r"'(?P<n2>[^']{1,120})'|^env: '?\u2018?(?P<n3>[\w.-]{1,60})'?\u2019?: No such file",
-        message="A start script calls a command that is not in the image.",
-        hint="Install what brings it in the Dockerfile, or correct its name in the script.",
-        examples=(
-            "/app/start.sh: line 4: nginx: command not found",
-            "./entrypoint.sh: 7: redis-server: not found",
-            "INFO spawnerr: can't find command '/usr/bin/uvicorn'",
-        ),
+        needles=("can't find command",),
+        pattern=r"spawnerr: can't find command '(?P<name>[^']{1,120})'",
+        message="supervisord is told to start {name}, which is not in the image.",
+        hint="Correct the line `command=` of its configuration, or install the program in the Dockerfile.",
+        examples=("INFO spawnerr: can't find command '/usr/bin/uvicorn'",),
     ),
     crash(
         code="exec-not-found-crlf",
