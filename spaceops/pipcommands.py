@@ -15,6 +15,7 @@ HARMLESS = frozenset(_HARMLESS.split())
 # Commands that may bring packages or code that nobody can see here.
 _OPAQUE = "conda mamba micromamba git pixi pyenv easy_install make cmake bash sh . source rsync mv cp tar unzip"
 OPAQUE = frozenset(_OPAQUE.split())
+EDITORS = ("sed", "dos2unix")  # what they name must be there already
 PIP = re.compile(r"pip(?:3(?:\.\d+)?)?")
 PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--torch-backend", "--index")

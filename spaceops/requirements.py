@@ -12,7 +12,17 @@ from functools import cached_property
 
 from spaceops.distributions import closure, normalized, provides
 from spaceops.image import Copied, Image, Line
-from spaceops.pipcommands import HARMLESS, INDEX_OPTIONS, OPAQUE, PIP, PYTHON, arguments, is_local, without_wrappers
+from spaceops.pipcommands import (
+    EDITORS,
+    HARMLESS,
+    INDEX_OPTIONS,
+    OPAQUE,
+    PIP,
+    PYTHON,
+    arguments,
+    is_local,
+    without_wrappers,
+)
 from spaceops.requirementlines import Problem, Reference, Requirement, RequirementsFile, one
 from spaceops.requirementlines import read as read_requirements
 from spaceops.shell import UNKNOWN, Command
@@ -178,6 +188,7 @@ class _Walk:
     command: Command | None = None
     made: bool = False  # whether a command before may have made files
     mentioned: str = ""  # the words of commands that are no installers
+    written: str = ""  # those of them that may name a file which the command makes
 
     def walk(self) -> Requirements:
         """Look at each command of each RUN, in order."""
@@ -207,14 +218,20 @@ class _Walk:
             self._other(name, words)
 
     def _other(self, name: str, words: tuple[str, ...]) -> None:
-        redirects = self.command.redirects if self.command else ()
-        if name not in HARMLESS or redirects:
-            self.mentioned += " ".join(("", *words, *redirects))
-            self.made = True
+        if name not in HARMLESS or (self.command and self.command.redirects):
+            self._may_make(words)
         if name in OPAQUE:
             self._gap(" ".join(words[:2]))
         elif name not in HARMLESS:
             self._doubt(name)
+
+    def _may_make(self, words: tuple[str, ...]) -> None:
+        """A command that may write files, those that it names above all."""
+        redirects = self.command.redirects if self.command else ()
+        text = " ".join(("", *words, *redirects))
+        self.mentioned += text
+        self.written += "" if words[:1] and words[0] in EDITORS else text
+        self.made = True
 
     def _gap(self, reason: str) -> None:
         self.found = replace(self.found, gaps=(*self.found.gaps, reason))
@@ -240,7 +257,7 @@ class _Walk:
         elif rest[:1] == ("venv",):
             self._of_other_python(words)
         elif rest[:1] in (("add",), ("export",), ("tool",), ("python",), ("build",)):
-            self.made = True
+            self._may_make(words)
             self._gap(f"uv {rest[0]}")
 
     def _of_other_python(self, words: tuple[str, ...]) -> None:
@@ -254,7 +271,7 @@ class _Walk:
             self._note(name, ())
             self._project(words, {"poetry": "poetry.lock", "pipenv": "Pipfile.lock", "pdm": "pdm.lock"}[name])
         elif rest[:1] != ["config"]:
-            self.made = True
+            self._may_make(words)
             self._gap(f"{name} {' '.join(rest[:1])}")
 
     def _note(self, tool: str, indexes: tuple[str, ...]) -> None:
@@ -386,7 +403,7 @@ class _Walk:
             path for path in self.image.in_context if posixpath.basename(path) == name and path.count("/") < 4
         )
         copied = self._copied_before
-        if any(one.is_broken for one in copied):
+        if name in self.written or any(one.is_broken for one in copied):
             return
         is_certain = (
             not self.made

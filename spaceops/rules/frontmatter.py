@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from spaceops.card import FrontMatter
 from spaceops.findings import Fix
 
 if TYPE_CHECKING:
@@ -31,6 +32,17 @@ def edit(ctx: Context, key: str, scalar: str, *, safe: bool = True) -> Fix | Non
     if front is None or key not in front.entries or not is_whole(front.text):
         return None
     return Fix.text(README, front.with_value(key, scalar), safe=safe)
+
+
+def addition(ctx: Context, key: str, scalar: str) -> Fix | None:
+    """The fix, to be proposed only, that sets a key which the front matter does not set."""
+    front = ctx.front_matter
+    if front is None or front.problem or key in front.fields or not is_whole(front.text):
+        return None
+    text = front.with_block(f"{front.block}{key}: {scalar}{front.newline}")
+    after = FrontMatter.anywhere(text)
+    adds_a_line = after is not None and not after.problem and after.fields.keys() == {*front.fields, key}
+    return Fix.text(README, text, safe=False) if adds_a_line else None
 
 
 def removal(ctx: Context, key: str) -> Fix | None:

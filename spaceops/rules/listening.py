@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.rules import rule
+from spaceops.rules.frontmatter import addition, edit
 from spaceops.startup import EVERYWHERE, Listener, Startup
 from spaceops.startup.editing import with_option
 from spaceops.startup.network import downloads, is_bot, listens_nowhere
@@ -78,9 +79,7 @@ def _is_whole(startup: Startup) -> bool:
 
 
 def _port_fix(ctx: Context, port: int | None) -> Fix | None:
-    front = ctx.front_matter
-    text = front.with_value("app_port", str(port)) if front and not front.problem else None
-    return Fix.text("README.md", text, safe=False) if text else None
+    return edit(ctx, "app_port", str(port), safe=False) or addition(ctx, "app_port", str(port))
 
 
 @rule(

@@ -182,6 +182,24 @@ def test_a_file_that_is_there_in_another_way_is_not_missed(change, tmp_path):
     assert ("requirements-missing", Severity.ERROR) not in found(tmp_path, FASTAPI, Dockerfile=change)
 
 
+@pytest.mark.parametrize("made", [
+    "echo fastapi > requirements.txt",
+    "uv export --frozen --no-dev -o requirements.txt",
+    "poetry export -f requirements.txt --output requirements.txt",
+    "curl -fsSL -o requirements.txt https://example.com/all.txt",
+])  # fmt: skip
+def test_a_file_that_a_command_before_names_may_be_made_by_it(made, tmp_path):
+    dockerfile = ("COPY --chown=user requirements.txt .\nRUN ", f"RUN {made} && ")
+
+    assert "requirements-missing" not in {code for code, _ in found(tmp_path, FASTAPI, Dockerfile=dockerfile)}
+
+
+def test_a_file_that_sed_is_to_change_must_be_there_before(tmp_path):
+    dockerfile = ("COPY --chown=user requirements.txt .\nRUN ", "RUN sed -i /torch/d requirements.txt && ")
+
+    assert ("requirements-missing", Severity.WARNING) in found(tmp_path, FASTAPI, Dockerfile=dockerfile)
+
+
 def test_a_file_that_a_file_names_is_looked_for_beside_it(tmp_path):
     report = check(write(tmp_path, {"requirements.txt": "-r base.txt\n", "base.txt": "sklearn\n"}))
     copied = check(

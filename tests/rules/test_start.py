@@ -412,6 +412,23 @@ def test_another_app_port_is_only_proposed(tmp_path):
     assert b"app_port: 8000" in (finding.fix.files["README.md"] or b"")
 
 
+def test_a_missing_app_port_is_proposed_as_a_line_more(tmp_path):
+    change = {**cmd(CMD.replace("7860", "8000")), "README.md": ("app_port: 7860\n", "")}
+    finding = one(tmp_path, change, "app-port-mismatch")
+
+    assert "the Hub's default app_port is 7860" in finding.message
+    assert finding.fix is not None
+    proposed = (finding.fix.files["README.md"] or b"").decode()
+    assert GOOD["README.md"].replace("app_port: 7860\n", "") == proposed.replace("app_port: 8000\n", "")
+    assert () == check(write(tmp_path / "mended", change | {"README.md": proposed}), select=[finding.code]).findings
+
+
+def test_a_front_matter_in_braces_gets_no_line_more(tmp_path):
+    readme = "---\n{title: Hello, sdk: docker}\n---\n"
+
+    assert one(tmp_path, {**cmd(CMD.replace("7860", "8000")), "README.md": readme}, "app-port-mismatch").fix is None
+
+
 def test_a_mark_that_a_checkout_keeps_is_enough_without_space_toml(tmp_path):
     change = {**script(f"#!/bin/bash\nexec {SERVE}\n", 'CMD ["./start.sh"]'), "space.toml": None}
     write(tmp_path, change)
