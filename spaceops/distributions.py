@@ -44,11 +44,6 @@ def distribution_of(module: str) -> str:
     return found[0] if found else module.partition(".")[0].replace("_", "-")
 
 
-def providers_of(module: str) -> tuple[str, ...]:
-    """Every distribution of the tables that brings a module."""
-    return _providers().get(_longest(module), ())
-
-
 def closure(wanted: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
     """What the wanted distributions (`name` or `name[extra]`) bring at most; and which of these no table has."""
     needs = _needs()

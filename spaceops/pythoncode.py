@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 
@@ -143,6 +143,7 @@ class _Walk:
 
     def _begin(self, entry: Entry) -> bool:
         """Wait for the file of an entry; False where the Space has none."""
+        entry = self._in_package(entry) if entry.server == "fastapi" else entry
         source = self._source(entry.place) if entry.place else None
         paths = [(source, "")] if source else [] if entry.place else self._resolve(entry.module, entry.roots)
         if paths and entry.is_main and paths[-1][0].endswith("/__init__.py"):
@@ -154,6 +155,15 @@ class _Walk:
         if paths:
             self.starts.setdefault(paths[-1][0], entry)
         return bool(paths)
+
+    def _in_package(self, entry: Entry) -> Entry:
+        """`fastapi run app/main.py` imports app.main, from the folder above the outermost package."""
+        folder, name = posixpath.split(entry.place.removesuffix(".py"))
+        while folder != "/" and self._source(f"{folder}/__init__.py"):
+            folder, package = posixpath.split(folder)
+            name = f"{package}.{name}"
+        is_there = self._source(entry.place) is not None
+        return replace(entry, module=name, place="", roots=(folder, *entry.roots[1:])) if is_there else entry
 
     def _wait(self, visit: _Visit) -> None:
         if self._is_news(visit):

@@ -134,7 +134,6 @@ def _of_framework(started: Started, server: str, words: Sequence[str]) -> Iterat
     paths = [word for word in words if word.endswith(".py")] or list(_FASTAPI_DEFAULTS)
     for path in paths[:1] if any(word.endswith(".py") for word in words) else paths:
         place = posixpath.normpath(posixpath.join(started.cwd, path))
-        # It looks from the folder above the outermost package that the file is in.
         yield _entry(started, "", place, (posixpath.dirname(place), started.cwd), server=server, attribute="app")
 
 
