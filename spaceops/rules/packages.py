@@ -341,7 +341,8 @@ def externally_managed(ctx: Context) -> Iterator[Finding]:
 def _is_managed(run: Run) -> bool:
     """Whether the Python is surely the distribution's, with the file that forbids pip."""
     base, env = run.image.base, run.line.step.build_env
-    folders = set(env.get("PATH", "").split(":")) - {"", *SYSTEM_PATH.split(":")}
+    folders = {one for one in env.get("PATH", "").split(":") if not re.search(r"\.local/bin$|/cuda/|/nvidia/", one)}
+    folders -= {"", *SYSTEM_PATH.split(":")}
     return (
         base.python is None
         and base.release in _MANAGED.get(base.distribution or "", ())

@@ -275,6 +275,16 @@ def _is_for_writing(call: Call) -> bool:
     return isinstance(mode, str) and bool(re.search("[wax]", mode))
 
 
+def _with_chown(ctx: Context, folder: str) -> Fix | None:
+    """The Dockerfile with the folder given to the user; only proposed: another folder may be better."""
+    users = [line for line in ctx.image.lines if line.keyword == "USER"] if ctx.image else []
+    if len(users) != 1 or users[0].is_root is not True:
+        return None
+    lines = (ctx.text("Dockerfile") or "").splitlines(keepends=True)
+    lines.insert(users[0].number - 1, f"RUN chown {users[0].step.args[0]} {folder}\n")
+    return Fix.text("Dockerfile", "".join(lines), safe=False)
+
+
 def _denied_folder(ctx: Context, owners: Owners, path: str, *, is_file: bool) -> str | None:
     """The folder that keeps the app from making something at a path; None where it may, or where that is not known."""
     image = ctx.image
@@ -314,6 +324,7 @@ def appdir_permission(ctx: Context) -> Iterator[Finding]:
             f"The app runs as {ctx.image.user} and makes {write.path!r} in {_owner(owners, folder)}'s {folder}",
             hint=f"Put RUN chown {ctx.image.user} {folder} above USER {ctx.image.user}.",
             where=f"{write.module.path}:{write.call.line}",
+            fix=_with_chown(ctx, folder),
             severity=Severity.ERROR if is_certain else None,
         )
 
@@ -338,6 +349,7 @@ def sqlite_readonly(ctx: Context) -> Iterator[Finding]:
                 f"The app runs as {ctx.image.user} and keeps {path!r} in {_owner(owners, folder)}'s {folder}",
                 hint=f"Put RUN chown {ctx.image.user} {folder} above USER {ctx.image.user}.",
                 where=f"{module.path}:{call.line}",
+                fix=_with_chown(ctx, folder),
             )
             return
 

@@ -78,6 +78,10 @@ FAILS = {
         f"FROM node:22-bookworm-slim\n{UPDATE} python3-pip\nRUN python3 -m pip install fastapi",
         "externally-managed",
     ),
+    "pip of Ubuntu, with the PATH of a user": (
+        f"FROM ubuntu:24.04\nENV PATH=/home/user/.local/bin:$PATH\n{UPDATE} python3-pip\nRUN pip install fastapi",
+        "externally-managed",
+    ),
     "pip of Debian for the user": (
         f"FROM debian:trixie\n{UPDATE} python3-pip\nRUN pip install --user fastapi",
         "externally-managed",

@@ -140,6 +140,18 @@ def test_what_the_app_writes_into_roots_folder_is_found(code_lines, code, severi
     assert "Put RUN chown user /app above USER user." == found.findings[0].hint
 
 
+def test_what_gives_the_folder_to_the_user_is_proposed_and_mends_it(tmp_path):
+    main = APP.format("os.makedirs('uploads')")
+
+    (finding,) = report(tmp_path, ROOT_OWNED, main=main)
+
+    assert finding.fix is not None
+    assert not finding.fix.safe
+    fixed = finding.fix.files["Dockerfile"].decode()
+    assert ROOT_OWNED.replace("USER user", "RUN chown user /app\nUSER user") == fixed
+    assert not report(tmp_path, fixed, main=main).findings
+
+
 HARMLESS = {
     "reads": "open('x.json').read() if os.path.exists('x.json') else None",
     "in /tmp": "os.makedirs('/tmp/x', exist_ok=True)",
