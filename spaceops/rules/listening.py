@@ -29,7 +29,16 @@ def hello(request: Request) -> dict[str, str]:
     return {"home": str(request.url_for("hello"))}
 """
 _MANY_WORKERS = 4
-_LOADS = ("pipeline", "from_pretrained", "SentenceTransformer", "load_model", "CrossEncoder", "Llama", "WhisperModel")
+_LOADS = (
+    "pipeline",
+    "from_pretrained",
+    "SentenceTransformer",
+    "load_model",
+    "CrossEncoder",
+    "Llama",
+    "WhisperModel",
+    "InferenceSession",
+)
 _BUILDS_ADDRESSES = (
     "request.url_for(",
     "attach_huggingface_oauth",
@@ -178,13 +187,13 @@ def address_in_use(ctx: Context) -> Iterator[Finding]:
     Severity.WARNING,
     bad={
         "Dockerfile": (_CMD, 'CMD ["python", "main.py"]'),
-        "requirements.txt": "python-telegram-bot==22.3\n",
-        "main.py": "from telegram.ext import Application\n\nApplication.builder().token('x').build().run_polling()\n",
+        "requirements.txt": "discord.py==2.5.2\n",
+        "main.py": "import discord\n\ndiscord.Client(intents=discord.Intents.default()).run('x')\n",
     },
     good={
         "Dockerfile": (_CMD, 'CMD ["python", "main.py"]'),
-        "requirements.txt": "python-telegram-bot==22.3\n",
-        "main.py": "import keep_alive\nfrom telegram.ext import Application\n\nApplication.builder().build()\n",
+        "requirements.txt": "discord.py==2.5.2\n",
+        "main.py": "import discord\nimport keep_alive\n\ndiscord.Client(intents=discord.Intents.default()).run('x')\n",
         "keep_alive.py": "from http.server import HTTPServer\n",
     },
 )
@@ -317,10 +326,10 @@ def launch_timeout(ctx: Context) -> Iterator[Finding]:
     Severity.WARNING,
     bad={
         "Dockerfile": ('"--port", "7860"', '"--port", "7860", "--workers", "8"'),
-        "requirements.txt": "fastapi==0.116.1\nuvicorn==0.35.0\ntransformers==4.55.0\n",
+        "requirements.txt": "fastapi==0.116.1\nuvicorn==0.35.0\nonnxruntime==1.22.1\n",
         "main.py": (
             "app = FastAPI()\n",
-            "from transformers import pipeline\n\napp = FastAPI()\nmodel = pipeline('summarization')\n",
+            "from onnxruntime import InferenceSession\n\napp = FastAPI()\nmodel = InferenceSession('a.onnx')\n",
         ),
     },
     good={"Dockerfile": ('"--port", "7860"', '"--port", "7860", "--workers", "8"')},
