@@ -66,7 +66,7 @@ def app_port_mismatch(ctx: Context) -> Iterator[Finding]:
     startup, port = ctx.startup, ctx.app_port
     if startup is None or port is None or not _is_whole(startup):
         return
-    servers = startup.http
+    servers = startup.listeners
     if not servers or any(one.port is None or one.port == port for one in servers):
         return
     server = next((one for one in servers if not one.is_local), servers[-1])
@@ -107,7 +107,7 @@ def bind_loopback(ctx: Context) -> Iterator[Finding]:
     startup, port = ctx.startup, ctx.app_port
     if startup is None or port is None or not _is_whole(startup):
         return
-    servers = startup.http
+    servers = startup.listeners
     if any(one.port is None or one.host is None or (one.port == port and not one.is_local) for one in servers):
         return
     for server in servers:
@@ -267,7 +267,7 @@ def proxy_headers(ctx: Context) -> Iterator[Finding]:
     and OAuth providers do not know, unless its server believes the proxy's headers.
     """
     startup = ctx.startup
-    for server in startup.http if startup else ():
+    for server in startup.listeners if startup else ():
         told = any("forwarded-allow-ips" in word for word in server.process.words)
         if startup is None or server.server != "uvicorn" or told or "FORWARDED_ALLOW_IPS" in server.process.env:
             continue
@@ -312,7 +312,7 @@ def launch_timeout(ctx: Context) -> Iterator[Finding]:
         return
     for script in startup.scripts if startup else ():
         found = downloads(script)
-        if found is not None and startup and startup.http:
+        if found is not None and startup and startup.listeners:
             yield Finding(
                 f"At every start `{found.name}` downloads before the server answers: where that takes more than 30 "
                 "minutes the Hub gives up",
@@ -340,7 +340,7 @@ def memory_limit(ctx: Context) -> Iterator[Finding]:
     cpu-basic has 16 GB; a Space that needs more is stopped with "Memory limit exceeded".
     """
     startup = ctx.startup
-    for server in startup.http if startup else ():
+    for server in startup.listeners if startup else ():
         workers = _workers(server)
         path = _model_loader(ctx) if workers >= _MANY_WORKERS else None
         if path:

@@ -76,7 +76,7 @@ def _setups(ctx: Context) -> Iterator[tuple[Startup, Process, Setup]]:
 
 def _severity(ctx: Context, startup: Startup, process: Process) -> Severity | None:
     """None, for an error, where nothing answers the Hub when this nginx does not run."""
-    others = [one for one in startup.http if one.server != "nginx" and not one.is_local]
+    others = [one for one in startup.listeners if one.server != "nginx" and not one.is_local]
     is_needed = not any(one.port in (ctx.app_port, None) for one in others)
     return None if process.is_certain and is_needed else Severity.WARNING
 
@@ -198,7 +198,9 @@ def websocket_upgrade(ctx: Context) -> Iterator[Finding]:
     The connection then fails with "invalid Upgrade header", unless the configuration hands them on.
     """
     for startup, _, found in _setups(ctx):
-        needs = any(one.server in ("streamlit", "gradio", "jupyter-lab", "nicegui", "chainlit") for one in startup.http)
+        needs = any(
+            one.server in ("streamlit", "gradio", "jupyter-lab", "nicegui", "chainlit") for one in startup.listeners
+        )
         if not (needs or _has_websockets(ctx)) or not found.is_complete:
             continue
         for file in found.files:

@@ -328,7 +328,9 @@ def cmd_shell_signals(ctx: Context) -> Iterator[Finding]:
         return
     for script in startup.scripts:
         last = script.commands[-1] if script.commands else None
-        server = next((one for one in startup.http if last and one.process.where == f"{script.path}:{last.line}"), None)
+        server = next(
+            (one for one in startup.listeners if last and one.process.where == f"{script.path}:{last.line}"), None
+        )
         if last and server and script.is_main and last.name != "exec" and not last.nested:
             yield Finding(
                 f"The script {script.path} starts {server.server} and stays in front of it: the Hub's request to stop "
@@ -341,7 +343,7 @@ def cmd_shell_signals(ctx: Context) -> Iterator[Finding]:
     if (
         start
         and start.is_shell
-        and startup.http
+        and startup.listeners
         and re.search(r"&&|;", start.words[0])
         and "exec " not in start.words[0]
     ):

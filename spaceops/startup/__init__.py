@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from spaceops.startup.commandkinds import WORKERS
 from spaceops.startup.facts import EVERYWHERE, LOOPBACK, Listener, Process, Script, Startup, World
 from spaceops.startup.following import follow
 from spaceops.startup.servers import listeners
@@ -21,7 +20,7 @@ def start(world: World) -> Startup:
     listening, is_complete = list[Listener](), found.is_complete
     for process in found.processes:
         those = listeners(process, world)
-        is_complete = is_complete and (those is not None or process.name in WORKERS)
+        is_complete = is_complete and those is not None
         listening += those or ()
     return Startup(
         world, tuple(found.processes), tuple(listening), tuple(found.scripts), is_complete, tuple(found.missing)

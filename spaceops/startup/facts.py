@@ -54,7 +54,6 @@ class Listener:
     is_port_certain: bool = True
     to_set_host: str = ""  # what to write to listen everywhere
     to_set_port: str = ""  # what to write to listen on `{port}`
-    speaks_http: bool = True
 
     @property
     def is_local(self) -> bool:
@@ -124,11 +123,6 @@ class Startup:
     missing: tuple[
         tuple[str, Process], ...
     ] = ()  # scripts that are started and are no files of the Space: their places
-
-    @property
-    def http(self) -> tuple[Listener, ...]:
-        """Those that can answer the Hub."""
-        return tuple(one for one in self.listeners if one.speaks_http)
 
     def is_vital(self, process: Process) -> bool:
         """Whether the container surely ends where this process fails.

@@ -32,7 +32,6 @@ class Server:
     port_variables: tuple[str, ...] = ()
     host_variables: tuple[str, ...] = ()
     no_port: tuple[str, ...] = ()  # with these options it listens on no port, or on one that is not known
-    speaks_http: bool = True
     has_config: bool = False  # files that are not looked for may say otherwise
     set_host: str = ""
     set_port: str = ""
@@ -197,7 +196,7 @@ def _told(name: str, server: Server, process: Process, world: World) -> Found:
     host = asked(process, world, server.host_options, server.host_variables, server.host)
     if server.has_config and option(process.words, *server.host_options) is None:
         host = replace(host, is_certain=False)
-    return (_listener(name, process, host, number, server.set_host, server.set_port, speaks_http=server.speaks_http),)
+    return (_listener(name, process, host, number, server.set_host, server.set_port),)
 
 
 def _listener(
@@ -208,8 +207,6 @@ def _listener(
     set_host: str = "",
     set_port: str = "",
     where: str = "",
-    *,
-    speaks_http: bool = True,
 ) -> Listener:
     return Listener(
         name,
@@ -221,7 +218,6 @@ def _listener(
         port.is_certain and process.is_certain,
         set_host or "--host 0.0.0.0",
         set_port or "--port {port}",
-        speaks_http,
     )
 
 
