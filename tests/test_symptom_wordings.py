@@ -27,8 +27,7 @@ BUILD = {
     "copy-from-stage-missing": (
         '--> ERROR: failed to calculate checksum of ref z::y: "/usr/src/app/dist": not found',
         "ERROR: failed to solve: invalid from flag value frontend: pull access denied, repository does not exist or "
-        "may "
-        "require authorization",
+        "may require authorization",
         '#14 ERROR: failed to calculate checksum of ref z::y: "/opt/venv": not found',
     ),
     "base-image-not-found": (
@@ -57,39 +56,38 @@ BUILD = {
     ),
     "apt-package-renamed": (
         "E: Package 'libasound2' has no installation candidate",
-        "Package libgl1-mesa-glx is not available, but is referred to by another package.\n"
-        "E: Package 'libgl1-mesa-glx' has no installation candidate",
+        "Package libgl1-mesa-glx is not available, but is referred to by another package.\nE: Package "
+        "'libgl1-mesa-glx' has no installation candidate",
         "#7 4.1 E: Unable to locate package python3.9",
     ),
     "apt-after-user": (
         "E: Could not open lock file /var/lib/apt/lists/lock - open (13: Permission denied)",
         "W: chmod 0700 of directory /var/lib/apt/lists/partial failed - SetupAPTPartialDirectory (1: Operation not "
-        "permitted)\n"
-        "E: List directory /var/lib/apt/lists/partial is missing. - Acquire (13: Permission denied)",
+        "permitted)\nE: List directory /var/lib/apt/lists/partial is missing. - Acquire (13: Permission denied)",
         "ERROR: Unable to open log: Permission denied\nERROR: Unable to lock database: Permission denied",
     ),
     "debian-eol-apt": (
         "E: The repository 'http://deb.debian.org/debian-security buster/updates Release' does not have a Release "
         "file.",
         "E: The repository 'http://deb.debian.org/debian stretch Release' no longer has a Release file.",
-        "E: Failed to fetch http://security.debian.org/debian-security/dists/buster/updates/main/binary-amd64/"
-        "Packages  404  Not Found [IP: 146.75.2.132 80]",
+        "E: Failed to fetch "
+        "http://security.debian.org/debian-security/dists/buster/updates/main/binary-amd64/Packages  404  Not Found "
+        "[IP: 146.75.2.132 80]",
     ),
     "pip-no-version": (
         "ERROR: Could not find a version that satisfies the requirement PIL (from versions: none)",
-        "ERROR: Ignored the following versions that require a different python version: 2.1 Requires-Python >=3.11\n"
-        "ERROR: No matching distribution found for numpy==2.3.0",
+        "ERROR: Ignored the following versions that require a different python version: 2.1 Requires-Python "
+        ">=3.11\nERROR: No matching distribution found for numpy==2.3.0",
         "  ╰─▶ Because there is no version of torch==2.99.0 and you require torch==2.99.0, we can conclude that your "
         "requirements are unsatisfiable.",
-        "Because acme depends on nope (^1.0) which doesn't match any versions, version solving failed.\n"
-        "Could not find a matching version of package nope",
+        "Because acme depends on nope (^1.0) which doesn't match any versions, version solving failed.\nCould not "
+        "find a matching version of package nope",
     ),
     "pip-resolution-impossible": (
         "ERROR: Cannot install torch==2.1.0 and torchvision==0.18.0 because these package versions have conflicting "
         "dependencies.\nERROR: ResolutionImpossible: for help visit https://pip.pypa.io/",
         "ERROR: Cannot install -r requirements.txt (line 1) and -r requirements.txt (line 4) because these package "
-        "versions "
-        "have conflicting dependencies.",
+        "versions have conflicting dependencies.",
         "  x No solution found when resolving dependencies:",
         "      we can conclude that your requirements are unsatisfiable.",
         "Because no versions of b match >2 and a depends on b, version solving failed.",
@@ -111,8 +109,7 @@ BUILD = {
     "npm-ci-no-lock": (
         "npm ERR! The `npm ci` command can only install with an existing package-lock.json or",
         "npm error `npm ci` can only install packages when your package.json and package-lock.json or "
-        "npm-shrinkwrap.json are "
-        "in sync.",
+        "npm-shrinkwrap.json are in sync.",
         "➤ YN0028: │ The lockfile would have been modified by this install, which is explicitly forbidden.",
         'ERR_PNPM_NO_LOCKFILE  Cannot install with "frozen-lockfile" because pnpm-lock.yaml is absent',
     ),
@@ -174,8 +171,7 @@ BUILD = {
     ),
     "platform-registry-push": (
         "ERROR: failed to push spaces-registry.huggingface.tech/spaces/65f:cpu-9-1: unexpected status from HEAD "
-        "request to "
-        "https://spaces-registry.huggingface.tech/v2/spaces/65f/manifests/cpu-9-1: 401 Unauthorized",
+        "request to https://spaces-registry.huggingface.tech/v2/spaces/65f/manifests/cpu-9-1: 401 Unauthorized",
         "build error\nUnexpected job error",
         "--> ERROR: failed to push registry.hf.space/acme-demo:latest: 503",
     ),
@@ -200,8 +196,8 @@ RUN = {
         "hypercorn.utils.NoAppError: Cannot load application from 'app:app', module not found.",
     ),
     "import-name-error": (
-        "ImportError: cannot import name 'soft_unicode' from 'markupsafe' (/usr/local/lib/python3.10/site-packages/"
-        "markupsafe/__init__.py)",
+        "ImportError: cannot import name 'soft_unicode' from 'markupsafe' "
+        "(/usr/local/lib/python3.10/site-packages/markupsafe/__init__.py)",
         "ImportError: cannot import name 'is_offline_mode' from 'huggingface_hub'",
         "ImportError: cannot import name 'OpenAI' from 'openai' (unknown location)",
     ),
@@ -217,8 +213,7 @@ RUN = {
         "openai.OpenAIError: Missing credentials. Please pass an `api_key`, or set the `OPENAI_API_KEY` environment "
         "variable.",
         "groq.GroqError: The api_key client option must be set either by passing api_key to the client or by setting "
-        "the "
-        "GROQ_API_KEY environment variable",
+        "the GROQ_API_KEY environment variable",
         "Error: supabaseKey is required.",
         "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\nmongo_url\n  Field required "
         "[type=missing, input_value={}, input_type=dict]",
@@ -262,8 +257,8 @@ RUN = {
         "[2026-01-01 00:00:00 +0000] [1] [INFO] Running on http://0.0.0.0:8000 (CTRL + C to quit)",
     ),
     "address-in-use": (
-        "ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 7860): [errno 98] address "
-        "already in use",
+        "ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 7860): [errno 98] address already "
+        "in use",
         "Error: listen EADDRINUSE: address already in use 0.0.0.0:7860",
         "[2026-01-01 00:00:00 +0000] [1] [ERROR] Connection in use: ('0.0.0.0', 7860)",
         "listen tcp 0.0.0.0:7860: bind: address already in use",
@@ -343,8 +338,7 @@ RUN = {
     "database-unreachable": (
         'could not translate host name "db" to address: Name or service not known',
         'sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) connection to server at "127.0.0.1", port 5432 '
-        "failed: "
-        "Connection refused",
+        "failed: Connection refused",
         "MongooseServerSelectionError: connect ECONNREFUSED 127.0.0.1:27017",
         "redis.exceptions.ConnectionError: Error -2 connecting to redis:6379. Name or service not known.",
     ),
@@ -422,13 +416,11 @@ SAID = {
     "binary-file-rejected": (
         "remote: Your push was rejected because it contains binary files.",
         "remote: Your push was rejected because it contains binary files.\n ! [remote rejected] main -> main "
-        "(pre-receive "
-        "hook declined)\nerror: failed to push some refs to 'https://huggingface.co/spaces/acme/demo'",
+        "(pre-receive hook declined)\nerror: failed to push some refs to 'https://huggingface.co/spaces/acme/demo'",
     ),
     "token-invalid-401": (
         "huggingface_hub.errors.HfHubHTTPError: 401 Client Error: Unauthorized for url: "
-        "https://huggingface.co/api/whoami-v2 "
-        "(Request ID: x)\n\nInvalid credentials in Authorization header",
+        "https://huggingface.co/api/whoami-v2 (Request ID: x)\n\nInvalid credentials in Authorization header",
         "remote: Invalid username or password.\nfatal: Authentication failed for "
         "'https://huggingface.co/spaces/acme/x/'",
     ),

@@ -60,6 +60,7 @@ def test_a_symptom_tells_what_is_wrong_in_one_sentence_and_what_mends_it():
         assert symptom.message.endswith(".") and symptom.hint.endswith("."), symptom.code
         assert "\n" not in symptom.message + symptom.hint, symptom.code
         assert len(symptom.message) < 330, symptom.code
+        assert not re.search(r"\{\{|\}\}", symptom.message + symptom.hint), symptom.code  # shown as it stands, too
 
 
 def test_a_needle_is_a_text_with_a_word_and_no_space_at_its_ends():

@@ -38,15 +38,13 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "destination must be a directory",
             "requires at least",
         ),
-        pattern=r"[Uu]nknown instruction: |no build stage in current context|Dockerfile cannot be empty|file with no "
-        r"instructions|unterminated heredoc|(?:failed to solve|ERROR|[Ee]rror).{0,120}[Uu]nknown flag|"
-        r"failed to process .{0,200}:"
-        r" unexpected end of statement|destination must be a directory and end with a /|\b(?:COPY|ADD|RUN|ENV|ARG|USER|"
-        r"WORKDIR) requires (?:at least|exactly)",
+        pattern=r"[Uu]nknown instruction: |no build stage in current context|Dockerfile cannot be empty|"
+        r"file with no instructions|unterminated heredoc|(?:failed to solve|ERROR|[Ee]rror).{0,120}[Uu]nknown flag|"
+        r"failed to process .{0,200}: unexpected end of statement|destination must be a directory and end with a /|"
+        r"\b(?:COPY|ADD|RUN|ENV|ARG|USER|WORKDIR) requires (?:at least|exactly)",
         message="The Dockerfile holds a line that is no valid instruction.",
         hint="The log shows the line with `>>>`: begin it with an instruction (RUN, COPY, CMD …), or end the line "
-        "above "
-        "with `\\` if it belongs to it.",
+        "above with `\\` if it belongs to it.",
         examples=(
             "unknown instruction: UVICORN (did you mean USER?)",
             "error: failed to solve: no build stage in current context",
@@ -62,8 +60,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Illegal option", "invalid option name", "command not found"),
         pattern=r"\$'[^']{0,80}\\r': command not found|\bIllegal option -$|^: invalid option name",
         message="A file was saved with Windows line ends, and the shell takes the invisible character at the end of "
-        "each "
-        "line for a part of the command.",
+        "each line for a part of the command.",
         hint="Save it with Unix line ends (LF): `sed -i 's/\\r$//' FILE`, and write `*.sh text eol=lf` into "
         ".gitattributes.",
         places=(Place.BUILD, Place.RUN),
@@ -79,12 +76,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
     build_failure(
         code="variable-not-arg",
         severity=Severity.WARNING,
-        needles=("UndefinedVar", "variable is not set"),
+        needles=("UndefinedVar",),
         pattern=r"UndefinedVar: Usage of undefined variable '\$?(?P<name>\w{1,80})'",
         message="The Dockerfile uses the variable {name}, which nothing sets during the build, so it is empty there.",
-        hint="Write `ARG {name}` above the line that uses it, below FROM; a variable of the Space's settings then "
-        "has its "
-        "value in the build too.",
+        hint="Write `ARG {name}` above the line that uses it, below FROM; a variable of the Space's settings then has "
+        "its value in the build too.",
         examples=("UndefinedVar: Usage of undefined variable '$MODEL_ID' (line 9)",),
         explains=(),
     ),
@@ -92,12 +88,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="arg-before-from",
         needles=("UndefinedArgInFrom", "should not be blank", "invalid reference format", "failed to parse stage name"),
         pattern=r"UndefinedArgInFrom|base name \((?P<base>.{0,100})\) should not be blank|(?:stage name|base image|"
-        r"FROM) .{0,100}"
-        r"invalid reference format",
+        r"FROM) .{0,100}invalid reference format",
         message="FROM names its image through a variable that is empty there, so there is no image to begin with.",
         hint="Give the variable a value above FROM (`ARG BASE=python:3.12-slim`), and repeat `ARG NAME` below FROM "
-        "where a "
-        "later line uses it.",
+        "where a later line uses it.",
         examples=(
             "error: failed to solve: base name (${BASE}) should not be blank",
             'failed to parse stage name "python:": invalid reference format',
@@ -126,12 +120,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         severity=Severity.ERROR,
         needles=("nvidia/cuda",),
         pattern=r"nvidia/cuda:(?P<version>\d{1,2}\.\d{1,2}\.\d{1,2}[\w.-]{0,80})(?::| ).{0,80}(?:not found|"
-        r"manifest unknown|"
-        r"does not exist)",
+        r"manifest unknown|does not exist)",
         message="There is no image nvidia/cuda:{version} (any more): NVIDIA deletes the images of old CUDA versions.",
-        hint="Take a newer one, for example `FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04`, and match the CUDA "
-        "version of "
-        "your packages.",
+        hint="Take a newer one, for example `FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04`, and match the CUDA version "
+        "of your packages.",
         examples=(
             "--> ERROR: docker.io/nvidia/cuda:11.1.0-cudnn8-runtime-ubuntu18.04: not found",
             "manifest for nvidia/cuda:10.2.89-base not found: manifest unknown",
@@ -145,8 +137,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("THIS IMAGE IS DEPRECATED", "scheduled for DELETION"),
         pattern=r"THIS IMAGE IS DEPRECATED|scheduled for DELETION",
         message="The base image is of an old CUDA version that NVIDIA is going to delete; then the Space cannot be "
-        "built "
-        "any more.",
+        "built any more.",
         hint="Take a newer tag of nvidia/cuda, for example `12.6.3-runtime-ubuntu24.04`.",
         examples=("*** THIS IMAGE IS DEPRECATED and is scheduled for DELETION! ***",),
         explains=(),
@@ -178,21 +169,19 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "MANIFEST_UNKNOWN",
             "pull access denied",
             "insufficient_scope",
-            "repository does not exist",
         ),
         pattern=r"(?:ERROR: |solve: |for |manifest for |metadata for )"
         + _IMAGE
-        + r":? (?:not found|failed to resolve|.{0,120}"
-        r"(?:not found|manifest unknown|MANIFEST_UNKNOWN|pull access denied|insufficient_scope))",
+        + r":? (?:not found|failed to resolve|.{0,120}(?:not found|manifest unknown|MANIFEST_UNKNOWN|"
+        r"pull access denied|insufficient_scope))",
         message="The image {image}, with which FROM begins, does not exist, or is private.",
         hint="Look up the tags on hub.docker.com and write one that exists, for example `FROM python:3.12-slim`.",
         examples=(
             "--> ERROR: docker.io/library/python:3.99-slim: not found",
             "manifest for library/pyton:3.11 not found: manifest unknown: manifest unknown",
             "error: failed to solve: acme/base:latest: failed to resolve source metadata for "
-            "docker.io/acme/base:latest: "
-            "pull access denied, repository does not exist or may require authorization: server message: "
-            "insufficient_scope: authorization failed",
+            "docker.io/acme/base:latest: pull access denied, repository does not exist or may require authorization: "
+            "server message: insufficient_scope: authorization failed",
             "ERROR: failed to solve: node:99-alpine: docker.io/library/node:99-alpine: not found",
         ),
         unlike=(
@@ -225,8 +214,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "failed to copy: httpReadSeeker",
         ),
         pattern=r"toomanyrequests|pull rate limit|(?:failed to do request|failed to fetch anonymous token|"
-        r"httpReadSeeker|"
-        r"registry-1\.docker\.io).{0,300}(?:timeout|deadline|EOF|reset|50\d|no such host|refused|429)",
+        r"httpReadSeeker|registry-1\.docker\.io).{0,300}(?:timeout|deadline|EOF|reset|50\d|no such host|refused|429)",
         message="The registry of the base image did not answer, or was asked too often; your files have no part in it.",
         hint="Build again in some minutes (Settings, Factory rebuild).",
         examples=(
@@ -246,11 +234,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "No CUDA GPUs are available",
             "CUDA_HOME environment variable is not set",
             "No CUDA runtime is found",
-            "no NVIDIA GPU detected",
         ),
         pattern=r"nvidia-smi: (?:command )?not found|Found no NVIDIA driver|libcuda\.so\.1: cannot open shared|"
-        r"No CUDA GPUs "
-        r"are available|CUDA_HOME environment variable is not set|No CUDA runtime is found|NVIDIA-SMI has failed",
+        r"No CUDA GPUs are available|CUDA_HOME environment variable is not set|No CUDA runtime is found|"
+        r"NVIDIA-SMI has failed",
         message="A step of the build asks for a GPU, and a build never has one, whatever hardware the Space runs on.",
         hint="Move what needs the GPU to the start of the app; a package that compiles for GPUs needs a base image "
         "with "
@@ -268,13 +255,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="secret-at-build-unmounted",
         needles=("/run/secrets",),
         pattern=r"/run/secrets/(?P<name>[\w.-]{1,100})'?\"?:? ?(?:No such file|Permission denied|can't open|"
-        r"nonexistent|"
-        r"cannot|not found|\(Permission denied)|can't open '?/run/secrets/(?P<n2>[\w.-]{1,100})",
+        r"nonexistent|cannot|not found|\(Permission denied)|can't open '?/run/secrets/(?P<n2>[\w.-]{1,100})",
         message="A step of the build reads a secret from /run/secrets, but the step does not ask for it, or the user "
-        "of "
-        "the image may not read it.",
-        hint="Begin the step with `RUN --mount=type=secret,id=NAME,mode=0444,required=true …` and use "
-        "`$(cat /run/secrets/NAME)` in the same step; NAME is a secret of the Space's settings.",
+        "of the image may not read it.",
+        hint="Begin the step with `RUN --mount=type=secret,id=NAME,mode=0444,required=true …` and use `$(cat "
+        "/run/secrets/NAME)` in the same step; NAME is a secret of the Space's settings.",
         examples=(
             "cat: /run/secrets/HF_TOKEN: No such file or directory",
             "cat: /run/secrets/HF_TOKEN: Permission denied",
@@ -286,11 +271,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="secret-at-build-unmounted",
         needles=("gated repo", "GatedRepoError", "Client Error", "Client error", "Access to model"),
         pattern=r"(?:Cannot access|are trying to access a) gated repo|GatedRepoError|"
-        r"Access to model \S{1,120} is restricted|"
-        r"\b401 (?:Client Error|Unauthorized).{0,80}(?:huggingface|hf)\.co/\S{0,200}(?:/resolve/|api/(?:models|"
-        r"datasets)/)",
-        message="A step of the build downloads from the Hub without a token that may read it: secrets of the Space are "
-        "not there during the build unless the step asks for them.",
+        r"Access to model \S{1,120} is restricted|\b401 (?:Client Error|Unauthorized).{0,80}(?:huggingface|"
+        r"hf)\.co/\S{0,200}(?:/resolve/|api/(?:models|datasets)/)",
+        message="A step of the build downloads from the Hub without a token that may read it: secrets of the Space "
+        "are not there during the build unless the step asks for them.",
         hint="Begin the step with `RUN --mount=type=secret,id=HF_TOKEN,mode=0444,required=true HF_TOKEN=$(cat "
         "/run/secrets/HF_TOKEN) …`, set the secret HF_TOKEN, and accept the model's terms on its page.",
         examples=(
@@ -302,7 +286,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     build_failure(
         code="missing-secret",
-        needles=("failed to solve: secret", "ERROR: secret", "secret", "unable to find secret"),
+        needles=(
+            "failed to solve: secret",
+            "ERROR: secret",
+            "secret",
+        ),
         pattern=r"(?:solve|ERROR|rror): (?:failed to build: )?secret (?P<name>[\w.-]{1,100}): not found",
         message="A step of the build needs the secret {name}, and the Space has none of that name.",
         hint="Set it: `spaceops secrets set {repo_id} {name}`, or Settings, Variables and secrets; then build again.",
@@ -316,11 +304,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="useradd-uid-taken",
         needles=("is not unique", "already exists", "in use", "is already in use"),
         pattern=r"(?:useradd|groupadd|adduser|addgroup|usermod|groupmod): .{0,30}\b(?P<kind>UID|GID|uid|gid|user|"
-        r"group) "
-        r"'?(?P<id>[\w.-]{1,40})'? (?:is not unique|already exists|in use|is already in use)",
+        r"group) '?(?P<id>[\w.-]{1,40})'? (?:is not unique|already exists|in use|is already in use)",
         message="The base image already has a {kind} {id} (node images have `node`, Ubuntu 24.04 has `ubuntu` as "
-        "number "
-        "1000), so another cannot be made.",
+        "number 1000), so another cannot be made.",
         hint="Use the one that is there (`USER node` on node images), or delete it first: `RUN userdel -r ubuntu && "
         "useradd -m -u 1000 user`.",
         examples=(
@@ -342,8 +328,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "unknown user",
             "no matching entries in passwd",
         ),
-        pattern=r"(?:chown|install): invalid (?:user|group):? .?(?P<name>[\w:.-]{1,60})|unable to find (?:user|group) "
-        r"(?P<n2>[\w.-]{1,60})|(?:chown|su): (?:unknown|invalid) user",
+        pattern=r"(?:chown|install): invalid (?:user|group):? .?(?P<name>[\w:.-]{1,60})|unable to find (?:user|"
+        r"group) (?P<n2>[\w.-]{1,60})|(?:chown|su): (?:unknown|invalid) user",
         message="The Dockerfile names a user or group that does not exist in the image (yet).",
         hint="Make it above that line: `RUN useradd -m -u 1000 user` (on Alpine `RUN adduser -D -u 1000 user`).",
         examples=(
@@ -359,11 +345,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("exec format error", "Exec format error", "cannot execute binary file", "no match for platform"),
         pattern=r"[Ee]xec format error|cannot execute binary file|no match for platform in manifest",
         message="A program in the image is for another kind of processor (an Apple or ARM one), or it is a script "
-        "without "
-        "a first line `#!/bin/sh`; the Hub's machines are linux/amd64.",
+        "without a first line `#!/bin/sh`; the Hub's machines are linux/amd64.",
         hint="Take out `--platform=linux/arm64`, download the `amd64` (`x86_64`) file of the program, and give a "
-        "script "
-        "`#!/bin/sh` as its first line.",
+        "script `#!/bin/sh` as its first line.",
         examples=(
             "exec /usr/local/bin/python: exec format error",
             "bash: ./server: cannot execute binary file: Exec format error",
@@ -380,12 +364,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Host key verification failed",
             "Permission denied (publickey)",
         ),
-        pattern=r"could not read Username for '(?P<url>[^']{1,200})'|(?:remote: Repository not found|fatal: repository "
-        r"'[^']{1,200}' not found)|Host key verification failed|Permission denied \(publickey",
-        message="A step of the build fetches a git repository that is private, does not exist, or is addressed through "
-        "SSH, and the build has no key.",
-        hint="Use the `https://` address of a public repository (`pip install git+https://…`), copy the files into the "
-        "Space, or mount a token: `RUN --mount=type=secret,id=GITHUB_TOKEN,mode=0444,required=true …`.",
+        pattern=r"could not read Username for '(?P<url>[^']{1,200})'|(?:remote: Repository not found|"
+        r"fatal: repository '[^']{1,200}' not found)|Host key verification failed|Permission denied \(publickey",
+        message="A step of the build fetches a git repository that is private, does not exist, or is addressed "
+        "through SSH, and the build has no key.",
+        hint="Use the `https://` address of a public repository (`pip install git+https://…`), copy the files into "
+        "the Space, or mount a token: `RUN --mount=type=secret,id=GITHUB_TOKEN,mode=0444,required=true …`.",
         examples=(
             "fatal: could not read Username for 'https://github.com': No such device or address",
             "fatal: repository 'https://github.com/acme/none.git/' not found",
@@ -398,8 +382,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"curl: \((?P<exit>22|6|7|28|35|52|56)\) (?P<what>.{1,200})",
         message="A step of the build downloads a file and did not get it: {what}.",
         hint="Open the address in a browser: it may have moved or need a login; write the new one, or keep the file "
-        "in the "
-        "Space's repository.",
+        "in the Space's repository.",
         examples=(
             "curl: (22) The requested URL returned error: 404",
             "curl: (6) Could not resolve host: dl.example.com",
@@ -419,8 +402,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"\bERROR (?P<status>40[34]|410|50\d): |wget: (?:unable to resolve host|server returned error)|"
         r"urllib\.error\.HTTPError: HTTP Error",
-        message="A step of the build downloads a file and did not get it: the address is wrong, has moved, or needs "
-        "a login.",
+        message="A step of the build downloads a file and did not get it: the address is wrong, has moved, or needs a "
+        "login.",
         hint="Open the address in a browser and write the one that works, or keep the file in the Space's repository.",
         examples=(
             "2026-03-01 10:00:00 ERROR 404: Not Found.",

@@ -24,15 +24,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Could not find or load main class",
         ),
         pattern=r"can't open file '(?P<path>[^']{1,200})'|Unable to access jarfile (?P<p2>\S{1,200})|"
-        r"File does not exist: (?P<p3>\S{1,200})|"
-        r"Could not open input file: (?P<p4>\S{1,200})|cannot open file '(?P<p5>[^']{1,200}\.R)'|"
-        r"Could not find or load main class|"
-        r"^(?:ba|da|z)?sh: (?:\d{1,4}: )?(?:cannot open |can't open ')?(?P<p6>[\w./-]{1,200}\.(?:sh|"
-        r"bash))'?: No such file",
+        r"File does not exist: (?P<p3>\S{1,200})|Could not open input file: (?P<p4>\S{1,200})|"
+        r"cannot open file '(?P<p5>[^']{1,200}\.R)'|Could not find or load main class|^(?:ba|da|"
+        r"z)?sh: (?:\d{1,4}: )?(?:cannot open |can't open ')?(?P<p6>[\w./-]{1,200}\.(?:sh|bash))'?: No such file",
         message="The start command names a file that is not in the image at that place.",
         hint="Compare the name (capital letters count) and the folder with WORKDIR and COPY in the Dockerfile, and "
-        "push the "
-        "file if the Space has none.",
+        "push the file if the Space has none.",
         examples=(
             "python: can't open file '/app/app.py': [Errno 2] No such file or directory",
             "Error: Unable to access jarfile app.jar",
@@ -50,14 +47,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Could not locate a Flask application",
             "Failed to find Flask application",
             "Could not import",
-            "Usage: uvicorn",
         ),
         pattern=r"Could not locate a Flask application|Failed to find Flask application|(?:While importing|"
-        r"Could not import) '(?P<module>[\w.]"
-        r"{1,80})'",
-        message="Flask does not find the app: the command or FLASK_APP names a module that is not in the folder "
-        "where it "
-        "starts.",
+        r"Could not import) '(?P<module>[\w.]{1,80})'",
+        message="Flask does not find the app: the command or FLASK_APP names a module that is not in the folder where "
+        "it starts.",
         hint='Write `CMD ["flask", "--app", "main", "run", "--host", "0.0.0.0", "--port", "7860"]` with the name of '
         "your file.",
         examples=(
@@ -72,8 +66,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"[^:]{1,120}): '?\"?(?P<path>[^'\"\s]{1,200})",
         message="The app reads the file {path}, which is not in the image or not at that place.",
         hint="Push the file and COPY it; a relative path is looked up from WORKDIR, so `Path(__file__).parent / …` "
-        "finds it "
-        "wherever the app starts. A file that the app makes itself needs its folder: `RUN mkdir -p FOLDER`.",
+        "finds it wherever the app starts. A file that the app makes itself needs its folder: `RUN mkdir -p FOLDER`.",
         examples=(
             "FileNotFoundError: [Errno 2] No such file or directory: 'models/model.pkl'",
             "FileNotFoundError: [Errno 2] No such file or directory: '/app/data/index.faiss'",
@@ -84,7 +77,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="program-missing",
         needles=(
             "FileNotFoundError",
-            "not in your path",
             "Couldn't find ffmpeg",
             "NotFoundError",
             "poppler",
@@ -95,17 +87,14 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ExecutableNotFound: failed to execute",
         ),
         pattern=r"No such file or directory: '(?P<name>ffmpeg|ffprobe|git|tesseract|pdftoppm|pdfinfo|dot|wkhtmltopdf|"
-        r"node|npm|java|espeak|espeak-ng|"
-        r"libreoffice|soffice|chromium|chromedriver|google-chrome|curl|wget|unzip|sox|pandoc|convert|magick|nginx|"
-        r"redis-server|uvicorn|"
-        r"gunicorn|streamlit|aria2c|rg|make|cmake|gcc|g\+\+|ollama)'|(?P<n2>tesseract|"
-        r"TesseractNotFoundError)\b.{0,40}(?:is not installed "
-        r"or|not in your)|PDFInfoNotInstalledError|Couldn't find (?:ffmpeg|ffprobe) or avconv.{0,40}$|"
+        r"node|npm|java|espeak|espeak-ng|libreoffice|soffice|chromium|chromedriver|google-chrome|curl|wget|unzip|sox|"
+        r"pandoc|convert|magick|nginx|redis-server|uvicorn|gunicorn|streamlit|aria2c|rg|make|cmake|gcc|g\+\+|ollama)'|"
+        r"(?P<n2>tesseract|TesseractNotFoundError)\b.{0,40}(?:is not installed or|not in your)|"
+        r"PDFInfoNotInstalledError|Couldn't find (?:ffmpeg|ffprobe) or avconv.{0,40}$|"
         r"ExecutableNotFound: failed to execute",
         message="The app calls a program that is not in the image; pip cannot install it.",
         hint="Install it above USER in the Dockerfile: `RUN apt-get update && apt-get install -y "
-        "--no-install-recommends "
-        "ffmpeg` (tesseract-ocr, poppler-utils, graphviz, git …).",
+        "--no-install-recommends ffmpeg` (tesseract-ocr, poppler-utils, graphviz, git …).",
         examples=(
             "FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg'",
             "pytesseract.pytesseract.TesseractNotFoundError: tesseract is not installed or it's not in your PATH.",

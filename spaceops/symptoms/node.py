@@ -15,10 +15,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="npm-ci-no-lock",
         needles=("npm ci", "package-lock.json", "frozen-lockfile", "lockfile", "YN0028", "ERR_PNPM"),
         pattern=r"npm ci.{0,40}can only install (?:packages )?(?:when|with)|(?:[Ff]rozen lockfile|--frozen-lockfile|"
-        r"ERR_PNPM_(?:OUTDATED|NO)_LOCKFILE|YN0028|lockfile had changes, but lockfile is "
-        r"frozen|Your lockfile needs to be updated)",
-        message="The file with the exact versions of the packages (package-lock.json, yarn.lock or pnpm-lock.yaml) "
-        "is missing, or does not fit package.json.",
+        r"ERR_PNPM_(?:OUTDATED|NO)_LOCKFILE|YN0028|lockfile had changes, but lockfile is frozen|"
+        r"Your lockfile needs to be updated)",
+        message="The file with the exact versions of the packages (package-lock.json, yarn.lock or pnpm-lock.yaml) is "
+        "missing, or does not fit package.json.",
         hint="Run `npm install` (yarn, pnpm) on your machine and push package.json together with the lock file; or "
         "write `RUN npm install` in place of `npm ci`.",
         examples=(
@@ -56,8 +56,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ERR_PNPM_NO_MATCHING_VERSION",
             "Couldn't find any versions for",
         ),
-        pattern=r"(?:ERR!|error) (?:code )?(?:E404|ETARGET|404|notarget)\b|ERR_PNPM_(?:FETCH_404|NO_MATCHING_VERSION)"
-        r"|[Cc]ouldn't find (?:package|any versions for) \"(?P<package>[^\"]{1,120})",
+        pattern=r"(?:ERR!|error) (?:code )?(?:E404|ETARGET|404|notarget)\b|ERR_PNPM_(?:FETCH_404|NO_MATCHING_VERSION)|"
+        r"[Cc]ouldn't find (?:package|any versions for) \"(?P<package>[^\"]{1,120})",
         message="package.json names a package, or a version of one, that the npm registry does not have (or that is "
         "private).",
         hint="Look the name and its versions up on npmjs.com and correct package.json and its lock file.",
@@ -98,8 +98,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"gyp.{0,40}not found: make|node-pre-gyp ERR! (?:build error|not ok)|node-gyp.{0,20}: not found",
         message="A Node package has to be compiled, and the image lacks Python or a compiler for it.",
         hint="Install them above npm: `RUN apt-get update && apt-get install -y python3 make g++` (Alpine: `apk add "
-        "--no-cache python3 make g++`), or take "
-        "`node:22` in place of its slim or Alpine form.",
+        "--no-cache python3 make g++`), or take `node:22` in place of its slim or Alpine form.",
         examples=(
             "npm error gyp ERR! find Python You need to install the latest version of Python.",
             "gyp ERR! not ok",
@@ -137,8 +136,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"ENOENT.{0,60}open '(?P<path>[^']{0,200}package\.json)'|Could not read package\.json|"
         r"enoent Could not read|ERR_PNPM_NO_\w{3,9}_?MANIFEST|Couldn't find a package\.json file|EJSONPARSE|"
-        r"Failed to parse "
-        r"(?:root )?package\.json",
+        r"Failed to parse (?:root )?package\.json",
         message="npm finds no readable package.json in the folder where it runs.",
         hint="Write `COPY package*.json ./` above the npm step, with the WORKDIR in which both belong.",
         examples=(
@@ -156,17 +154,14 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Unsupported engine",
             "EBADENGINE",
             'engine "node" is incompatible',
-            "The engine",
             "Node.js version",
             "requires at least Node",
             "ERR_PNPM_UNSUPPORTED_ENGINE",
-            "node: bad option",
             "ERR_UNKNOWN_BUILTIN_MODULE",
-            "Unsupported environment",
         ),
         pattern=r"(?:error|ERR!) (?:code )?EBADENGINE|engine \"node\" is incompatible|ERR_PNPM_UNSUPPORTED_ENGINE|"
-        r"Node\.js version \"?(?P<wanted>\S{1,30})\"? is required|(?:requires at least|requires|needs) Node(?:\.js)? "
-        r"(?:version )?(?:v|\^|>=? ?)?(?P<w2>\d{2}[\d.]{0,6})|No such built-in module: node:|"
+        r"Node\.js version \"?(?P<wanted>\S{1,30})\"? is required|(?:requires at least|requires|"
+        r"needs) Node(?:\.js)? (?:version )?(?:v|\^|>=? ?)?(?P<w2>\d{2}[\d.]{0,6})|No such built-in module: node:|"
         r"You are using Node\.js \S{1,12}\. .{0,80}required",
         message="The project needs another version of Node.js than the one in the image.",
         hint="Change FROM, for example to `FROM node:22-slim`, and set `engines` in package.json to the same.",
@@ -224,12 +219,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"\berror TS(?P<number>\d{4,5}): |^Type error: |Failed to compile\b|"
         r"Module not found: (?:Error: )?Can't resolve|Could not resolve (?:\"|entry module)|"
-        r"Rollup failed to resolve import|\[ERROR\] COMPILATION "
-        r"ERROR|error: cannot find symbol|^error: could not compile `|RollupError:|Build error occurred",
+        r"Rollup failed to resolve import|\[ERROR\] COMPILATION ERROR|error: cannot find symbol|"
+        r"^error: could not compile `|RollupError:|Build error occurred",
         message="The source code does not compile: a mistake in it, or a file that it needs was not pushed.",
-        hint="The lines around name the file; run the same build on your machine in a fresh clone of the Space, "
-        "which shows files that were never committed "
-        "(capital letters count on Linux).",
+        hint="The lines around name the file; run the same build on your machine in a fresh clone of the Space, which "
+        "shows files that were never committed (capital letters count on Linux).",
         examples=(
             "src/App.tsx(12,5): error TS2322: Type 'string' is not assignable to type 'number'.",
             "Module not found: Error: Can't resolve './components/Header' in '/app/src'",
@@ -262,8 +256,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"^\S{1,200}\.go:\d{1,6}:\d{1,4}: (?P<what>.{1,160})|^error\[E\d{4}\]: (?P<w2>.{1,160})|"
         r": error CS\d{4}: |^\S{1,200}\.(?:c|cc|cpp|cxx|h|hpp|cu):\d{1,6}:\d{1,4}: error: (?P<w3>.{1,160})",
         message="The source code does not compile; the lines around name the file, the line and the reason.",
-        hint="Mend that line, or push the file that it needs, and run the same build on your machine in a fresh "
-        "clone of the Space.",
+        hint="Mend that line, or push the file that it needs, and run the same build on your machine in a fresh clone "
+        "of the Space.",
         examples=(
             "./main.go:12:2: undefined: handler",
             "error[E0432]: unresolved import `axum`",
@@ -273,7 +267,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     failure(
         code="node-step-failed",
-        needles=("ELIFECYCLE", "Lifecycle script", "exited with code", "Command failed with exit code"),
+        needles=("ELIFECYCLE", "Lifecycle script", "Command failed with exit code"),
         pattern=r"(?:npm (?:ERR!|error)|ERR_PNPM_|\s|^)(?:code )?ELIFECYCLE|"
         r"Lifecycle script `(?P<name>[^`]{1,60})` failed|^error Command failed with exit code",
         message="A script of package.json failed; the reason stands above, where the script itself speaks.",
@@ -288,12 +282,15 @@ SYMPTOMS: tuple[Symptom, ...] = (
     # --- the app ---
     failure(
         code="node-module-missing",
-        needles=("Cannot find module", "Cannot find package", "ERR_MODULE_NOT_FOUND"),
+        needles=(
+            "Cannot find module",
+            "Cannot find package",
+        ),
         pattern=r"Cannot find (?:module|package) '(?P<module>(?![./])[^']{1,120})'",
         message="The app asks for the Node package {module}, which is not installed in the image.",
         hint="Add it to package.json under dependencies (`npm install {module}`; devDependencies are left out by "
-        "`--omit=dev`), push package.json and its lock "
-        "file, and install after COPY without copying a node_modules over it.",
+        "`--omit=dev`), push package.json and its lock file, and install after COPY without copying a node_modules "
+        "over it.",
         examples=(
             "Error: Cannot find module 'express'",
             "Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'dotenv' imported from /app/server.js",
@@ -307,9 +304,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Cannot find module",),
         pattern=r"Cannot find module '(?P<path>(?:\.{0,2}/)[^']{1,200})'",
         message="Node.js is told to load {path}, which is not in the image.",
-        hint="Compare the name (capital letters count) with COPY and WORKDIR in the Dockerfile; a file that the "
-        "build makes (dist, build) needs "
-        "`RUN npm run build` before.",
+        hint="Compare the name (capital letters count) with COPY and WORKDIR in the Dockerfile; a file that the build "
+        "makes (dist, build) needs `RUN npm run build` before.",
         examples=(
             "Error: Cannot find module '/app/server.js'",
             "Error [ERR_MODULE_NOT_FOUND]: Cannot find module '/app/dist/index.js' imported from /app/start.js",
@@ -332,7 +328,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     crash(
         code="next-build-missing",
-        needles=("production build", "BUILD_ID", "standalone"),
+        needles=(
+            "production build",
+            "BUILD_ID",
+        ),
         pattern=r"Could not find a production build in the|routes-manifest\.json.{0,80}no such file|"
         r"BUILD_ID.{0,80}no such file",
         message="`next start` finds no built app in the image.",
@@ -359,12 +358,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
         message="Node.js reads a file as the other kind of module than it is written for (`import` or `require`), or "
         "gets TypeScript that was not compiled.",
         hint='Write `"type": "module"` into package.json for files with `import` (and end files with `require` in '
-        ".cjs); compile TypeScript in the build "
-        "(`npm run build`) and start the result.",
+        ".cjs); compile TypeScript in the build (`npm run build`) and start the result.",
         examples=(
             "SyntaxError: Cannot use import statement outside a module",
-            "Error [ERR_REQUIRE_ESM]: require() of ES Module /app/node_modules/node-fetch/src/index.js from "
-            "/app/a.js not supported.",
+            "Error [ERR_REQUIRE_ESM]: require() of ES Module /app/node_modules/node-fetch/src/index.js from /app/a.js "
+            "not supported.",
             'TypeError [ERR_UNKNOWN_FILE_EXTENSION]: Unknown file extension ".ts" for /app/src/index.ts',
         ),
         explains=(*_VAGUE, "node-step-failed", "syntax-error"),
@@ -386,12 +384,16 @@ SYMPTOMS: tuple[Symptom, ...] = (
     failure(
         code="sharp-missing",
         fault=Fault.DEPENDENCY,
-        needles=("sharp", "native binding", "rollup", "ELF header", "lightningcss"),
+        needles=(
+            "sharp",
+            "native binding",
+            "rollup",
+            "ELF header",
+        ),
         pattern=r"Could not load the \"sharp\" module|Cannot find module @rollup/rollup-linux|"
         r"Cannot find native binding|invalid ELF header",
-        message="A compiled Node package is for another system than the image: node_modules was copied from a "
-        "machine with another system, or the lock file "
-        "was made on one.",
+        message="A compiled Node package is for another system than the image: node_modules was copied from a machine "
+        "with another system, or the lock file was made on one.",
         hint="Put `node_modules` into .dockerignore, install inside of the image (`RUN npm ci`), and make the lock "
         "file anew if it stays.",
         examples=(
@@ -406,8 +408,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=(
             "Environment variable not found",
             "P1012",
-            "Invalid environment variables",
-            "is not defined in environment",
         ),
         pattern=r"Environment variable not found: (?P<name>[A-Z][A-Z0-9_]{1,80})",
         message="The app wants {name} in its environment, and nothing sets it.",

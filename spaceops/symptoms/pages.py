@@ -11,7 +11,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="host-not-allowed",
         needles=(
             "Invalid HTTP_HOST header",
-            "DisallowedHost",
             "Blocked request",
             "Blocked host",
             "Blocked hosts",
@@ -22,13 +21,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"Blocked request\. This host \(\"?(?P<h2>[^\")]{1,200})|Blocked hosts?: (?P<h3>\S{1,200})|"
         r"Invalid [Hh]ost header",
         message="The app refuses requests for the Space's address, because that name is not on its list of hosts.",
-        hint='Allow it: Django `ALLOWED_HOSTS = [".hf.space"]`, Vite `server: {{ allowedHosts: [".hf.space"] }}`, '
+        hint='Allow it: Django `ALLOWED_HOSTS = [".hf.space"]`, Vite `server.allowedHosts: [".hf.space"]`, '
         "Rails "
         '`config.hosts << ".hf.space"`.',
         examples=(
             "django.core.exceptions.DisallowedHost: Invalid HTTP_HOST header: 'acme-demo.hf.space'. You may need to "
-            "add "
-            "'acme-demo.hf.space' to ALLOWED_HOSTS.",
+            "add 'acme-demo.hf.space' to ALLOWED_HOSTS.",
             'Blocked request. This host ("acme-demo.hf.space") is not allowed.',
             "Blocked hosts: acme-demo.hf.space",
         ),
@@ -75,8 +73,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         examples=(
             "Refused to display 'https://acme-demo.hf.space/' in a frame because it set 'X-Frame-Options' to 'deny'.",
             "Refused to frame 'https://acme-demo.hf.space/' because an ancestor violates the following Content "
-            "Security Policy "
-            "directive: \"frame-ancestors 'self'\".",
+            "Security Policy directive: \"frame-ancestors 'self'\".",
         ),
     ),
     trouble(
@@ -97,18 +94,15 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="proxy-headers",
         places=(Place.RUN, Place.SAID),
         needles=("Mixed Content", "redirect_uri", "Mixed content"),
-        pattern=r"[Mm]ixed [Cc]ontent: The page at|redirect_uri(?:_mismatch| did not match|.{0,40}(?:invalid|mismatch"
-        r"|not (?:allowed|registered)))|"
-        r"[Ii]nvalid redirect_uri",
-        message="The app believes that it is reached by http, because https ends at the Hub's proxy, so its links "
-        "and redirects are wrong.",
+        pattern=r"[Mm]ixed [Cc]ontent: The page at|redirect_uri(?:_mismatch| did not match|.{0,40}(?:invalid|mismatch|"
+        r"not (?:allowed|registered)))|[Ii]nvalid redirect_uri",
+        message="The app believes that it is reached by http, because https ends at the Hub's proxy, so its links and "
+        "redirects are wrong.",
         hint='Let it trust the proxy: `uvicorn … --proxy-headers --forwarded-allow-ips "*"`, Flask\'s ProxyFix, '
-        "Django's "
-        "SECURE_PROXY_SSL_HEADER.",
+        "Django's SECURE_PROXY_SSL_HEADER.",
         examples=(
             "Mixed Content: The page at 'https://acme-demo.hf.space/' was loaded over HTTPS, but requested an "
-            "insecure script "
-            "'http://acme-demo.hf.space/static/app.js'.",
+            "insecure script 'http://acme-demo.hf.space/static/app.js'.",
             "Error 400: redirect_uri_mismatch",
         ),
     ),
@@ -122,8 +116,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         hint="Name the page's address in the app's list of allowed origins (not `*` together with credentials).",
         examples=(
             "Access to fetch at 'https://acme-demo.hf.space/api' from origin 'https://example.com' has been blocked "
-            "by CORS policy: "
-            "Response to preflight request doesn't pass access control check",
+            "by CORS policy: Response to preflight request doesn't pass access control check",
         ),
     ),
     trouble(

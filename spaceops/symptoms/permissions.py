@@ -16,15 +16,14 @@ _DENIED = (
 )
 _WORDS = (
     r"(?:PermissionError: (?:\[Errno 1?3\] Permission denied:|.{0,60}permission denied.{0,20})|"
-    r"EACCES: permission denied, \w{1,20}|"
-    r"[Pp]ermission denied:?|\(os error 13\)|is not writable:?|AccessDeniedException:)"
+    r"EACCES: permission denied, \w{1,20}|[Pp]ermission denied:?|\(os error 13\)|is not writable:?|"
+    r"AccessDeniedException:)"
 )
 _CACHE = (
     r"(?P<path>(?:/root)?/\.(?:cache|local|config|EasyOCR|paddleocr|paddlex|insightface|u2net|keras|torch|triton|npm|"
-    r"streamlit|cargo|"
-    r"mozilla|ollama|nv|deepface|gradio|insightface|yolo|ultralytics)[\w./@+-]{0,160}|/root(?:/[\w.@+-]{1,60}){1,4}|"
-    r"/home/\w{1,30}/\.(?:cache|"
-    r"local|config)[\w./@+-]{0,160}|/(?:nltk_data|matplotlib|models--)[\w./-]{0,120})"
+    r"streamlit|cargo|mozilla|ollama|nv|deepface|gradio|insightface|yolo|ultralytics)[\w./@+-]{0,160}|"
+    r"/root(?:/[\w.@+-]{1,60}){1,4}|/home/\w{1,30}/\.(?:cache|local|config)[\w./@+-]{0,160}|/(?:nltk_data|matplotlib|"
+    r"models--)[\w./-]{0,120})"
 )
 
 SYMPTOMS: tuple[Symptom, ...] = (
@@ -33,10 +32,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=_DENIED,
         pattern=_WORDS + r"\s{0,3}['\"`]?" + _CACHE,
         message="The app keeps downloads in {path}, where its user may not write: the image has no home folder for "
-        "that user, or root "
-        "made the folder.",
-        hint="Make a home and point the caches at it: `RUN useradd -m -u 1000 user`, `USER user`, `ENV HOME=/home/user "
-        "HF_HOME=/home/user/.cache/huggingface`.",
+        "that user, or root made the folder.",
+        hint="Make a home and point the caches at it: `RUN useradd -m -u 1000 user`, `USER user`, `ENV "
+        "HOME=/home/user HF_HOME=/home/user/.cache/huggingface`.",
         examples=(
             "PermissionError: [Errno 13] Permission denied: '/.cache'",
             "PermissionError: [Errno 13] Permission denied: '/root/.cache/huggingface/hub'",
@@ -52,9 +50,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=(
             "problem when trying to write in your cache folder",
             "cannot create directory",
-            "could not create work tree",
             "not writable",
-            "Could not create directory",
             "cannot write to cache",
         ),
         pattern=r"problem when trying to write in your cache folder|cannot create directory '?\u2018?/\.(?:cache|"
@@ -64,8 +60,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "HF_HOME=/home/user/.cache/huggingface`; or set `ENV HF_HOME=/tmp/hf`.",
         examples=(
             "There was a problem when trying to write in your cache folder (/.cache/huggingface/hub). You should set "
-            "the environment "
-            "variable HF_HOME to a writable directory.",
+            "the environment variable HF_HOME to a writable directory.",
             "mkdir: cannot create directory '/.cache': Permission denied",
         ),
         explains=(*_VAGUE, "appdir-permission", "build-permission"),
@@ -75,12 +70,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=_DENIED,
         pattern=_WORDS
         + r"\s{0,3}['\"`](?P<path>(?!(?:/root)?/\.\w|/root/|/home/\w{1,30}/\.(?:cache|local|config)|/(?:nltk_data|"
-        r"matplotlib)|"
-        r"(?:0\.0\.0\.0|\[?::))[\w./@ +-]{1,200})['\"`]",
+        r"matplotlib)|(?:0\.0\.0\.0|\[?::))[\w./@ +-]{1,200})['\"`]",
         message="The app wants to write {path}, which belongs to root, and runs as an ordinary user.",
         hint="Give it that user: `COPY --chown=user . .` and, above USER, `RUN mkdir -p {path} && chown -R user "
-        "{path}`; or write to /tmp or a "
-        "volume.",
+        "{path}`; or write to /tmp or a volume.",
         examples=(
             "PermissionError: [Errno 13] Permission denied: 'logs'",
             "PermissionError: [Errno 13] Permission denied: '/app/uploads/a.png'",
@@ -100,16 +93,15 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Operation not permitted",
         ),
         pattern=r"(?:mkdir|touch|cp|mv|tee|sed|chown|chmod|rm|ln|tar|install|"
-        r"chgrp): .{0,60}?['\u2018\"](?P<path>(?!/\.cache|/\.local|/\.config)/?[\w./@+-]{1,200})['\u2019\"].{0,20}: "
-        r"(?:Permission denied|Operation not permitted)|(?:open|mkdir|stat|"
-        r"unlink) (?P<p2>/[\w./-]{1,200}): permission denied|stream or file "
-        r"\"(?P<p3>[^\"]{1,200})\" could not be opened|[Ff]ailed to open stream: Permission denied|"
-        r"(?:: |cannot create )(?P<p4>/[\w./-]{1,200}): Permission denied$|PermissionDenied, message: "
-        r"\"Permission denied\"",
+        r"chgrp): .{0,60}?['\u2018\"](?P<path>(?!/\.cache|/\.local|"
+        r"/\.config)/?[\w./@+-]{1,200})['\u2019\"].{0,20}: (?:Permission denied|Operation not permitted)|(?:open|"
+        r"mkdir|stat|unlink) (?P<p2>/[\w./-]{1,200}): permission denied|"
+        r"stream or file \"(?P<p3>[^\"]{1,200})\" could not be opened|[Ff]ailed to open stream: Permission denied|"
+        r"(?:: |cannot create )(?P<p4>/[\w./-]{1,200}): Permission denied$|"
+        r"PermissionDenied, message: \"Permission denied\"",
         message="The app, or its start script, wants to write where only root may, and runs as an ordinary user.",
         hint="Make the folder and give it that user above USER in the Dockerfile: `RUN mkdir -p FOLDER && chown -R "
-        "user FOLDER`; copy with "
-        "`COPY --chown=user . .`; or write to /tmp.",
+        "user FOLDER`; copy with `COPY --chown=user . .`; or write to /tmp.",
         examples=(
             "mkdir: cannot create directory '/app/logs': Permission denied",
             "touch: cannot touch '/data/app.db': Permission denied",
@@ -128,10 +120,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:mkdir|touch|cp|mv|tee|sed|chown|chmod|rm|ln|tar|install|useradd|wget|curl|unzip|"
         r"groupadd): .{0,120}(?:Permission denied|Operation not permitted)|"
         r"Could not install packages due to an (?:OSError|EnvironmentError): .{0,20}Permission denied|"
-        r"EACCES: permission denied, \w{1,20} '(?!/\.npm)|"
-        r"Permission denied: '/(?:usr|opt|app|etc|code|venv|var|home)|cannot open .{0,100}: Permission denied|"
-        r": /[\w./-]{1,200}: Permission denied$|"
-        r"failed to (?:create|open|write).{0,160}Permission denied \(os error 13\)",
+        r"EACCES: permission denied, \w{1,20} '(?!/\.npm)|Permission denied: '/(?:usr|opt|app|etc|code|venv|var|home)|"
+        r"cannot open .{0,100}: Permission denied|: /[\w./-]{1,200}: Permission denied$|failed to (?:create|open|"
+        r"write).{0,160}Permission denied \(os error 13\)",
         message="A step of the build writes where only root may, after the Dockerfile has changed to an ordinary user.",
         hint="Move the step above `USER`, or give the folder to the user first: `RUN chown user /app` above USER, "
         "`COPY --chown=user …`.",
@@ -151,11 +142,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("readonly database", "unable to open database file", "SQLITE_READONLY", "SQLITE_CANTOPEN"),
         pattern=r"attempt to write a readonly database|unable to open database file|SQLITE_READONLY|SQLITE_CANTOPEN",
         message="The SQLite database cannot be written: its file or the folder around it belongs to root (SQLite "
-        "makes further files beside "
-        "it), or the folder does not exist.",
+        "makes further files beside it), or the folder does not exist.",
         hint="Above USER write `RUN mkdir -p /app/db && chown -R user /app/db` (the folder, not only the file), or "
-        "keep the file on a volume: "
-        "[[volumes]] in space.toml.",
+        "keep the file on a volume: [[volumes]] in space.toml.",
         examples=(
             "sqlite3.OperationalError: attempt to write a readonly database",
             "sqlite3.OperationalError: unable to open database file",
@@ -168,20 +157,16 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=(
             "ms-playwright",
             "playwright install",
-            "browserType.launch",
-            "BrowserType.launch",
             "Could not find Chrome",
             "Could not find Chromium",
             "Host system is missing dependencies",
         ),
         pattern=r"Executable doesn't exist at (?P<path>\S{1,200})|playwright install\b(?!.{0,20}(?:done|ing))|"
-        r"Could not find (?:Chrome|Chromium)\b|Host system is missing "
-        r"dependencies",
-        message="The browser that the app drives is not where its user looks for it: it was not installed, or as "
-        "root into root's folder.",
+        r"Could not find (?:Chrome|Chromium)\b|Host system is missing dependencies",
+        message="The browser that the app drives is not where its user looks for it: it was not installed, or as root "
+        "into root's folder.",
         hint="Write above USER `ENV PLAYWRIGHT_BROWSERS_PATH=/opt/browsers` and `RUN playwright install --with-deps "
-        "chromium && chmod -R a+rx "
-        "/opt/browsers`.",
+        "chromium && chmod -R a+rx /opt/browsers`.",
         examples=(
             "playwright._impl._errors.Error: BrowserType.launch: Executable doesn't exist at "
             "/home/user/.cache/ms-playwright/chromium-1134/chrome-linux/chrome",
@@ -200,21 +185,17 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Unable to obtain driver",
         ),
         pattern=r"DevToolsActivePort file doesn't exist|without --no-sandbox is not supported|"
-        r"session not created: .{0,200}|cannot find Chrome binary|Unable to obtain "
-        r"driver for (?:chrome|firefox)",
+        r"session not created: .{0,200}|cannot find Chrome binary|Unable to obtain driver for (?:chrome|firefox)",
         message="The browser that the app drives did not start: it is not in the image, does not fit its driver, or "
-        "must not use its sandbox in a "
-        "container.",
+        "must not use its sandbox in a container.",
         hint="Install both from one source, `RUN apt-get update && apt-get install -y chromium chromium-driver`, and "
-        "start it with "
-        "`--headless=new --no-sandbox --disable-dev-shm-usage`.",
+        "start it with `--headless=new --no-sandbox --disable-dev-shm-usage`.",
         examples=(
             "selenium.common.exceptions.WebDriverException: Message: unknown error: DevToolsActivePort file doesn't "
             "exist",
             "Running as root without --no-sandbox is not supported.",
             "selenium.common.exceptions.SessionNotCreatedException: Message: session not created: This version of "
-            "ChromeDriver only supports "
-            "Chrome version 114",
+            "ChromeDriver only supports Chrome version 114",
         ),
         unlike=("browser session created",),
     ),

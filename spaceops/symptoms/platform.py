@@ -31,11 +31,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="containerd-128",
         places=(Place.SAID, Place.RUN),
         needles=("failed to create containerd task", "failed to create shim task", "Exit code: 128"),
-        pattern=r"^(?!.{0,600}(?:exec: |executable file not found|no such file|unable to find user)).{0,600}"
-        r"(?:failed to create (?:containerd|shim) task|\bExit code: 128\b)",
+        pattern=r"^(?!.{0,600}(?:exec: |executable file not found|no such file|"
+        r"unable to find user)).{0,600}(?:failed to create (?:containerd|shim) task|\bExit code: 128\b)",
         message="The machine that should have started the Space had a fault of its own (exit code 128); your files "
-        "have "
-        "no part in it.",
+        "have no part in it.",
         hint="Restart the Space; if it comes again, ask for a factory rebuild, then look at status.huggingface.co.",
         examples=(
             "Exit code: 128. Reason: failed to create containerd task: failed to create shim task: context canceled",
@@ -52,8 +51,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         places=(Place.SAID, Place.BUILD),
         needles=("failed with exit code: 128", "cloning repository"),
         pattern=r"(?:[Jj]ob|[Bb]uild) failed with exit code: 128\b|[Ee]rror (?:while )?cloning (?:the )?repository",
-        message="The Hub could not fetch the Space's files to build them (exit code 128), before the first line of the "
-        "Dockerfile ran.",
+        message="The Hub could not fetch the Space's files to build them (exit code 128), before the first line of "
+        "the Dockerfile ran.",
         hint="Ask for one factory rebuild (Settings, Factory rebuild); if it fails again, look at "
         "status.huggingface.co, and whether the Space's repository holds more than 1 GB.",
         examples=(
@@ -68,15 +67,15 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="platform-registry-push",
         places=(Place.SAID, Place.BUILD),
         needles=("failed to push", "spaces-registry", "Unexpected job error"),
-        pattern=r"failed to push (?!some refs).{0,200}(?:registry|huggingface)|"
-        r"(?:unexpected status|failed to do request|error|denied).{0,200}spaces-registry|Unexpected job error",
+        pattern=r"failed to push (?!some refs).{0,200}(?:registry|huggingface)|(?:unexpected status|"
+        r"failed to do request|error|denied).{0,200}spaces-registry|Unexpected job error",
         message="The image was built, but the Hub could not store it: a fault of the platform, not of your files.",
         hint="Wait some minutes and restart the build (Settings, Factory rebuild); look at status.huggingface.co.",
         examples=(
             "--> ERROR: failed to push spaces-registry.huggingface.tech/acme/demo:cpu-1: 401 Unauthorized",
             "Unexpected job error",
-            "error: failed to solve: unexpected status from POST request to https://spaces-registry.huggingface.tech"
-            "/v2/acme/blobs/uploads/: 500 Internal Server Error",
+            "error: failed to solve: unexpected status from POST request to "
+            "https://spaces-registry.huggingface.tech/v2/acme/blobs/uploads/: 500 Internal Server Error",
         ),
         unlike=("--> Pushing image", "error: failed to push some refs to 'https://huggingface.co/spaces/acme/demo'"),
         explains=("cache-miss-not-a-cause", *_VAGUE),
@@ -87,8 +86,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         places=(Place.SAID, Place.BUILD),
         needles=("failed with exit code: 143", "context canceled", "Build cancelled", "Build canceled", "CANCELED"),
         pattern=r"(?:[Jj]ob|[Bb]uild) failed with exit code: 143\b|failed to solve: .{0,200}(?:context canceled|"
-        r"Canceled)|"
-        r"Build (?:was )?cancell?ed|ERROR: .{0,100}context canceled",
+        r"Canceled)|Build (?:was )?cancell?ed|ERROR: .{0,100}context canceled",
         message="The build was stopped from outside (exit code 143): a newer push took its place, or it took too long.",
         hint="Look at the newest build; if this was it, push again or ask for a factory rebuild.",
         examples=(
@@ -133,8 +131,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Launch timed out", "workload was not healthy"),
         pattern=r"Launch timed out|workload was not healthy",
         message="Nothing answered on the Space's port in the time that a start may take, so the Hub gave up: the "
-        "server "
-        "listens on another port or on 127.0.0.1 only, or it does something long before it listens.",
+        "server listens on another port or on 127.0.0.1 only, or it does something long before it listens.",
         hint="Let the server listen on 0.0.0.0 and on app_port of README.md at once, load models afterwards; a start "
         "that must take long needs `startup_duration_timeout: 1h` in README.md.",
         examples=(
@@ -182,8 +179,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"exceed.{0,80}ephemeral[- ]storage",
         message="The Space wrote more to its disk than the hardware allows, so the Hub stopped it.",
         hint="Delete temporary files and caches as you go, keep data in a bucket volume ([[volumes]] in space.toml), "
-        "or "
-        "choose hardware with a larger disk.",
+        "or choose hardware with a larger disk.",
         examples=(
             "Workload evicted, storage limit exceeded (50G)",
             "Pod ephemeral local storage usage exceeds the total limit: ephemeral-storage limit exceeded",
@@ -198,8 +194,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"\bExit code: 139\b",
         message="The app was ended by the system for reading memory that is not its own (exit code 139): a fault in a "
         "compiled library, or two that do not fit each other.",
-        hint="Look at the last line of the log for the library that was loading, and pin it (and numpy or torch beside "
-        "it) to versions that are known to work together.",
+        hint="Look at the last line of the log for the library that was loading, and pin it (and numpy or torch "
+        "beside it) to versions that are known to work together.",
         examples=("Exit code: 139. Reason:",),
         unlike=("Exit code: 13. Reason:",),
         explains=_MEMORY_SAID,
@@ -243,8 +239,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Exit code: 0",),
         pattern=r"\bExit code: 0\b",
         message="The app's process ended by itself without an error: there is no CMD that starts a server, or the "
-        "start "
-        "script ends while its programs run in the background.",
+        "start script ends while its programs run in the background.",
         hint="End the Dockerfile with the CMD that starts the server; let a start script end with `exec SERVER`, or "
         "with `wait -n` after the programs that it starts with `&`.",
         examples=("Exit code: 0. Reason:", "Exit code: 0. Reason: application does not seem to be initialized"),
@@ -258,8 +253,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Flagged as abusive", "flagged as abusive", "abuse-handler", "abuse"),
         pattern=r"[Ff]lagged as abusive|abuse-handler|^abuse\b",
         message="The Hub paused the Space because an automatic check takes what it runs for abuse: remote desktops, "
-        "web "
-        "shells, proxies, tunnels, miners and chat bots are typical reasons.",
+        "web shells, proxies, tunnels, miners and chat bots are typical reasons.",
         hint="Remove the tool from the Dockerfile and the scripts, then write to website@huggingface.co; a restart is "
         "refused until then.",
         examples=(
@@ -276,8 +270,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("space is paused", "Space is paused", "Space has been paused", "PAUSED"),
         pattern=r"[Ss]pace (?:is|has been) paused|^stage PAUSED\b",
         message="The Space is paused: its owner, the billing or the Hub stopped it, and it stays so until somebody "
-        "with "
-        "write access restarts it.",
+        "with write access restarts it.",
         hint="Restart it (`spaceops restart {repo_id}`).",
         examples=(
             "The space is paused, ask a maintainer to restart it",
@@ -302,8 +295,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         places=EVERYWHERE,
         needles=("space is in error", "Space is in error"),
         pattern=r"\b[Ss]pace is in error\b",
-        message="The app's address says only that the Space failed; the cause stands in what the Hub says of it and in "
-        "its logs.",
+        message="The app's address says only that the Space failed; the cause stands in what the Hub says of it and "
+        "in its logs.",
         hint="Run `spaceops diagnose {repo_id}`, or give it the saved logs (`--build-log`, `--run-log`).",
         examples=("Your space is in error, check its status on hf.co", "HTTP 503: Your space is in error"),
     ),
@@ -328,8 +321,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Reason: cache miss", "cache miss"),
         pattern=r"Reason: cache miss|\bcache miss: \[",
         message='A step of the build failed; the "cache miss" that the Hub names is only a list of steps that it had '
-        "to "
-        "run, not the reason.",
+        "to run, not the reason.",
         hint="Read the end of the build log, from the last `-->` line on: `spaceops logs {repo_id} --build`.",
         examples=(
             "Job failed with exit code: 1. Reason: cache miss: [5/8] RUN pip install -r requirements.txt",
@@ -345,8 +337,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         fault=Fault.YOURS,
         needles=("Missing configuration in README", "configuration in README"),
         pattern=r"[Mm]issing configuration in README",
-        message="README.md does not begin with the block between two lines `---` that tells the Hub what kind of Space "
-        "this is (often because a README from elsewhere was pushed over it).",
+        message="README.md does not begin with the block between two lines `---` that tells the Hub what kind of "
+        "Space this is (often because a README from elsewhere was pushed over it).",
         hint="Write at the very top of README.md, each on its own line: `---`, `title: My app`, `sdk: docker`, "
         "`app_port: 7860`, `---`.",
         examples=("Missing configuration in README", "Error: Missing configuration in README.md"),
@@ -365,8 +357,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"NO_APP_FILE|No application file|failed to read dockerfile: open \S{1,200}: no such file|"
         r"Cannot locate Dockerfile|open Dockerfile: no such file",
-        message="The Space has no file named exactly `Dockerfile` at the top of its repository, so there is nothing to "
-        "build.",
+        message="The Space has no file named exactly `Dockerfile` at the top of its repository, so there is nothing "
+        "to build.",
         hint="Name it `Dockerfile` (capital D, no ending), put it beside README.md and push.",
         examples=(
             "stage NO_APP_FILE",
@@ -392,8 +384,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?i)\b(?:hardware|flavor)\b.{0,80}(?:not available|unavailable|not supported|is invalid|no longer|"
         r"must be one of|not offered)|invalid (?:hardware|flavor)",
         message="The hardware that the Space asks for is not offered: it is misspelled, or the Hub does not have it "
-        "any "
-        "more.",
+        "any more.",
         hint="Choose one that the Hub lists (`spaceops hardware ls`) and write it as `hardware` in space.toml.",
         examples=(
             "Requested hardware h100 is not available",

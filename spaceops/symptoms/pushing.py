@@ -21,11 +21,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"402 Payment Required.{0,120}repos/create|(?:hosting|creat|duplicat).{0,120}requires a PRO|"
         r"402.{0,200}(?:Docker|Gradio).{0,80}(?:PRO|paid)",
         message="Your account may not create a Docker Space: since 2026 that needs PRO, or a Team or Enterprise plan "
-        "of "
-        "the organisation.",
+        "of the organisation.",
         hint="Subscribe (huggingface.co/pricing), or create it under an organisation that has a plan; pushing to a "
-        "Space "
-        "that exists already is still allowed.",
+        "Space that exists already is still allowed.",
         examples=(
             "Client error '402 Payment Required' for url 'https://huggingface.co/api/repos/create'",
             "hosting Gradio and Docker Spaces on free cpu-basic requires a PRO subscription",
@@ -73,13 +71,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"don't have the rights to (?:create|push|write|update)|You are not authorized to push|"
         r"(?:not allowed to write|do(?:es)? not have the correct permissions|(?:need|requires?|"
-        r"without) (?:a )?write access)|"
-        r"403 Forbidden.{0,200}(?:repos/create|api/spaces/|\.git)",
+        r"without) (?:a )?write access)|403 Forbidden.{0,200}(?:repos/create|api/spaces/|\.git)",
         message="The token may not write here: it is a read token, a fine-grained one without this account, or the "
         "account is not yours.",
-        hint="Make a token with write access (huggingface.co/settings/tokens), run `hf auth login` with it, and "
-        "check the "
-        "owner in repo_id against `hf auth whoami`.",
+        hint="Make a token with write access (huggingface.co/settings/tokens), run `hf auth login` with it, and check "
+        "the owner in repo_id against `hf auth whoami`.",
         examples=(
             '403 Forbidden: You don\'t have the rights to create a space under the namespace "acme"',
             "remote: You are not authorized to push to this repo.",
@@ -100,11 +96,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Invalid credentials in Authorization header|Invalid username or password\.?|Invalid user token|"
         r"Authentication failed for 'https://(?:\w{1,40}:?\S{0,80}@)?(?:huggingface|hf)\.co|token is not valid",
         message="The Hub does not know the token: it was revoked, has run out, or was cut when it was copied (a line "
-        "break "
-        "at its end is enough).",
+        "break at its end is enough).",
         hint="Make a new token (huggingface.co/settings/tokens); on your machine run `hf auth login`, in a Space set "
-        "it as "
-        "the secret HF_TOKEN.",
+        "it as the secret HF_TOKEN.",
         examples=(
             '{"error":"Invalid credentials in Authorization header"}',
             "huggingface_hub.errors.HfHubHTTPError: 401 Client Error: Unauthorized for url: "
@@ -123,8 +117,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Environment variable\s{0,3}`(?:HF_TOKEN|"
         r"HUGGING_FACE_HUB_TOKEN)` is set and is the current active token",
         message="The variable HF_TOKEN is set and is used in place of the token that you log in with, so another "
-        "account "
-        "may be at work than you think.",
+        "account may be at work than you think.",
         hint="Run `unset HF_TOKEN`, or set it to the token of the right account; `hf auth whoami` names the account.",
         examples=(
             "Note: Environment variable`HF_TOKEN` is set and is the current active token independently from the token "
@@ -139,8 +132,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         places=EVERYWHERE,
         needles=("Too Many Requests", "rate limit", "Rate limit", "ratelimit"),
         pattern=r"429.{0,40}Too Many Requests.{0,200}(?:huggingface|hf\.co)|[Rr]ate ?limit.{0,120}(?:huggingface|"
-        r"hf\.co|"
-        r"the Hub)|(?:huggingface\.co|hf\.co).{0,200}(?:\b429\b|[Rr]ate limit)|RateLimit: \"\w{1,20}\";r=0",
+        r"hf\.co|the Hub)|(?:huggingface\.co|hf\.co).{0,200}(?:\b429\b|[Rr]ate limit)|RateLimit: \"\w{1,20}\";r=0",
         message="The Hub was asked too often in a short time and refuses for some minutes.",
         hint="Wait five minutes and ask less often; a request with a token has a higher limit than one without.",
         examples=(
@@ -156,8 +148,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         severity=Severity.WARNING,
         needles=("already created this", "conflicting operation", "Conflict"),
         pattern=r"already created this (?:space|model|dataset)? ?repo|another conflicting operation|"
-        r"409.{0,60}Conflict.{0,120}"
-        r"repos/create",
+        r"409.{0,60}Conflict.{0,120}repos/create",
         message="A Space of that name exists already, or another creation of it is under way.",
         hint="Use the one that exists (push to it), choose another name, or try again in a minute.",
         examples=(
@@ -169,12 +160,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     refusal(
         code="storage-removed",
         needles=("/storage", "persistent storage", "Persistent storage", "request_space_storage"),
-        pattern=r"(?:40\d|410).{0,160}api/spaces/[^/\s]{1,96}/[^/\s]{1,96}/storage\b|[Pp]ersistent storage.{0,80}"
-        r"(?:no longer|removed|deprecated|not available|discontinued)|request_space_storage.{0,80}(?:removed|"
-        r"deprecated)",
+        pattern=r"(?:40\d|410).{0,160}api/spaces/[^/\s]{1,96}/[^/\s]{1,96}/storage\b|"
+        r"[Pp]ersistent storage.{0,80}(?:no longer|removed|deprecated|not available|discontinued)|"
+        r"request_space_storage.{0,80}(?:removed|deprecated)",
         message="Paid persistent storage for Spaces does not exist any more, so the request for it is refused.",
-        hint='Attach a bucket as a volume: [[volumes]] with `source = "hf://buckets/OWNER/NAME"` and `mount = '
-        '"/data"` in '
+        hint='Attach a bucket as a volume: [[volumes]] with `source = "hf://buckets/OWNER/NAME"` and `mount = "/data"` '
+        "in "
         "space.toml.",
         examples=(
             "Client error '400 Bad Request' for url 'https://huggingface.co/api/spaces/acme/demo/storage'",
@@ -184,26 +175,28 @@ SYMPTOMS: tuple[Symptom, ...] = (
     # --- the name and the front matter of README.md ---
     refusal(
         code="space-name-invalid",
-        needles=("Only regular characters", "Repo id must", "HFValidationError", "Repo name"),
+        needles=(
+            "Only regular characters",
+            "Repo id must",
+            "HFValidationError",
+        ),
         pattern=r"Only regular characters and '-', '_', '\.' accepted|Repo id must (?:use alphanumeric|be in the form|"
         r"not exceed)|HFValidationError: (?:Repo id|Cannot have)",
         message="The name is none that the Hub allows: letters, digits, `-`, `_` and `.`, at most 96 of them, and "
-        "`owner/name` "
-        "only where both are asked for.",
+        "`owner/name` only where both are asked for.",
         hint='Write it as `repo_id = "owner/name"` in space.toml, without spaces, `--` or `..`.',
         examples=(
             "Invalid name: Only regular characters and '-', '_', '.' accepted",
             "huggingface_hub.errors.HFValidationError: Repo id must be in the form 'repo_name' or "
-            "'namespace/repo_name': "
-            "'a/b/c'.",
+            "'namespace/repo_name': 'a/b/c'.",
             "HFValidationError: Cannot have -- or .. in repo_id: 'acme/de--mo'.",
         ),
     ),
     refusal(
         code="sdk-invalid",
         needles=("sdk",),
-        pattern=r"\"sdk\" must be one of|[Ii]nvalid (?:option|value).{0,80}\bsdk\b|\bsdk\b.{0,60}[Ii]nvalid (?:option"
-        r"|value)",
+        pattern=r"\"sdk\" must be one of|[Ii]nvalid (?:option|value).{0,80}\bsdk\b|\bsdk\b.{0,60}[Ii]nvalid (?:option|"
+        r"value)",
         message="README.md names an `sdk` that the Hub does not have (Streamlit is none any more; it runs in Docker).",
         hint="Write `sdk: docker` in the block at the top of README.md.",
         examples=('Error: "sdk" must be one of [gradio, docker, static]', 'Invalid option for "sdk": streamlit'),
@@ -213,9 +206,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="short-description-too-long",
         needles=("short_description",),
         pattern=r"\"?short_description\"?.{0,60}(?:length|characters|too long|60)",
-        message="`short_description` in README.md is longer than the 60 characters that the Hub allows, so it "
-        "refuses the "
-        "push.",
+        message="`short_description` in README.md is longer than the 60 characters that the Hub allows, so it refuses "
+        "the push.",
         hint="Shorten `short_description:` to 60 characters or less.",
         examples=(
             '"short_description" length must be less than or equal to 60 characters long',
@@ -310,8 +302,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"\"?custom_headers[\w.-]{0,60}\"? (?:must|is not allowed|is|fails)",
         message="`custom_headers` in README.md holds a header that the Hub does not pass on.",
         hint="Only cross-origin-embedder-policy, cross-origin-opener-policy and cross-origin-resource-policy are "
-        "allowed, "
-        "in small letters.",
+        "allowed, in small letters.",
         examples=('"custom_headers.x-frame-options" is not allowed', '"custom_headers" must be of type object'),
         explains=_FRONT_MATTER,
     ),
@@ -322,8 +313,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"unexpected end of the stream|can not read a block mapping).{0,200}|(?:YAML|yaml|"
         r"front matter).{0,40}pars\w{1,5} error",
         message="The block at the top of README.md is no valid YAML: typical are a tab, a colon or a # in a value "
-        "without "
-        "quotes, and a key that stands twice.",
+        "without quotes, and a key that stands twice.",
         hint='Put the value in quotes (`title: "Chat: a demo"`), indent with spaces, and name each key once.',
         examples=(
             "YAMLException: duplicated mapping key (4:1)",
@@ -361,11 +351,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     refusal(
         code="file-over-10mb",
-        needles=("larger than", "file size limit"),
+        needles=("larger than",),
         pattern=r"files? larger than 10 ?Mi?B|exceeds? (?:the )?10 ?Mi?B",
         message="The Hub refused the push because git sent a file of more than 10 MB as plain content; older commits "
-        "count "
-        "too, so that deleting the file in a new commit does not help.",
+        "count too, so that deleting the file in a new commit does not help.",
         hint=_TRACK,
         examples=(
             "remote: Your push was rejected because it contains files larger than 10 MiB.",
@@ -390,8 +379,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"[Rr]epository storage limit reached(?!.{0,20}rivate)(?<!rivate repository storage limit reached)",
         message="The Space's repository is full: a Space may hold 1 GB, deleted files of older commits included.",
         hint="Keep models and data in a model repository, a dataset or a bucket, and delete the old versions "
-        "(Settings, "
-        "Storage, or squash the history).",
+        "(Settings, Storage, or squash the history).",
         examples=(
             "Repository storage limit reached (Max: 1 GB)",
             "remote: Repository storage limit reached (Max: 1 GB)",
@@ -417,8 +405,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("[rejected]", "rejected", "fast-forward", "Updates were rejected"),
         pattern=r"\[rejected\].{0,200}\((?:fetch first|non-fast-forward)\)|Updates were rejected because",
         message="The Space has commits that your folder lacks (often the README.md of its creation), so git refuses "
-        "the "
-        "push.",
+        "the push.",
         hint="Run `git pull --rebase` and push again, or push with `spaceops deploy`, which needs no common history.",
         examples=(
             "! [rejected]        main -> main (fetch first)",
@@ -432,8 +419,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Password authentication in git is no longer supported",
         message="git sent the password of your account; the Hub takes only a token or an SSH key.",
         hint="Make a token with write access (huggingface.co/settings/tokens) and give it where git asks for the "
-        "password, "
-        "or run `hf auth login --add-to-git-credential`.",
+        "password, or run `hf auth login --add-to-git-credential`.",
         examples=(
             "remote: Password authentication in git is no longer supported. You must use a user access token or an "
             "SSH key",
@@ -444,12 +430,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="secret-in-files",
         needles=("secrets in", "contain secrets"),
         pattern=r"[Pp]ush cannot contain secrets|(?:found|detected|contains?).{0,60}\b(?:valid |exposed |"
-        r"leaked )?secrets? in "
-        r"(?:your|the) (?:repo|commit|push|Space)",
+        r"leaked )?secrets? in (?:your|the) (?:repo|commit|push|Space)",
         message="A password or key stands in a file of the push, where everybody who sees the Space can read it.",
         hint="Make the key invalid where it comes from, take it out of the file and of older commits, and set a new "
-        "one as a "
-        "secret of the Space.",
+        "one as a secret of the Space.",
         examples=(
             "remote: - Push cannot contain secrets",
             "We detected secrets in your repository acme/demo",
@@ -459,14 +443,18 @@ SYMPTOMS: tuple[Symptom, ...] = (
     refusal(
         code="lfs-pointer-in-image",
         places=(Place.BUILD, Place.RUN),
-        needles=("invalid load key, 'v'", "version https://git-lfs", "HeaderTooLarge", "git lfs", "gitlfs"),
+        needles=(
+            "invalid load key, 'v'",
+            "version https://git-lfs",
+            "HeaderTooLarge",
+            "git lfs",
+        ),
         pattern=r"invalid load key, 'v'|version https://git-lfs|HeaderTooLarge|file:? .{0,120}(?:is|"
         r"be) a git[- ]?lfs pointer",
-        message="A file in the image is only the short pointer that git LFS keeps in place of the real content, so the "
-        "app cannot read it.",
+        message="A file in the image is only the short pointer that git LFS keeps in place of the real content, so "
+        "the app cannot read it.",
         hint="Push the real file: run `git lfs pull` first (in GitHub Actions: `actions/checkout` with `lfs: true`), "
-        "or "
-        "upload it with `hf upload`.",
+        "or upload it with `hf upload`.",
         examples=(
             "_pickle.UnpicklingError: invalid load key, 'v'.",
             "safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge",

@@ -18,11 +18,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("No module named",),
         pattern=r"\bNo module named '?(?P<module>[\w.-]{1,120})",
         message="The app imports {module}, and the image has no such module: it is missing from requirements.txt, or "
-        "it "
-        "is a file of yours that Python does not find.",
+        "it is a file of yours that Python does not find.",
         hint="Add the package to requirements.txt (its name may differ: cv2 is opencv-python-headless, PIL is Pillow, "
-        "yaml is PyYAML, dotenv is python-dotenv, bs4 is beautifulsoup4, sklearn is scikit-learn); for a file of yours "
-        "set `ENV PYTHONPATH=/app` or start from its folder.",
+        "yaml is PyYAML, dotenv is python-dotenv, bs4 is beautifulsoup4, sklearn is scikit-learn); for a file of "
+        "yours set `ENV PYTHONPATH=/app` or start from its folder.",
         examples=(
             "ModuleNotFoundError: No module named 'cv2'",
             "ImportError: No module named requests",
@@ -50,8 +49,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"\bNo module named '?(?P<module>" + _OWN + r")'?(?:$|[;.])",
         near=_GUNICORN,
         message="gunicorn is told to start the module {module}, and finds none in the folder where it starts.",
-        hint="Name the file without .py, from the folder that WORKDIR names: for /app/src/main.py with `app = …` write "
-        "`gunicorn src.main:app`, or `--chdir src main:app`.",
+        hint="Name the file without .py, from the folder that WORKDIR names: for /app/src/main.py with `app = …` "
+        "write `gunicorn src.main:app`, or `--chdir src main:app`.",
         examples=(
             "ModuleNotFoundError: No module named 'app'\n[2026-03-01 10:00:00 +0000] [7] [INFO] Worker exiting (pid: "
             "7)",
@@ -65,12 +64,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
     crash(
         code="gunicorn-module",
         needles=("Failed to find attribute", "Failed to parse", "find application object"),
-        pattern=r"Failed to find attribute '(?P<attribute>[^']{1,80})' in '(?P<module>[^']{1,80})'|Failed to (?:parse"
-        r"|find "
-        r"application object) '(?P<other>[^']{1,80})'(?: as an attribute name| in)",
+        pattern=r"Failed to find attribute '(?P<attribute>[^']{1,80})' in '(?P<module>[^']{1,80})'|Failed to (?:parse|"
+        r"find application object) '(?P<other>[^']{1,80})'(?: as an attribute name| in)",
         message="gunicorn found the module but not the app in it, under the name that follows the colon.",
-        hint="Write the name of the variable that holds the app: for `server = Flask(__name__)` in main.py, "
-        "`gunicorn main:server`.",
+        hint="Write the name of the variable that holds the app: for `server = Flask(__name__)` in main.py, `gunicorn "
+        "main:server`.",
         examples=(
             "Failed to find attribute 'app' in 'main'.",
             "Failed to parse 'create_app(' as an attribute name or function call.",
@@ -94,8 +92,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Could not import module", "No module named"),
         pattern=r"Error loading ASGI app\. Could not import module \"(?P<module>[^\"]{1,120})\"",
         message="uvicorn is told to start the module {module}, and finds none in the folder where it starts.",
-        hint="Name the file without .py, from the folder that WORKDIR names: for /app/src/main.py with `app = …` write "
-        "`uvicorn src.main:app`, or add `--app-dir src`.",
+        hint="Name the file without .py, from the folder that WORKDIR names: for /app/src/main.py with `app = …` "
+        "write `uvicorn src.main:app`, or add `--app-dir src`.",
         examples=(
             'ERROR:    Error loading ASGI app. Could not import module "main".',
             'ERROR: Error loading ASGI app. Could not import module "backend.app".',
@@ -114,8 +112,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="asgi-attr-missing",
         needles=("Error loading ASGI app",),
         pattern=r"Error loading ASGI app\. (?:Attribute \"(?P<attribute>[^\"]{1,80})\" not found in module "
-        r"\"(?P<module>[^\"]{1,120})\""
-        r"|Import string \"(?P<what>[^\"]{1,120})\" must be)",
+        r"\"(?P<module>[^\"]{1,120})\"|Import string \"(?P<what>[^\"]{1,120})\" must be)",
         message="uvicorn found the module but not the app in it, under the name that follows the colon.",
         hint="Write FILE:VARIABLE, the name of the variable that holds the app: for `api = FastAPI()` in main.py, "
         "`uvicorn main:api`.",
@@ -128,12 +125,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="audioop-313",
         needles=("No module named",),
         pattern=r"No module named '?(?P<module>audioop|pyaudioop|imp|distutils|cgi|telnetlib|imghdr|sndhdr|crypt|"
-        r"nntplib|asynchat|"
-        r"asyncore|smtpd|pkg_resources|lib2to3)(?:\.\w{1,40})?'?(?:$|[;.])",
+        r"nntplib|asynchat|asyncore|smtpd|pkg_resources|lib2to3)(?:\.\w{1,40})?'?(?:$|[;.])",
         message="A package imports {module}, which the image's newer Python does not have any more.",
-        hint="Add what stands in for it to requirements.txt (`audioop-lts` for audioop, `setuptools<81` for "
-        "distutils and "
-        "pkg_resources, `standard-{module}` for others), or take `FROM python:3.11-slim`.",
+        hint="Add what stands in for it to requirements.txt (`audioop-lts` for audioop, `setuptools<81` for distutils "
+        "and pkg_resources, `standard-{module}` for others), or take `FROM python:3.11-slim`.",
         examples=(
             "ModuleNotFoundError: No module named 'audioop'",
             "ModuleNotFoundError: No module named 'distutils'",
@@ -147,18 +142,14 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="circular-import",
         needles=("circular import",),
         pattern=r"cannot import name '?(?P<name>[\w.]{1,80})'? from partially initialized module "
-        r"'?(?P<module>[\w.]{1,120})|partially "
-        r"initialized module '(?P<m2>[\w.]{1,120})' has no attribute",
+        r"'?(?P<module>[\w.]{1,120})|partially initialized module '(?P<m2>[\w.]{1,120})' has no attribute",
         message="Two files import each other, or a file of yours has the name of a package that it imports, so that "
-        "Python "
-        "finds the file in place of the package.",
+        "Python finds the file in place of the package.",
         hint="Rename a file that is called like a package (openai.py, gradio.py, random.py), or move one of the "
-        "imports "
-        "into the function that needs it.",
+        "imports into the function that needs it.",
         examples=(
             "ImportError: cannot import name 'db' from partially initialized module 'app' (most likely due to a "
-            "circular "
-            "import) (/app/app.py)",
+            "circular import) (/app/app.py)",
             "AttributeError: partially initialized module 'gradio' has no attribute 'Interface' (most likely due to a "
             "circular import)",
         ),
@@ -172,8 +163,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         message="{module} has nothing named {name}: most often a newer version of it was installed than the app was "
         "written for.",
         hint="Write the version that the app was written with into requirements.txt (`pip freeze` on a machine where "
-        "it "
-        "runs shows it).",
+        "it runs shows it).",
         examples=(
             "ImportError: cannot import name 'HfFolder' from 'huggingface_hub' "
             "(/usr/local/lib/python3.11/site-packages/huggingface_hub/__init__.py)",
@@ -185,14 +175,13 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="dependency-api-changed",
         fault=Fault.DEPENDENCY,
         needles=("has no attribute",),
-        pattern=r"AttributeError: (?:module|partially initialized module) '(?P<module>[\w.]{1,120})' has no attribute "
+        pattern=r"AttributeError: (?:module|"
+        r"partially initialized module) '(?P<module>[\w.]{1,120})' has no attribute "
         r"'(?P<name>(?!ImpImporter)\w{1,80})'",
         message="{module} has nothing named {name}: most often another version of it was installed than the app was "
-        "written "
-        "for.",
+        "written for.",
         hint="Write the version that the app was written with into requirements.txt (`pip freeze` on a machine where "
-        "it "
-        "runs shows it), or use the name that the installed version has.",
+        "it runs shows it), or use the name that the installed version has.",
         examples=(
             "AttributeError: module 'numpy' has no attribute 'float'.",
             "AttributeError: module 'PIL.Image' has no attribute 'ANTIALIAS'",
@@ -205,16 +194,13 @@ SYMPTOMS: tuple[Symptom, ...] = (
         fault=Fault.DEPENDENCY,
         needles=(
             "unexpected keyword argument",
-            "has been removed in",
             "APIRemovedInV1",
             "no longer supported in openai",
         ),
-        pattern=r"TypeError: (?P<function>(?:Async)?(?:Sync\w{0,20})?[\w.]{1,100}(?:__init__)?\(\)) got an "
-        r"unexpected keyword argument "
-        r"'(?P<name>\w{1,80})'|APIRemovedInV1|no longer supported in openai>=1",
-        message="A package is called in a way that its installed version does not know: it is newer or older than "
-        "the app, or "
-        "another package, was written for.",
+        pattern=r"TypeError: (?P<function>(?:Async)?(?:Sync\w{0,20})?[\w.]{1,100}(?:__init__)?\(\)) got an unexpected "
+        r"keyword argument '(?P<name>\w{1,80})'|APIRemovedInV1|no longer supported in openai>=1",
+        message="A package is called in a way that its installed version does not know: it is newer or older than the "
+        "app, or another package, was written for.",
         hint="Write the versions that belong together into requirements.txt (for `proxies` of the OpenAI client: "
         "`httpx<0.28`, or a newer openai).",
         examples=(
@@ -248,7 +234,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="optional-package-missing",
         needles=(
             "package is not installed",
-            "is required but",
             "not installed",
             "requires the following packages",
             "but it was not found in your environment",
@@ -256,10 +241,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "to be installed",
         ),
         pattern=r"(?:ImportError|RuntimeError|ModuleNotFoundError|ValueError|OSError|"
-        r"AssertionError)\b.{0,200}(?:`?pip install "
-        r"[\"'`]?(?P<package>[\w\[\],.-]{1,60})|requires? the (?:\w{1,30} library|following packages).{0,60}not found"
-        r"|(?:is|are) not "
-        r"installed|requires? .{1,60}to be installed)",
+        r"AssertionError)\b.{0,200}(?:`?pip install [\"'`]?(?P<package>[\w\[\],.-]{1,60})|"
+        r"requires? the (?:\w{1,30} library|following packages).{0,60}not found|(?:is|are) not installed|"
+        r"requires? .{1,60}to be installed)",
         message="A package needs another one that is not installed; pip does not bring it by itself because it is "
         "optional.",
         hint="Add the package that the line names to requirements.txt.",
@@ -284,8 +268,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "compiled against",
         ),
         pattern=r"compiled using NumPy 1\.x cannot be run in|numpy\.dtype size changed|"
-        r"numpy\.core\.multiarray failed to import|"
-        r"RuntimeError: Numpy is not available|compiled against (?:ABI|API) version",
+        r"numpy\.core\.multiarray failed to import|RuntimeError: Numpy is not available|compiled against (?:ABI|"
+        r"API) version",
         message="A compiled package was made for another version of NumPy than the one that is installed.",
         hint="Add `numpy<2` to requirements.txt, or take a newer version of the package that the log names.",
         examples=(
@@ -304,18 +288,14 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "is required for a normal functioning",
             "undefined symbol",
             "operator torchvision::nms does not exist",
-            "incompatible versions",
             "ContextualVersionConflict",
-            "metaclass conflict",
             "VersionConflict",
         ),
-        pattern=r"(?P<wanted>[\w.<>=!~,-]{3,120}) is required for a normal functioning|"
-        r"undefined symbol: \w{1,200}|operator "
-        r"torchvision::nms does not exist|(?:Contextual)?VersionConflict",
+        pattern=r"(?P<wanted>[\w.<>=!~,-]{3,120}) is required for a normal functioning|undefined symbol: \w{1,200}|"
+        r"operator torchvision::nms does not exist|(?:Contextual)?VersionConflict",
         message="Two installed packages do not fit each other: one was made for another version of the other.",
         hint="Install them in versions that belong together (torch, torchvision and torchaudio of one release; "
-        "transformers "
-        "with its tokenizers and huggingface_hub) and write the versions into requirements.txt.",
+        "transformers with its tokenizers and huggingface_hub) and write the versions into requirements.txt.",
         examples=(
             "ImportError: tokenizers>=0.21,<0.22 is required for a normal functioning of this module, but found "
             "tokenizers==0.19.1.",
@@ -329,9 +309,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="syntax-error",
         needles=("SyntaxError", "IndentationError", "TabError"),
         pattern=r"^(?:\w{0,20}: ?)?(?P<kind>SyntaxError|IndentationError|TabError): (?P<what>(?!.{0,60}(?:in JSON|"
-        r"Unexpected token|"
-        r"Cannot use import|Named export|missing \)|The requested module|Unexpected identifier|Invalid or unexpected|"
-        r"Unexpected end|unexpected token in)).{1,160})",
+        r"Unexpected token|Cannot use import|Named export|missing \)|The requested module|Unexpected identifier|"
+        r"Invalid or unexpected|Unexpected end|unexpected token in)).{1,160})",
         message="A Python file cannot be read: {what}; the lines above name the file and the line.",
         hint="Mend that line; where it is right, the image's Python is too old for it: take `FROM python:3.12-slim`.",
         examples=(
@@ -349,10 +328,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="python-too-old",
         needles=("unsupported operand type", "not subscriptable", "No module named", "cannot import name"),
         pattern=r"TypeError: unsupported operand type\(s\) for \|: '(?:type|_?\w{0,30}GenericAlias|ModelMetaclass|"
-        r"ABCMeta|NoneType)' and |"
-        r"TypeError: '(?:type|ABCMeta)' object is not subscriptable|No module named 'tomllib'|"
-        r"cannot import name '(?P<name>StrEnum|UTC|Self|"
-        r"Annotated|TypeAlias|ParamSpec|override|NotRequired|assert_never)' from '(?:enum|datetime|typing)'",
+        r"ABCMeta|NoneType)' and |TypeError: '(?:type|ABCMeta)' object is not subscriptable|No module named 'tomllib'|"
+        r"cannot import name '(?P<name>StrEnum|UTC|Self|Annotated|TypeAlias|ParamSpec|override|NotRequired|"
+        r"assert_never)' from '(?:enum|datetime|typing)'",
         message="The code needs a newer Python than the one in the image.",
         hint="Take a newer base image: `FROM python:3.12-slim`.",
         examples=(
@@ -371,18 +349,14 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Can't get attribute",
             "unsupported pickle protocol",
             "incompatible dtype from the pickle",
-            "InconsistentVersionWarning",
             "BitGenerator module",
         ),
         pattern=r"Can't get attribute '(?P<name>[^']{1,80})' on <module|unsupported pickle protocol|"
-        r"incompatible dtype from the pickle|is not "
-        r"a known BitGenerator module",
+        r"incompatible dtype from the pickle|is not a known BitGenerator module",
         message="A saved model was written with other versions of Python or of its packages, or by a script that "
-        "defined its "
-        "own classes, and cannot be read here.",
+        "defined its own classes, and cannot be read here.",
         hint="Install the versions with which it was saved (scikit-learn and numpy above all), or save it again with "
-        "those "
-        "of requirements.txt; move own classes into a module that both import.",
+        "those of requirements.txt; move own classes into a module that both import.",
         examples=(
             "AttributeError: Can't get attribute '_RemainderColsList' on <module 'sklearn.compose._column_transformer'",
             "ValueError: unsupported pickle protocol: 5",
@@ -394,14 +368,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
         places=(Place.BUILD, Place.RUN),
         needles=("TRANSFORMERS_CACHE",),
         pattern=r"Using `?TRANSFORMERS_CACHE`? is deprecated",
-        message="The variable TRANSFORMERS_CACHE is used, which newer transformers do not read any more, so the "
-        "model is "
-        "downloaded elsewhere.",
+        message="The variable TRANSFORMERS_CACHE is used, which newer transformers do not read any more, so the model "
+        "is downloaded elsewhere.",
         hint="Set `ENV HF_HOME=…` to the same folder and take TRANSFORMERS_CACHE out.",
         examples=(
             "FutureWarning: Using `TRANSFORMERS_CACHE` is deprecated and will be removed in v5 of Transformers. Use "
-            "`HF_HOME` "
-            "instead.",
+            "`HF_HOME` instead.",
         ),
     ),
     trouble(

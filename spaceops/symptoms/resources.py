@@ -29,12 +29,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "SIGKILL",
         ),
         pattern=r"(?:(?:[Jj]ob|[Bb]uild) failed with|successfully:|returned a non-zero) (?:exit )?code: 137|"
-        r"[Jj]ob failed .{0,80}OOMKilled|[Cc]annot allocate memory|Killed signal terminated|"
-        r"ResourceExhausted|\(?signal: (?:9, SIGKILL|killed)|failed .{0,60}SIGKILL",
+        r"[Jj]ob failed .{0,80}OOMKilled|[Cc]annot allocate memory|Killed signal terminated|ResourceExhausted|"
+        r"\(?signal: (?:9, SIGKILL|killed)|failed .{0,60}SIGKILL",
         message="The build was killed because it took more memory than the build machine has (exit code 137).",
         hint="Install ready-made wheels in place of compiling (llama-cpp-python, flash-attn …), limit parallel work "
-        "(`ENV MAX_JOBS=1 "
-        "CMAKE_BUILD_PARALLEL_LEVEL=1`), and fetch large models at the start of the app.",
+        "(`ENV MAX_JOBS=1 CMAKE_BUILD_PARALLEL_LEVEL=1`), and fetch large models at the start of the app.",
         examples=(
             "Job failed with exit code: 137. Reason: OOMKilled",
             '--> ERROR: process "/bin/sh -c pip install flash-attn" did not complete successfully: exit code: 137',
@@ -70,8 +69,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="memory-limit",
         needles=("Killed", "SIGKILL", "exited with code 137", "OOMKilled", "out of memory"),
         pattern=r"was sent SIGKILL! Perhaps out of memory|exited with code 137|"
-        r"^(?:\S{1,80}: (?:line )?\d{1,4}: {1,6}\d{1,7} )?Killed\b|terminated by SIGKILL|OOMKilled|Out of memory: "
-        r"Killed process",
+        r"^(?:\S{1,80}: (?:line )?\d{1,4}: {1,6}\d{1,7} )?Killed\b|terminated by SIGKILL|OOMKilled|"
+        r"Out of memory: Killed process",
         message="The app was killed, most often for taking more memory than the hardware has.",
         hint=_LESS_MEMORY,
         examples=(
@@ -96,8 +95,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "memory allocation of",
         ),
         pattern=r"\bMemoryError\b|std::bad_alloc|OutOfMemoryError: (?:Java heap|GC overhead|Metaspace|"
-        r"unable to create)|DefaultCPUAllocator: (?:can't allocate|not enough) memory|Unable to allocate "
-        r"\d.{0,60}for an array|runtime: out of memory|\[Errno 12\] Cannot allocate memory|"
+        r"unable to create)|DefaultCPUAllocator: (?:can't allocate|not enough) memory|"
+        r"Unable to allocate \d.{0,60}for an array|runtime: out of memory|\[Errno 12\] Cannot allocate memory|"
         r"memory allocation of \d{1,20} bytes failed",
         message="The app asked for more memory than the hardware has.",
         hint=_LESS_MEMORY,
@@ -128,14 +127,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"CUDA out of memory|torch\.(?:cuda\.)?OutOfMemoryError|CUDA (?:error: |"
         r"failed with error )out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDA_ERROR_OUT_OF_MEMORY|"
-        r"cudaMalloc failed: out of "
-        r"memory|No available memory for the cache blocks|"
+        r"cudaMalloc failed: out of memory|No available memory for the cache blocks|"
         r"larger than the maximum number of tokens that can be stored in KV cache|"
         r"Failed to allocate memory for requested buffer",
         message="The GPU has too little memory for the model and what it works on.",
         hint="Load the model in half precision or quantised (`torch_dtype=torch.float16`, 4 bit), make batches and "
-        "inputs smaller, or choose a GPU "
-        "with more memory (`spaceops hardware ls`).",
+        "inputs smaller, or choose a GPU with more memory (`spaceops hardware ls`).",
         examples=(
             "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of "
             "14.58 GiB",
@@ -164,8 +161,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         message="The container's disk is full: the image, downloaded models and the app's own files take more than "
         "the hardware has.",
         hint="Delete temporary files, keep data on a bucket volume ([[volumes]] in space.toml), load smaller models, "
-        "or choose hardware with a larger "
-        "disk.",
+        "or choose hardware with a larger disk.",
         examples=(
             "OSError: [Errno 28] No space left on device",
             "Error: ENOSPC: no space left on device, write",
@@ -205,9 +201,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "No NVIDIA GPU",
         ),
         pattern=r"Found no NVIDIA driver|No CUDA GPUs are available|Torch not compiled with CUDA enabled|"
-        r"no CUDA-capable device is detected|(?:libcuda|libnvidia-ml)\.so\.1: cannot open|Failed to infer "
-        r"device type|CUDA is required but not available|CUDA device but torch\.cuda\.is_available\(\) is False|"
-        r"(?:No GPU found|No NVIDIA GPU)\W.{0,60}(?:needed|required|quantization)",
+        r"no CUDA-capable device is detected|(?:libcuda|libnvidia-ml)\.so\.1: cannot open|Failed to infer device type|"
+        r"CUDA is required but not available|CUDA device but torch\.cuda\.is_available\(\) is False|(?:No GPU found|"
+        r"No NVIDIA GPU)\W.{0,60}(?:needed|required|quantization)",
         message="The app asks for a GPU, and there is none: the Space runs on CPU hardware, or the installed PyTorch "
         "is its CPU version.",
         hint='Choose the device in the code, `device = "cuda" if torch.cuda.is_available() else "cpu"` (and '
@@ -236,9 +232,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"driver on your system is too old|driver version is insufficient|unsatisfied condition: cuda|"
         r"forward compatibility was attempted|unsupported display driver",
         places=EVERYWHERE,
-        message="The installed packages, or the base image, want a newer GPU driver than the Hub's machines have; "
-        "the driver cannot be changed from "
-        "inside.",
+        message="The installed packages, or the base image, want a newer GPU driver than the Hub's machines have; the "
+        "driver cannot be changed from inside.",
         hint="Take a base image and packages for an older CUDA version, for example PyTorch from `--index-url "
         "https://download.pytorch.org/whl/cu124`.",
         examples=(
@@ -261,8 +256,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"requires.{0,80}compute capability",
         message="A package was compiled for another kind of GPU than the Space's.",
         hint="Install the version of it for this GPU (a newer PyTorch for newer GPUs), use `float16` in place of "
-        "`bfloat16` on a T4, or choose a "
-        "newer GPU such as `l4x1` or `a10g-small`.",
+        "`bfloat16` on a T4, or choose a newer GPU such as `l4x1` or `a10g-small`.",
         examples=(
             "RuntimeError: CUDA error: no kernel image is available for execution on the device",
             "NVIDIA H100 with CUDA capability sm_90 is not compatible with the current PyTorch installation.",
@@ -274,13 +268,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="cuda-library-missing",
         needles=("libcudart", "libcudnn", "libcublas", "libcufft", "libnvrtc", "libcusparse", "libcurand", "libnccl"),
         pattern=r"(?P<library>lib(?:cudart|cudnn\w{0,40}|cublas\w{0,5}|cufft|nvrtc|cusparse|curand|"
-        r"nccl)[\w.-]{0,20}): cannot open shared object|(?:Unable to load|Could not load library|Unable to "
-        r"find) .{0,60}libcudnn",
+        r"nccl)[\w.-]{0,20}): cannot open shared object|(?:Unable to load|Could not load library|"
+        r"Unable to find) .{0,60}libcudnn",
         message="A package looks for a library of CUDA that is not in the image, or not in that version.",
         hint="Install the version of the package for the CUDA in the image, or the library itself (`pip install "
-        "nvidia-cudnn-cu12 "
-        "nvidia-cublas-cu12`), or begin with an `nvidia/cuda:…-cudnn-runtime-…` image; on CPU hardware take the "
-        "package's CPU version.",
+        "nvidia-cudnn-cu12 nvidia-cublas-cu12`), or begin with an `nvidia/cuda:…-cudnn-runtime-…` image; on CPU "
+        "hardware take the package's CPU version.",
         examples=(
             "ImportError: libcudart.so.12: cannot open shared object file: No such file or directory",
             "OSError: libcublas.so.11: cannot open shared object file: No such file or directory",
@@ -304,8 +297,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         message="OpenCV was installed in the version that opens windows, and its library {library} is not in the "
         "image.",
         hint="Write `opencv-python-headless` in place of `opencv-python` in requirements.txt, or install above USER: "
-        "`RUN apt-get update && apt-get "
-        "install -y --no-install-recommends libgl1 libglib2.0-0`.",
+        "`RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0`.",
         examples=(
             "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
             "ImportError: libgthread-2.0.so.0: cannot open shared object file: No such file or directory",
@@ -318,7 +310,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "cannot open shared object file",
             "error while loading shared libraries",
             "Error loading shared library",
-            "could not load",
             "cannot load library",
             "sndfile library not found",
             "Unable to load",
@@ -330,14 +321,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"(?P<library>lib[\w.+-]{1,80}\.so[\w.]{0,20}): cannot open shared object|"
         r"Error loading shared library (?P<l2>\S{1,80}?):|(?P<l3>sndfile|PortAudio) library not found|"
-        r"no library called \"(?P<l4>"
-        r"[\w.-]{1,60})\"|cannot load library '(?P<l5>[^']{1,80})'|failed to find (?P<l6>libmagic)|"
-        r"Unable to find (?P<l7>zbar) shared library",
+        r"no library called \"(?P<l4>[\w.-]{1,60})\"|cannot load library '(?P<l5>[^']{1,80})'|"
+        r"failed to find (?P<l6>libmagic)|Unable to find (?P<l7>zbar) shared library",
         message="A package needs a library of the system that is not in the image, and that pip cannot install.",
         hint="Install the Debian package that has the named file above USER, `RUN apt-get update && apt-get install "
-        "-y --no-install-recommends NAME` "
-        "(libsndfile1, libmagic1, libgomp1, libpango-1.0-0, portaudio19-dev …); packages.debian.org finds it by the "
-        "file's name.",
+        "-y --no-install-recommends NAME` (libsndfile1, libmagic1, libgomp1, libpango-1.0-0, portaudio19-dev …); "
+        "packages.debian.org finds it by the file's name.",
         examples=(
             "OSError: libsndfile.so: cannot open shared object file: No such file or directory",
             "/app/server: error while loading shared libraries: libssl.so.1.1: cannot open shared object file: No "
@@ -354,8 +343,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"ld-linux-x86-64\.so\.2: no such file",
         message="A program was compiled on a newer system than the base image's, and needs {version} of its libraries.",
         hint="Take a newer base image (`-trixie` or `-bookworm` in place of `-bullseye`), build and run in the same "
-        "image, or compile without the "
-        "system's libraries (Go: `CGO_ENABLED=0`, Rust: the musl target).",
+        "image, or compile without the system's libraries (Go: `CGO_ENABLED=0`, Rust: the musl target).",
         examples=(
             "/app/server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found (required by /app/server)",
             "ImportError: /usr/lib/x86_64-linux-gnu/libstdc++.so.6: version `GLIBCXX_3.4.32' not found",
@@ -366,14 +354,17 @@ SYMPTOMS: tuple[Symptom, ...] = (
     failure(
         code="segmentation-fault",
         fault=Fault.DEPENDENCY,
-        needles=("Segmentation fault", "SIGSEGV", "exited with code 139", "exit code: 139", "segfault"),
+        needles=(
+            "Segmentation fault",
+            "SIGSEGV",
+            "exited with code 139",
+            "exit code: 139",
+        ),
         pattern=r"Segmentation fault|\bSIGSEGV\b|exit(?:ed with)? code:? 139",
         message="A program was ended by the system for reading memory that is not its own: a fault in a compiled "
-        "library, or two that do not fit each "
-        "other.",
-        hint="Pin the library that was loading last, and numpy or torch beside it, to versions that are known to "
-        "work together; on Alpine take a Debian "
-        "image (`python:3.12-slim`).",
+        "library, or two that do not fit each other.",
+        hint="Pin the library that was loading last, and numpy or torch beside it, to versions that are known to work "
+        "together; on Alpine take a Debian image (`python:3.12-slim`).",
         examples=(
             "Segmentation fault (core dumped)",
             "Fatal Python error: Segmentation fault",
@@ -385,7 +376,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
     failure(
         code="illegal-instruction",
         fault=Fault.DEPENDENCY,
-        needles=("Illegal instruction", "SIGILL", "exit code: 132", "AVX"),
+        needles=(
+            "Illegal instruction",
+            "SIGILL",
+            "exit code: 132",
+        ),
         pattern=r"Illegal instruction|\bSIGILL\b|exit(?:ed with)? code:? 132\b",
         message="A library uses commands that the machine's processor does not have: it was compiled for another "
         "processor.",
@@ -411,8 +406,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"[Ss]ignal received, starting graceful shutdown|Handling signal: term|received SIGTERM|"
         r"signal 15 \(SIGTERM\)|Received SIGTERM",
         message="The platform ended the app (a newer version, sleep, a pause, or a start that took too long); the "
-        "cause stands before this line, if there is "
-        "one.",
+        "cause stands before this line, if there is one.",
         hint="Look at what the app did before it; where nothing is wrong, nothing needs to be done.",
         examples=(
             "Signal received, starting graceful shutdown",

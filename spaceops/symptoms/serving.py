@@ -13,14 +13,13 @@ _NOT_LOOPBACK = (  # of these servers localhost is where they listen, of others 
     r"Listening at:)\s{1,4}https?://localhost).{0,300}?"
 )
 _LISTENS = (
-    r"(?:Running on(?: local URL:| http| port)?|running (?:on|at)|Running at(?: local url)?|Ready on|"
-    r"Listening (?:at:?|on|for HTTP[^:]{0,20} on)|listening (?:on|at)|Starting development server at|Serving HTTP on|"
+    r"(?:Running on(?: local URL:| http| port)?|running (?:on|at)|Running at(?: local url)?|Ready on|Listening (?:at:?|"
+    r"on|for HTTP[^:]{0,20} on)|listening (?:on|at)|Starting development server at|Serving HTTP on|"
     r"[Ss]erver (?:is )?(?:running|listening|started)(?: on| at)?)"
 )
 _LOOPBACK_MESSAGE = (
     "The server listens on 127.0.0.1 only (port {port}), which nothing outside of the container reaches, so the Hub "
-    "never "
-    "gets an answer."
+    "never gets an answer."
 )
 _PORT_MESSAGE = (
     "The server listens on port {port}, and the Hub sends its requests to `app_port` of README.md (7860 without one)."
@@ -33,14 +32,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="bind-loopback",
         needles=("Uvicorn running on", "Running on http", "Running on local URL", "Listening at", "Listening on"),
         pattern=r"(?:Uvicorn running on|Hypercorn running on|Running on|Running on local URL:|Listening at:|"
-        r"Listening on|listening on)\s{0,4}"
-        r"https?://" + _LOOPBACK + r":(?P<port>\d{2,5})\b",
+        r"Listening on|listening on)\s{0,4}https?://" + _LOOPBACK + r":(?P<port>\d{2,5})\b",
         unless=r"Running on all addresses|Running on (?:local URL:\s{1,4})?https?://(?!127\.0\.0\.1|localhost)|"
         r"Network URL",
         message=_LOOPBACK_MESSAGE,
         hint='Let it listen on all addresses: `--host 0.0.0.0` for uvicorn, `app.run(host="0.0.0.0", port=7860)` for '
-        "Flask, "
-        "`--bind 0.0.0.0:7860` for gunicorn, `ENV GRADIO_SERVER_NAME=0.0.0.0` for Gradio.",
+        "Flask, `--bind 0.0.0.0:7860` for gunicorn, `ENV GRADIO_SERVER_NAME=0.0.0.0` for Gradio.",
         examples=(
             "INFO:     Uvicorn running on http://127.0.0.1:8000 (Press CTRL+C to quit)",
             " * Running on http://127.0.0.1:5000",
@@ -67,12 +64,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "running at",
         ),
         pattern=r"(?:Starting development server at|Serving HTTP on|[Ss]erver (?:is )?(?:running|listening|"
-        r"started) (?:at|on)|Ready on|"
-        r"(?<!URL: )[Rr]unning at)\s{0,4}:?\s{0,4}(?:https?://)?127\.0\.0\.1(?::| port )(?P<port>\d{2,5})\b",
+        r"started) (?:at|on)|Ready on|(?<!URL: )[Rr]unning at)\s{0,4}:?\s{0,4}(?:https?://)?127\.0\.0\.1(?::|"
+        r" port )(?P<port>\d{2,5})\b",
         message=_LOOPBACK_MESSAGE,
         hint="Let it listen on 0.0.0.0: `python manage.py runserver 0.0.0.0:7860` for Django, `app.listen(7860, "
-        "'0.0.0.0')` for "
-        "Node, `--host 0.0.0.0` for most others.",
+        "'0.0.0.0')` for Node, `--host 0.0.0.0` for most others.",
         examples=(
             "Starting development server at http://127.0.0.1:8000/",
             "Server running at http://127.0.0.1:3000/",
@@ -88,8 +84,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         message="Vite listens on 127.0.0.1 only, which nothing outside of the container reaches, so the Hub never "
         "gets an answer.",
         hint="Start it with `npm run dev -- --host 0.0.0.0 --port 7860`, or better serve the built pages: `npm run "
-        "build`, then "
-        "`npx serve -s dist -l 7860`.",
+        "build`, then `npx serve -s dist -l 7860`.",
         examples=("➜  Network: use --host to expose", "➜ Network: use `--host` to expose"),
         explains=(*VAGUE_IN_RUNS, "stuck-starting", "port-mismatch"),
     ),
@@ -150,20 +145,16 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Network URL",
             "URL:",
             "Tomcat started on port",
-            "Tomcat initialized with port",
             "Netty started on port",
             "Jetty started on port",
             "Now listening on",
             "Started server on",
             "started server on",
-            "Listening on TCP port",
-            "http server running on",
         ),
         pattern=r"(?:-?\s{0,4}Local:\s{1,12}https?://localhost:|Network URL:\s{1,4}https?://[\d.]{7,15}:|"
-        r"^URL:\s{1,4}https?://0\.0\.0\.0:|(?:Tomcat|"
-        r"Netty|Jetty|Undertow) started on ports?(?:\(s\))?:? |Now listening on: https?://(?:\[::\]|\*|0\.0\.0\.0):|"
-        r"[Ss]tarted server on "
-        r"(?:0\.0\.0\.0|\[::\]):)(?P<port>\d{2,5})\b",
+        r"^URL:\s{1,4}https?://0\.0\.0\.0:|(?:Tomcat|Netty|Jetty|Undertow) started on ports?(?:\(s\))?:? |"
+        r"Now listening on: https?://(?:\[::\]|\*|0\.0\.0\.0):|[Ss]tarted server on (?:0\.0\.0\.0|"
+        r"\[::\]):)(?P<port>\d{2,5})\b",
         unless=r"use `?--host`? to expose",
         message=_PORT_MESSAGE,
         hint=_PORT_HINT,
@@ -194,15 +185,13 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Celery",
         ),
         pattern=r"\bStart polling|Run polling for bot|has connected to Gateway|logging in using static token|"
-        r"\b[Bb]ot (?:is running|started|is "
-        r"online)\b|telegram\.ext\.Application.{0,20}Application started|celery@\S{1,80} ready",
+        r"\b[Bb]ot (?:is running|started|is online)\b|telegram\.ext\.Application.{0,20}Application started|"
+        r"celery@\S{1,80} ready",
         unless=r"(?i)running on https?://|listening (?:on|at)|Application startup complete",
         message="The log shows a bot or a worker and no web server; a Space is taken for started only when something "
-        "answers HTTP "
-        "requests on its port.",
-        hint="Serve a small page beside it on 0.0.0.0:7860, for example `python -m http.server 7860 --bind 0.0.0.0 "
-        "&` before the "
-        "bot in the start script.",
+        "answers HTTP requests on its port.",
+        hint="Serve a small page beside it on 0.0.0.0:7860, for example `python -m http.server 7860 --bind 0.0.0.0 &` "
+        "before the bot in the start script.",
         examples=(
             "INFO:aiogram.dispatcher:Start polling",
             "discord.gateway Shard ID None has connected to Gateway (Session ID: ab12).",
@@ -221,18 +210,15 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Connection in use",
             "was already in use",
             "Cannot find empty port",
-            "is in use by another program",
             "is already in use",
             "is not available",
-            "another program is already listening",
         ),
         pattern=r"[Aa]ddress already in use|EADDRINUSE|Connection in use: \(|"
-        r"Web server failed to start\. Port \d{1,5} was already|Cannot find "
-        r"empty port|Port \d{2,5} is (?:already )?in use|Port \d{2,5} is not available",
+        r"Web server failed to start\. Port \d{1,5} was already|Cannot find empty port|"
+        r"Port \d{2,5} is (?:already )?in use|Port \d{2,5} is not available",
         message="Two programs of the app want the same port, and only one can have it.",
         hint="Start the server once only (not from the file and from the command line too, no `--reload`), or give "
-        "the second "
-        "program another port; only the one behind `app_port` is reached from outside.",
+        "the second program another port; only the one behind `app_port` is reached from outside.",
         examples=(
             "ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 7860): address already in use",
             "OSError: [Errno 98] Address already in use",
@@ -262,7 +248,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "EACCES",
             "could not bind to address",
             "error while attempting to bind",
-            "can't bind",
             "permission denied",
         ),
         pattern=r"listen EACCES: permission denied \S{0,40}?:?(?P<port>\d{1,3})\b|"
@@ -288,18 +273,15 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Invalid value for",
             "$PORT",
             "invalid literal for int",
-            "should be >= 0",
-            "options.port",
             "ERR_SOCKET_BAD_PORT",
         ),
-        pattern=r"'(?P<value>\$\{{0,1}\w{1,40}\}{0,1})' is not a valid (?:integer|port)|"
-        r"'(?P<v2>\$\{?\w{1,40}\}?)' is not a valid port number|"
-        r"ERR_SOCKET_BAD_PORT|invalid literal for int\(\) with base 10: '(?P<v3>\$\{?PORT\}?|)'$",
+        pattern=r"'(?P<value>\$\{?\w{1,40}\}?)' is not a valid (?:integer|port)|"
+        r"'(?P<v2>\$\{?\w{1,40}\}?)' is not a valid port number|ERR_SOCKET_BAD_PORT|"
+        r"invalid literal for int\(\) with base 10: '(?P<v3>\$\{?PORT\}?|)'$",
         message="The port is given as a variable that nobody fills in: the square-bracket form of CMD does not read "
-        "variables, or the "
-        "variable is not set.",
-        hint="Write the number, `--port 7860`; or let a shell read it: `CMD uvicorn main:app --host 0.0.0.0 --port "
-        "${{PORT:-7860}}`.",
+        "variables, or the variable is not set.",
+        hint="Write the number, `--port 7860`; or set it (`ENV PORT=7860`) and let a shell read it: `CMD uvicorn "
+        "main:app --host 0.0.0.0 --port $PORT`.",
         examples=(
             "Error: Invalid value for '--port': '$PORT' is not a valid integer.",
             "Error: '$PORT' is not a valid port number.",
@@ -310,12 +292,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="gradio-localhost",
         needles=("shareable link must be created",),
         pattern=r"When localhost is not accessible, a shareable link must be created",
-        message="Gradio cannot reach its own server: it was started for another address, through a proxy, or an "
-        "error in the app's "
-        "description of its inputs stops its first page (look for a traceback above).",
+        message="Gradio cannot reach its own server: it was started for another address, through a proxy, or an error "
+        "in the app's description of its inputs stops its first page (look for a traceback above).",
         hint='Start it with `demo.launch(server_name="0.0.0.0", server_port=7860)`; if a traceback about `bool` '
-        "stands above, pin "
-        "`pydantic==2.10.6` or take a newer gradio.",
+        "stands above, pin `pydantic==2.10.6` or take a newer gradio.",
         examples=(
             "ValueError: When localhost is not accessible, a shareable link must be created. Please set share=True",
         ),
@@ -328,8 +308,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"chown)\(\) \"(?P<path>/[^\"]{1,200})\" failed \((?:13|30|1): ",
         message="nginx wants to write {path}, which belongs to root, and the container runs as an ordinary user.",
         hint="In the nginx configuration write `pid /tmp/nginx.pid;`, the `*_temp_path` lines under /tmp, `error_log "
-        "/dev/stderr;` and "
-        "`access_log /dev/stdout;`, or begin with `FROM nginxinc/nginx-unprivileged`.",
+        "/dev/stderr;` and `access_log /dev/stdout;`, or begin with `FROM nginxinc/nginx-unprivileged`.",
         examples=(
             'nginx: [emerg] mkdir() "/var/cache/nginx/client_temp" failed (13: Permission denied)',
             'nginx: [emerg] open() "/run/nginx.pid" failed (13: Permission denied)',
@@ -339,15 +318,14 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     crash(
         code="nginx-config-error",
-        needles=("[emerg]", "nginx: configuration file"),
+        needles=("[emerg]",),
         pattern=r"\[emerg\].{0,20} (?P<what>(?:unknown directive|unexpected|invalid|\"\w{1,40}\" directive|"
-        r"no \"events\"|host not found in upstream|directive|"
-        r"cannot load certificate|duplicate|unknown \"|no \"ssl_certificate|could not build|zero size|"
-        r"open\(\) \"\S{1,200}\" failed \(2:).{0,200})",
+        r"no \"events\"|host not found in upstream|directive|cannot load certificate|duplicate|unknown \"|"
+        r"no \"ssl_certificate|could not build|zero size|open\(\) \"\S{1,200}\" failed \(2:).{0,200})",
         message="nginx does not accept its configuration: {what}.",
-        hint="Mend the line that it names; a whole nginx.conf needs `events {{}}` and `http {{ … }}` around `server "
-        "{{ … }}`, a file under "
-        "/etc/nginx/conf.d only `server {{ … }}`; other programs of the container are `127.0.0.1:PORT`.",
+        hint="Mend the line that it names; a whole nginx.conf needs an `events` block, and an `http` block around its "
+        "`server` blocks, a file under /etc/nginx/conf.d only `server`; other programs of the container are "
+        "`127.0.0.1:PORT`.",
         examples=(
             'nginx: [emerg] unknown directive "sever" in /etc/nginx/nginx.conf:5',
             'nginx: [emerg] host not found in upstream "backend" in /etc/nginx/conf.d/default.conf:4',
@@ -359,17 +337,14 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="nginx-upstream-502",
         needles=("while connecting to upstream", "no live upstreams", "502 Bad Gateway", "Bad Gateway"),
         pattern=r"connect\(\) (?:to \S{1,100} )?failed \(1(?:11|04|13): .{1,60}\) while connecting to upstream|"
-        r"no live upstreams while|"
-        r"<title>502 Bad Gateway",
+        r"no live upstreams while|<title>502 Bad Gateway",
         message="nginx answers, but the program behind it does not: it has not started yet, has ended, or listens on "
         "another port.",
         hint="Compare the port of `proxy_pass` with the one on which the program listens, look for its own error "
-        "above, and start it before "
-        "nginx.",
+        "above, and start it before nginx.",
         examples=(
             "2026/03/01 10:00:00 [error] 9#9: *1 connect() failed (111: Connection refused) while connecting to "
-            "upstream, client: "
-            "10.0.0.1",
+            "upstream, client: 10.0.0.1",
             "[error] 9#9: *1 no live upstreams while connecting to upstream",
         ),
         unlike=('10.0.0.1 - - "GET /x HTTP/1.1" 502 Bad Gateway',),
@@ -388,8 +363,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"\b)504 Gateway Time-?out",
         message="A request took longer than the server in front waits, so it was cut off.",
         hint="Answer at once and do the work in the background (a job that the page asks for), or raise the limit: "
-        "`gunicorn --timeout 300`, "
-        "`proxy_read_timeout 300s;` in nginx.",
+        "`gunicorn --timeout 300`, `proxy_read_timeout 300s;` in nginx.",
         examples=(
             "[error] 9#9: *1 upstream timed out (110: Connection timed out) while reading response header from "
             "upstream",
@@ -401,11 +375,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="websocket-upgrade",
         needles=("Upgrade header", "WebSocket", "websocket", "Unsupported upgrade request", "WebSocketServer"),
         pattern=r"invalid Upgrade header|WebSocket connection to '\S{1,300}' failed|Unsupported upgrade request|"
-        r"No supported WebSocket library "
-        r"detected|Can \"Upgrade\" only to \"WebSocket\"|insecure WebSocket connection",
+        r"No supported WebSocket library detected|Can \"Upgrade\" only to \"WebSocket\"|insecure WebSocket connection",
         message="A websocket connection was not accepted: the server in front does not pass it on, the server has no "
-        "websocket package, or "
-        "the page asks by `ws://` where the Space is https.",
+        "websocket package, or the page asks by `ws://` where the Space is https.",
         hint="In nginx write `proxy_http_version 1.1;`, `proxy_set_header Upgrade $http_upgrade;` and "
         "`proxy_set_header Connection "
         '"upgrade";`; install `uvicorn[standard]`; in the page use `wss://`.',

@@ -15,8 +15,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"KeyError: '(?P<name>[A-Z][A-Z0-9]{0,60}(?:_[A-Z0-9]{1,40}){1,8})'",
         message="The app reads {name} from its environment, and nothing sets it.",
         hint="Set it: `spaceops secrets set {repo_id} {name}` for what must stay hidden, else under [variables] in "
-        "space.toml; a copy "
-        "of a Space does not bring its secrets along.",
+        "space.toml; a copy of a Space does not bring its secrets along.",
         examples=("KeyError: 'OPENAI_API_KEY'", "KeyError: 'HF_TOKEN'", "builtins.KeyError: 'DATABASE_URL'"),
         unlike=("KeyError: 'label'", "KeyError: 'LABEL'"),
     ),
@@ -27,12 +26,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         near=r"\bos\.environ\b|\bgetenv\b|/os\.py\", line|<frozen os>",
         message="The app reads {name} from its environment, and nothing sets it.",
         hint="Set it: `spaceops secrets set {repo_id} {name}` for what must stay hidden, else under [variables] in "
-        "space.toml; a copy "
-        "of a Space does not bring its secrets along.",
+        "space.toml; a copy of a Space does not bring its secrets along.",
         examples=(
             '    token = os.environ["token"]\n            ~~~~~~~~~~^^^^^^^^^\n  File "<frozen os>", line 716, in '
-            "__getitem__\n"
-            "KeyError: 'token'",
+            "__getitem__\nKeyError: 'token'",
             '  File "/usr/local/lib/python3.11/os.py", line 679, in __getitem__\n    raise KeyError(key) from None\n'
             "KeyError: 'PASSWORD'",
         ),
@@ -49,23 +46,19 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Missing",
             "missing",
             "UndefinedValueError",
-            "EnvError",
             "must be set",
-            "No API key provided",
             "API key",
             "must be provided",
             "not provided",
         ),
         pattern=r"(?i:error|exception|critical|fatal|"
-        r"ValueError).{0,120}\b(?P<name>(?:[A-Z][A-Z0-9]{0,40}_)?[A-Z][A-Z0-9_]{0,60}(?:KEY|TOKEN|SECRET|PASSWORD|"
-        r"URL|URI|_ID|DSN|PASS|USER|HOST|CREDENTIALS|ENDPOINT))\b[`'\"]?(?: environment variable|"
-        r" env(?:ironment)? var| is| was| must|:|(?= not))"
-        r".{0,60}(?:not (?:set|found|defined|configured|provided|specified)|missing|required|must be (?:set|provided)"
-        r"|be set|undefined|set$)",
+        r"ValueError).{0,120}\b(?P<name>(?:[A-Z][A-Z0-9]{0,40}_)?[A-Z][A-Z0-9_]{0,60}(?:KEY|TOKEN|SECRET|PASSWORD|URL|"
+        r"URI|_ID|DSN|PASS|USER|HOST|CREDENTIALS|ENDPOINT))\b[`'\"]?(?: environment variable| env(?:ironment)? var|"
+        r" is| was| must|:|(?= not)).{0,60}(?:not (?:set|found|defined|configured|provided|specified)|missing|"
+        r"required|must be (?:set|provided)|be set|undefined|set$)",
         message="The app wants {name} in its environment, and nothing sets it.",
         hint="Set it: `spaceops secrets set {repo_id} {name}` for what must stay hidden, else under [variables] in "
-        "space.toml; a copy "
-        "of a Space does not bring its secrets along.",
+        "space.toml; a copy of a Space does not bring its secrets along.",
         examples=(
             "ValueError: HF_TOKEN environment variable not set",
             "RuntimeError: OPENAI_API_KEY is not set",
@@ -87,10 +80,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "apiKey",
             "API key",
             "authentication method",
-            "EnvError",
             "supabaseUrl",
             "supabaseKey",
-            "GoogleAuthError",
             "default credentials",
             "SECRET_KEY setting",
             "DefaultCredentialsError",
@@ -98,20 +89,17 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "NoCredentialsError",
         ),
         pattern=r"(?:api_?[kK]ey (?:client )?option must be (?:set|provided)|api_key=? ?must be (?:set|provided)|"
-        r"Missing credentials|Could not resolve "
-        r"authentication method|No API[- _]?key (?:was )?(?:provided|found)|supabase(?:Url|Key|_url|_key) is required"
-        r"|SECRET_KEY setting must "
-        r"not be empty|DefaultCredentialsError|NoCredentialsError|Unable to locate credentials|(?:EnvError|"
-        r"[Mm]issing(?: required)?) ?:? "
-        r"?(?:[Ee]nvironment|env) var\w{0,8}:? .{1,80}|Did not find \w{1,60}, please add an environment variable)",
+        r"Missing credentials|Could not resolve authentication method|No API[- _]?key (?:was )?(?:provided|found)|"
+        r"supabase(?:Url|Key|_url|_key) is required|SECRET_KEY setting must not be empty|DefaultCredentialsError|"
+        r"NoCredentialsError|Unable to locate credentials|(?:EnvError|"
+        r"[Mm]issing(?: required)?) ?:? ?(?:[Ee]nvironment|env) var\w{0,8}:? .{1,80}|"
+        r"Did not find \w{1,60}, please add an environment variable)",
         message="The app wants a key or password that its environment does not hold.",
         hint="Set it as a secret of the Space, under the name that the app reads: `spaceops secrets set {repo_id} "
-        "NAME`; a copy of a "
-        "Space does not bring its secrets along.",
+        "NAME`; a copy of a Space does not bring its secrets along.",
         examples=(
             "openai.OpenAIError: The api_key client option must be set either by passing api_key to the client or by "
-            "setting "
-            "the OPENAI_API_KEY environment variable",
+            "setting the OPENAI_API_KEY environment variable",
             'TypeError: "Could not resolve authentication method. Expected either api_key or auth_token to be set."',
             "Error: supabaseUrl is required.",
             "django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty.",
@@ -127,13 +115,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
         near=r"(?i)validation errors? for \w{0,40}(?:settings|config|env)",
         message="The app's settings want a value that its environment does not hold; the line above names it.",
         hint="Set it (in capital letters) as a secret of the Space, `spaceops secrets set {repo_id} NAME`, or under "
-        "[variables] in "
-        "space.toml.",
+        "[variables] in space.toml.",
         examples=(
-            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\nopenai_api_key\n"
-            "  Field required [type=missing, input_value={}, input_type=dict]",
-            "pydantic.error_wrappers.ValidationError: 2 validation errors for AppConfig\ndatabase_url\n"
-            "  field required (type=value_error.missing)",
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\nopenai_api_key\n  Field "
+            "required [type=missing, input_value={}, input_type=dict]",
+            "pydantic.error_wrappers.ValidationError: 2 validation errors for AppConfig\ndatabase_url\n  field "
+            "required (type=value_error.missing)",
         ),
     ),
 )

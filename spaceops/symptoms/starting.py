@@ -9,13 +9,12 @@ _SHELL = r"\b(?:ba|da|z|a)?sh: (?:line )?(?:\d{1,4}: )?"
 _MISSING = r": (?:command )?not found$"
 _NODE = (
     r"(?:vite|vitest|tsc|tsx|ts-node|next|nuxt|nuxi|ng|nest|astro|webpack|rollup|parcel|esbuild|turbo|react-scripts|"
-    r"craco|"
-    r"vue-cli-service|svelte-kit|gatsby|expo|prisma|cross-env|concurrently|nodemon|pm2|serve|rimraf|husky|run-s|run-p)"
+    r"craco|vue-cli-service|svelte-kit|gatsby|expo|prisma|cross-env|concurrently|nodemon|pm2|serve|rimraf|husky|run-s|"
+    r"run-p)"
 )
 _PYTHON = (
     r"(?:uvicorn|gunicorn|hypercorn|granian|daphne|waitress-serve|streamlit|flask|fastapi|gradio|chainlit|celery|"
-    r"alembic|"
-    r"panel|voila|jupyter|jupyter-lab|poetry|uv|pipenv|hf|huggingface-cli|playwright|supervisord|solara|reflex|"
+    r"alembic|panel|voila|jupyter|jupyter-lab|poetry|uv|pipenv|hf|huggingface-cli|playwright|supervisord|solara|reflex|"
     r"litestar)"
 )
 _OF_ANOTHER_SYSTEM = r"(?:apt-get|apt|apk|yum|dnf|microdnf|useradd|groupadd|usermod|bash)"
@@ -55,10 +54,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="command-not-found",
         needles=("not found",),
         pattern=_SHELL + r"(?P<name>" + _PYTHON + r")" + _MISSING,
-        message="The program {name} is called, which comes with a Python package and is not in the image or not in the "
-        "folders of PATH.",
-        hint="Add {name} to requirements.txt; what pip installs after `USER user` needs "
-        "`ENV PATH=/home/user/.local/bin:$PATH`; `python -m {name}` works without PATH.",
+        message="The program {name} is called, which comes with a Python package and is not in the image or not in "
+        "the folders of PATH.",
+        hint="Add {name} to requirements.txt; what pip installs after `USER user` needs `ENV "
+        "PATH=/home/user/.local/bin:$PATH`; `python -m {name}` works without PATH.",
         examples=(
             "/bin/sh: 1: uvicorn: not found",
             "bash: line 1: streamlit: command not found",
@@ -72,8 +71,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=_SHELL + r"(?P<name>" + _OF_ANOTHER_SYSTEM + r")" + _MISSING,
         message="The command {name} belongs to another kind of Linux than the one in the base image.",
         hint="Debian and Ubuntu have apt-get and useradd, Alpine has apk and adduser (`apk add --no-cache bash` for "
-        "bash), "
-        "Red Hat has dnf: change the command, or the image in FROM.",
+        "bash), Red Hat has dnf: change the command, or the image in FROM.",
         examples=("/bin/sh: apt-get: not found", "/bin/sh: useradd: not found", "/bin/sh: 1: apk: not found"),
         explains=_OF_A_SCRIPT,
     ),
@@ -87,8 +85,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         + _MISSING,
         message="The command {name} is called, which is not in the image.",
         hint="Install what brings it, `RUN apt-get update && apt-get install -y {name}` above USER in the Dockerfile "
-        "(the "
-        "package may have another name), or correct the command.",
+        "(the package may have another name), or correct the command.",
         examples=(
             "/bin/sh: 1: git: not found",
             "/bin/sh: line 1: unzip: command not found",
@@ -116,14 +113,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
         places=(Place.BUILD, Place.RUN, Place.SAID),
         needles=("no such file or directory", "bad interpreter", "No such file or directory"),
         pattern=r"\bexec:? \"?(?P<path>/?[\w./-]{1,200})\"?: (?:stat \S{1,200}: )?no such file or directory|"
-        r"bad interpreter: (?:No such file|.{0,40}\^M)|"
-        r"env: .{0,3}(?:bash|sh|python3?|node)\\r.{0,3}: No such file",
+        r"bad interpreter: (?:No such file|.{0,40}\^M)|env: .{0,3}(?:bash|sh|python3?|node)\\r.{0,3}: No such file",
         message="The start script cannot be run although it may be there: its first line names a program that is not "
-        "in the image, or "
-        "it was saved with Windows line ends.",
+        "in the image, or it was saved with Windows line ends.",
         hint="Save it with Unix line ends (`sed -i 's/\\r$//' start.sh`, and `*.sh text eol=lf` in .gitattributes); "
-        "on Alpine begin it "
-        "with `#!/bin/sh`; and check that COPY puts it there.",
+        "on Alpine begin it with `#!/bin/sh`; and check that COPY puts it there.",
         examples=(
             "exec /app/start.sh: no such file or directory",
             'exec: "./start.sh": stat ./start.sh: no such file or directory: unknown',
@@ -138,8 +132,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         places=(Place.BUILD, Place.RUN, Place.SAID),
         needles=("permission denied", "Permission denied"),
         pattern=r"\bexec:? \"?(?P<path>/?[\w./-]{1,200})\"?: permission denied|(?:^|[\s:])(?:/bin/)?(?:ba|da|"
-        r"a)?sh: (?:line )?(?:\d{1,4}: )?"
-        r"(?P<p2>\.{0,2}/[\w./-]{1,200}): Permission denied$",
+        r"a)?sh: (?:line )?(?:\d{1,4}: )?(?P<p2>\.{0,2}/[\w./-]{1,200}): Permission denied$",
         message="The start command names a file that is not marked as a program, so the system refuses to run it.",
         hint='Start it through its interpreter, `CMD ["bash", "start.sh"]`, or add `RUN chmod +x start.sh` above USER.',
         examples=(
@@ -156,20 +149,17 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"gave up: (?P<name>[\w:.-]{1,60}) entered FATAL state|\b(?P<n2>[\w:.-]{1,60}) entered FATAL state",
         message="supervisord started one of the app's programs several times, and it ended each time.",
         hint="Send the program's own output to the log to see why: `stdout_logfile=/dev/stdout`, "
-        "`stdout_logfile_maxbytes=0`, and the "
-        "same for stderr.",
+        "`stdout_logfile_maxbytes=0`, and the same for stderr.",
         examples=("INFO gave up: api entered FATAL state, too many start retries too quickly",),
         explains=("launch-timeout", "space-in-error-503"),
     ),
     trouble(
         code="multiprocess-unsupervised",
         needles=("exited", "Terminated", "Killed", "Done", "Exit"),
-        pattern=r"\bexited: (?P<name>[\w:.-]{1,60}) \((?:exit status \d{1,3}; not expected|terminated by SIG\w{1,10})"
-        r"|^\[\d\][+-]?\s{1,4}(?:Exit|Killed|Done|"
-        r"Terminated)\b",
-        message="One of several programs of the container ended while the others go on, so that the Space looks "
-        "alive and a part of it "
-        "does not answer.",
+        pattern=r"\bexited: (?P<name>[\w:.-]{1,60}) \((?:exit status \d{1,3}; not expected|terminated by SIG\w{1,10})|"
+        r"^\[\d\][+-]?\s{1,4}(?:Exit|Killed|Done|Terminated)\b",
+        message="One of several programs of the container ended while the others go on, so that the Space looks alive "
+        "and a part of it does not answer.",
         hint="Let the start script end with `wait -n; exit 1`, or start the programs under supervisord with "
         "`autorestart=true`.",
         examples=(
