@@ -114,10 +114,8 @@ def test_a_lock_file_names_all_that_is_installed(tool, lock, tmp_path):
 
 def test_the_stages_that_files_come_from_count_too(tmp_path):
     dockerfile = (
-LOCKS = [("uv sync --frozen", "uv.lock"), ("poetry install --no-root", "poetry.lock")]
-
-
-@pytest.mark.parametrize(("tool", "lock"), LOCKS)
+        "FROM python:3.13-slim AS build\nCOPY requirements.txt .\n"
+        "RUN pip install --prefix /install -r requirements.txt\n"
         "FROM python:3.13-slim\nCOPY --from=build /install /usr/local\nCOPY . .\n"
     )
     found = installed(tmp_path, Dockerfile=dockerfile)
