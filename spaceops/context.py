@@ -10,6 +10,7 @@ from spaceops.card import Card, FrontMatter
 from spaceops.dockerfile import Dockerfile, Ignore
 from spaceops.errors import BadInput, DockerfileError
 from spaceops.files import Source
+from spaceops.findings import Severity
 from spaceops.spec import FILE_NAME, Space
 
 if TYPE_CHECKING:
@@ -153,6 +154,13 @@ class Context:
         """The lines of space.toml, to point at; it is never pushed."""
         file = self.space.folder / self.space.file
         return tuple(file.read_text("utf-8").splitlines()) if self.has_spec and file.is_file() else ()
+
+    @property
+    def for_new_builds(self) -> Severity | None:
+        """The severity of what fails only since the world changed: of a folder without a space.toml nobody knows
+        whether it runs, from a build of before, or is to be built anew. None: that of the rule.
+        """
+        return None if self.has_spec else Severity.WARNING
 
     def spec_where(self, key: str) -> str:
         """Where space.toml sets a key, as `FILE:LINE`."""

@@ -99,6 +99,11 @@ def _is_renamed(gone: Missing) -> bool:
     return bool(gone.instead) and gone.was_there
 
 
+def _severity(ctx: Context, base: Base) -> Severity | None:
+    """A Space that runs may have been built before its base image moved to this release, and not been built since."""
+    return None if (base.release or "") in base.tag else ctx.for_new_builds
+
+
 def _release(base: Base) -> str:
     return f"{(base.distribution or '').capitalize()} {base.release}"
 
@@ -127,6 +132,7 @@ def apt_package_renamed(ctx: Context) -> Iterator[Finding]:
                 hint=f"Write {gone.instead} for {gone.name}.",
                 where=f"Dockerfile:{number}",
                 fix=_replaced(ctx, number, word, gone.instead),
+                severity=_severity(ctx, base),
             )
 
 
@@ -167,6 +173,7 @@ def apt_package_unknown(ctx: Context) -> Iterator[Finding]:
                 f"{_release(run.image.base)}, which {run.image.base.name} is made from, has no package {gone.name}",
                 hint=f"Take {gone.name} out of the line: {instead}.",
                 where=where,
+                severity=_severity(ctx, run.image.base),
             )
     for run, asked in _apt(ctx):
         if not run.known.has_lists and asked.names and not all("/" in name for name in asked.names):
@@ -273,7 +280,8 @@ def _eol(ctx: Context, base: Base, release: str, run: Run) -> Finding:
     if release in _ENDING:
         ended = f"Debian {release}, which {base.name} is made from, is maintained no more since {_ENDING[release]}: its"
         return Finding(f"{ended} packages move to an archive", hint, where, severity=Severity.WARNING)
-    return Finding(f"apt-get fails on {base.name}: the servers no longer have Debian {release}", hint, where)
+    said = f"apt-get fails on {base.name}: the servers no longer have Debian {release}"
+    return Finding(said, hint, where, severity=ctx.for_new_builds)
 
 
 @rule(

@@ -130,7 +130,7 @@ def sklearn_deprecated(ctx: Context) -> Iterator[Finding]:
                 "The package sklearn cannot be installed: its name is scikit-learn",
                 hint="Write scikit-learn for sklearn.",
                 where=one.where,
-                severity=Severity.WARNING if one.specifier else certainty(one, requirements),
+                severity=Severity.WARNING if one.specifier else certainty(one, requirements) or ctx.for_new_builds,
                 fix=with_requirement(ctx, one, "scikit-learn") if one.text.strip() == "sklearn" else None,
             )
 

@@ -6,7 +6,7 @@ import pytest
 
 from spaceops.findings import Severity
 from spaceops.preflight import check
-from spaceops.rules.examples import write
+from spaceops.rules.examples import GOOD, write
 
 CODES = (
     "apt-after-user",
@@ -208,3 +208,20 @@ def test_one_line_as_a_user_gives_one_finding_that_names_the_user(tmp_path):
 
     assert "apt-get update runs as the user 'app', and only root may install packages" == finding.message
     assert "Dockerfile:4" == finding.where
+
+
+@pytest.mark.parametrize(
+    ("base", "has_spec", "severity"),
+    [
+        ("python:3.13-slim", True, "error"),
+        ("python:3.13-slim", False, "warning"),
+        ("python:3.13-slim-trixie", False, "error"),
+    ],
+)
+def test_a_space_that_was_built_before_its_base_moved_on_may_run_still(tmp_path, base, has_spec, severity):
+    install = "RUN apt-get update && apt-get install -y libgl1-mesa-glx\nRUN useradd"
+    change = {"Dockerfile": GOOD["Dockerfile"].replace("python:3.13-slim", base).replace("RUN useradd", install)}
+
+    (finding,) = check(write(tmp_path, change if has_spec else {**change, "space.toml": None}))
+
+    assert ("apt-package-renamed", severity) == (finding.code, finding.severity)
