@@ -35,6 +35,7 @@ class Unresolved:
     reach: Reach
     roots: tuple[str, ...] = ()  # folders of the image where it is looked for
     is_inside: bool = False  # its package is one of the Space, the module in it is missing
+    is_closed: bool = False  # that package has an __init__.py: no other package can add modules to it
 
     @property
     def where(self) -> str:
@@ -227,7 +228,9 @@ class _Walk:
             return
         known = self.unresolved.get((visit.path, module, line))
         if known is None or reach > known.reach:
-            unresolved = Unresolved(module, visit.path, line, reach, visit.roots, is_inside=depth > 0)
+            top = module.partition(".")[0]
+            is_closed = any(self._source(f"{root}/{top}/__init__.py") for root in visit.roots)
+            unresolved = Unresolved(module, visit.path, line, reach, visit.roots, depth > 0, is_closed)
             self.unresolved[visit.path, module, line] = unresolved
 
     def _depth(self, root: str, parts: list[str]) -> int:

@@ -13,6 +13,7 @@ UNKNOWN = "\0"  # in a word: a part that cannot be known
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 _WITH_VALUE = frozenset({"-W", "-X"})  # of python itself
 _APP = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(.*\))?")
+_NUMBER = re.compile(r"(?:--?[\w-]+=)?[\d.:]*")  # a port or an address, whatever else it may be changed to
 _MODULE = re.compile(r"[A-Za-z_][\w.]*")
 _FOLDER_OPTIONS = {"uvicorn": ("--app-dir",), "gunicorn": ("--chdir",), "hypercorn": (), "granian": ("--working-dir",)}
 _ASGI = frozenset({"uvicorn", "gunicorn", "hypercorn", "granian", "daphne", "waitress-serve"})
@@ -158,7 +159,7 @@ def _entry(
         server,
         attribute,
         is_main,
-        started.is_certain and is_known and not started.doubtful,
+        started.is_certain and is_known and all(map(_NUMBER.fullmatch, started.doubtful)),
     )
 
 

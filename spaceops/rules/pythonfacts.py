@@ -96,16 +96,16 @@ def _package(module: str) -> str:
 def _inside(ctx: Context, code: Code, one: Unresolved) -> Missing | None:
     """A module that a package of the Space lacks."""
     requirements = ctx.requirements or Requirements()
-    if requirements.brings(one.module) or requirements.unknown or not _absent(ctx, one):
+    may_be_added = not one.is_closed and bool(requirements.unknown)
+    if requirements.brings(one.module) or may_be_added or not _absent(ctx, one):
         return None
     is_sure = one.reach is Reach.SURE and not code.edits_path and not requirements.brings_local
     path = one.module.replace(".", "/")
-    return Missing(
-        one,
+    said, hint = _kept_back(ctx, path, one) or (
         f"The file of the module {one.module} is not among those that are pushed, and {one.path} imports it",
         f"Add {path}.py; if you have it, a line of .gitignore or .dockerignore keeps it back.",
-        Severity.ERROR if is_sure and not is_edited(ctx, one.path) else Severity.WARNING,
     )
+    return Missing(one, said, hint, Severity.ERROR if is_sure and not is_edited(ctx, one.path) else Severity.WARNING)
 
 
 def _outside(ctx: Context, code: Code, requirements: Requirements, one: Unresolved) -> Missing | None:
@@ -116,12 +116,14 @@ def _outside(ctx: Context, code: Code, requirements: Requirements, one: Unresolv
         return None
     if requirements.brings(one.module) or not _absent(ctx, one):
         return None
-    lies = _lies(ctx, top)
+    lies, kept_back = _lies(ctx, top), _kept_back(ctx, top, one)
     distribution = distribution_of(one.module)
-    if requirements.unknown and (lies or not is_famous(one.module) or is_brought(distribution)):
+    if not kept_back and requirements.unknown and (lies or not is_famous(one.module) or is_brought(distribution)):
         return None  # another package may bring it
     is_sure = one.reach is Reach.SURE and requirements.is_certain and not code.edits_path
     severity = Severity.ERROR if is_sure and not is_edited(ctx, one.path) else Severity.WARNING
+    if kept_back is not None:
+        return Missing(one, *kept_back, Severity.WARNING if requirements.unknown else severity)
     if lies is not None:
         return None if code.edits_path or requirements.brings_local else _misplaced(ctx, one, top, lies, severity)
     return Missing(
@@ -131,6 +133,36 @@ def _outside(ctx: Context, code: Code, requirements: Requirements, one: Unresolv
         severity,
         distribution,
     )
+
+
+def _kept_back(ctx: Context, path: str, one: Unresolved) -> tuple[str, str] | None:
+    """Why Python does not find a module that the Space has beside the importing file or at the top, and the remedy."""
+    for folder in dict.fromkeys(("", posixpath.dirname(one.path))):
+        place = posixpath.join(folder, path)
+        name, file = _of_any_capitals(ctx, place)
+        pattern = ctx.dockerignore.deciding(file) if file else None
+        if name and name.removesuffix(".py") != place:
+            return (
+                f"{one.path} imports {one.module}, and the Space has {name}: capital letters count on Linux",
+                f"Rename it: git mv {name} {place}{name[len(place) :]}; or import it as it is named.",
+            )
+        if pattern is not None and pattern.excludes:
+            return (
+                f"The line {pattern.text} of .dockerignore keeps {name} out of the image, and {one.path} imports it",
+                f"Take line {pattern.line} out of .dockerignore.",
+            )
+    return None
+
+
+def _of_any_capitals(ctx: Context, place: str) -> tuple[str, str]:
+    """The Python file or folder of that name, small or capital letters, and a file in it; empty where there is none."""
+    found = {
+        file[: len(place)] if file[len(place)] == "/" else file: file
+        for file in ctx.source.files
+        if file.endswith(".py") and file.lower().startswith((f"{place}.py".lower(), f"{place}/".lower()))
+    }
+    name = next((name for name in found if name.startswith(place)), next(iter(found), ""))
+    return name, found.get(name, "")
 
 
 def _misplaced(ctx: Context, one: Unresolved, top: str, lies: str, severity: Severity) -> Missing:

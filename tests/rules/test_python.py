@@ -163,6 +163,65 @@ def test_a_file_of_the_space_that_is_not_pushed_is_missed(tmp_path):
     assert "tools/text.py" in one.hint
 
 
+@pytest.mark.parametrize("command", [
+    "uvicorn main:app --host 0.0.0.0 --port ${PORT:-7860}",
+    "gunicorn -k uvicorn.workers.UvicornWorker --bind=0.0.0.0:${PORT:-7860} main:app",
+])  # fmt: skip
+def test_a_port_that_a_variable_may_change_makes_no_import_less_sure(command, tmp_path):
+    dockerfile = GOOD["Dockerfile"].replace(START, f"CMD {command}")
+    requirements = f"{FASTAPI}gunicorn==23.0.0\n"
+
+    assert {("module-not-found", ERROR)} == found(
+        tmp_path, MODULES, with_first("import numpy"), Dockerfile=dockerfile, requirements_txt=requirements
+    )
+
+
+def test_an_app_that_a_variable_may_change_is_not_sure_to_be_imported(tmp_path):
+    dockerfile = GOOD["Dockerfile"].replace(START, "CMD uvicorn ${APP:-main:app} --host 0.0.0.0 --port 7860")
+
+    assert ERROR not in {
+        severity for _, severity in found(tmp_path, MODULES, with_first("import numpy"), Dockerfile=dockerfile)
+    }
+
+
+UNKNOWN = f"{FASTAPI}a-package-that-no-table-has==1.0\n"
+
+
+def test_nothing_else_brings_a_module_into_a_package_of_the_space(tmp_path):
+    files = {"main.py": with_first("from tools.text import cut"), "requirements.txt": UNKNOWN}
+    closed = check(write(tmp_path / "closed", {**files, "tools/__init__.py": ""}), select=MODULES)
+    is_open = check(write(tmp_path / "open", {**files, "tools/other.py": ""}), select=MODULES)
+
+    assert [("module-not-found", ERROR)] == [(one.code, one.severity) for one in closed]
+    assert () == is_open.findings
+
+
+def test_a_file_in_other_capitals_is_named(tmp_path):
+    files = {"main.py": with_first("import helper"), "Helper.py": ""}
+    [one] = check(write(tmp_path, files), select=MODULES)
+
+    assert "main.py imports helper, and the Space has Helper.py: capital letters count on Linux" == one.message
+    assert "Rename it: git mv Helper.py helper.py; or import it as it is named." == one.hint
+
+
+def test_a_file_of_a_package_in_other_capitals_is_named(tmp_path):
+    files = {"main.py": with_first("import tools.text"), "tools/__init__.py": "", "tools/Text.py": ""}
+    [one] = check(write(tmp_path, files), select=MODULES)
+
+    assert "the Space has tools/Text.py" in one.message
+
+
+@pytest.mark.parametrize("line", ["tools", "tools/", "**/*.py", "tools/*"])
+@pytest.mark.parametrize(("requirements", "severity"), [(FASTAPI, ERROR), (UNKNOWN, WARNING)])
+def test_a_folder_that_dockerignore_keeps_back_is_named(line, requirements, severity, tmp_path):
+    files = {"main.py": with_first("from tools.text import cut"), "tools/text.py": "def cut(): ...\n"}
+    ignored = {".dockerignore": f"{line}\n!main.py\n", "requirements.txt": requirements}
+    [one] = check(write(tmp_path, {**files, **ignored}), select=["module-not-found"])
+
+    assert severity == one.severity
+    assert f"The line {line} of .dockerignore keeps tools out of the image, and main.py imports it" == one.message
+
+
 def test_a_file_in_a_folder_where_python_does_not_look_is_named(tmp_path):
     files = {
         "main.py": None,
