@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from inspect import cleandoc
@@ -67,7 +68,8 @@ def rules_as_text() -> str:
 def symptoms_as_text() -> str:
     """Every symptom of `diagnose`, as Markdown."""
     rows = [
-        f"| `{code}` | {symptom.severity} | {symptom.fault} | {_cell(symptom.message)} | {_cell(symptom.hint)} |"
+        f"| `{code}` | {symptom.severity} | {symptom.fault} | {_cell(_general(symptom.message))} "
+        f"| {_cell(_general(symptom.hint))} |"
         for code, symptoms in sorted(all_symptoms().items())
         for symptom in symptoms
     ]
@@ -122,8 +124,8 @@ def _of_symptom(symptom: Symptom) -> dict[str, Any]:
     return {
         "severity": str(symptom.severity),
         "fault": str(symptom.fault),
-        "message": symptom.message,
-        "hint": symptom.hint,
+        "message": _general(symptom.message),
+        "hint": _general(symptom.hint),
         "shows_as": symptom.examples[0].splitlines(),
     }
 
@@ -158,6 +160,11 @@ def _shown(kind: str, path: str, text: str) -> Iterator[str]:
 
 def _about(rule: Rule) -> str:
     return f"*{rule.severity}* · {rule.meaning}"
+
+
+def _general(text: str) -> str:
+    """A text of a symptom with NAME for what a log fills in."""
+    return re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), text).replace("{{", "{").replace("}}", "}")
 
 
 def _cell(text: str) -> str:
