@@ -70,14 +70,16 @@ def _fix(path: str, select: tuple[str, ...], ignore: tuple[str, ...], *, write: 
 
 
 def _show_report(report: Report, *, sarif: bool, as_json: bool) -> None:
+    from spaceops.rules import all_rules
     from spaceops.sarif import as_sarif, workflow_commands
 
     show(as_sarif(report, __version__) if sarif else report.as_dict(), as_json or sarif, report)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in workflow_commands(report):
             click.echo(line, err=True)
-    if len(report) and not (as_json or sarif):
-        hint(f"spaceops explain {report.findings[0].code}")
+    explained = [finding.code for finding in report if finding.code in all_rules()]
+    if explained and not (as_json or sarif):
+        hint(f"spaceops explain {explained[0]}")
 
 
 @click.command("diagnose")
