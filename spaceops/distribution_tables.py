@@ -17,6 +17,7 @@ aiohappyeyeballs:
 aiohttp: aiohappyeyeballs aiosignal async-timeout attrs charset-normalizer frozenlist multidict propcache
   typing-extensions yarl
 aiosignal: frozenlist typing-extensions
+aiosmtplib:
 aiosqlite: typing-extensions
 alembic: mako sqlalchemy typing-extensions tomli
 altair: jinja2 jsonschema narwhals numpy packaging pandas toolz typing-extensions
@@ -36,30 +37,43 @@ attrs:
 audioop-lts:
 audioread: standard-aifc standard-sunau
 authlib: cryptography joserfc
+av: numpy
+backoff:
 bcrypt:
 beautifulsoup4: soupsieve typing-extensions
 bitsandbytes: numpy packaging scipy torch
 blinker:
 boto3: botocore jmespath s3transfer
 botocore: jmespath python-dateutil urllib3
+branca: jinja2
 brotli:
 cachetools:
 celery: billiard click click-didyoumean click-plugins click-repl kombu python-dateutil pytz tzdata tzlocal vine
   exceptiongroup
 billiard:
+build: colorama importlib-metadata packaging pyproject-hooks tomli
 certifi:
 cffi: pycparser
 chardet:
 charset-normalizer:
+chroma-hnswlib: numpy
+chromadb: bcrypt build chroma-hnswlib fastapi graphlib-backport grpcio httpx importlib-resources jsonschema kubernetes
+  mmh3 numpy onnxruntime opentelemetry-api opentelemetry-exporter-otlp-proto-grpc
+  opentelemetry-instrumentation-fastapi opentelemetry-sdk orjson overrides posthog pulsar-client pybase64 pydantic
+  pydantic-settings pypika pyyaml requests rich tenacity tokenizers tqdm typer typing-extensions uvicorn[standard]
 click: colorama
 click-didyoumean: click
 click-plugins: click
 click-repl: click prompt-toolkit
 cloudpickle:
+cohere: fastavro httpx httpx-sse parameterized pydantic pydantic-core requests tokenizers types-requests
+  typing-extensions
 colorama:
 coloredlogs: humanfriendly
 contourpy: numpy
 cryptography: cffi typing-extensions
+ctranslate2: numpy pyyaml setuptools
+curl-cffi: certifi cffi rich
 cycler:
 dataclasses-json: marshmallow typing-inspect
 datasets: aiohttp dill filelock fsspec httpx huggingface-hub multiprocess numpy packaging pandas pyarrow
@@ -77,6 +91,7 @@ django-cors-headers: asgiref django
 dj-database-url: django typing-extensions
 docker: requests urllib3 packaging websocket-client
 docstring-parser:
+durationpy:
 email-validator: dnspython idna
 emoji: typing-extensions
 et-xmlfile:
@@ -95,6 +110,8 @@ fastapi-cloud-cli: detect-installer fastar httpx pydantic[email] rich-toolkit ri
   agent-detector httpx2
 fastar: typing-extensions
 detect-installer:
+fastavro:
+faster-whisper: av ctranslate2 huggingface-hub onnxruntime tokenizers tqdm
 feedparser: sgmllib3k
 ffmpy:
 filelock: typing-extensions
@@ -109,7 +126,9 @@ flask-socketio: flask python-socketio
 flask-sqlalchemy: flask sqlalchemy
 flask-wtf: flask itsdangerous wtforms
 flatbuffers:
+folium: branca jinja2 numpy requests xyzservices
 fonttools:
+frozendict:
 frozenlist:
 fsspec:
 ftfy: wcwidth
@@ -132,6 +151,7 @@ gradio: aiofiles aiohttp altair anyio audioop-lts brotli fastapi ffmpy gradio-cl
   orjson packaging pandas pillow pydantic pydub python-multipart pytz pyyaml requests ruff safehttpx semantic-version
   starlette tomlkit typer typing-extensions urllib3 uvicorn websockets httpx2
 gradio-client: fsspec httpx huggingface-hub packaging requests typing-extensions websockets httpx2
+graphlib-backport:
 greenlet:
 groovy:
 groq: anyio distro httpx pydantic sniffio typing-extensions httpx2
@@ -181,18 +201,25 @@ jsonschema-specifications: referencing
 kiwisolver:
 kombu: amqp packaging tzdata vine
 amqp: vine
+kubernetes: certifi durationpy google-auth oauthlib python-dateutil pyyaml requests requests-oauthlib six urllib3
+  websocket-client
 langchain: aiohttp async-timeout dataclasses-json jsonpatch langchain-core langchain-text-splitters langgraph
   langsmith numpy pydantic pyyaml requests sqlalchemy tenacity
 langchain-anthropic: anthropic defusedxml langchain-core pydantic
+langchain-chroma: chromadb langchain-core numpy
 langchain-community: aiohttp dataclasses-json httpx-sse langchain langchain-classic langchain-core langsmith numpy
   pydantic-settings pyyaml requests sqlalchemy tenacity
 langchain-classic: async-timeout langchain-core langchain-text-splitters langsmith pydantic pyyaml requests sqlalchemy
+langchain-cohere: cohere langchain-community langchain-core pydantic types-pyyaml
 langchain-core: jsonpatch langchain-protocol langsmith packaging pydantic pyyaml tenacity typing-extensions uuid-utils
 langchain-google-genai: filetype google-ai-generativelanguage google-genai google-generativeai langchain-core pydantic
 langchain-groq: groq langchain-core
 langchain-huggingface: huggingface-hub langchain-core sentence-transformers tokenizers transformers
+langchain-mistralai: httpx httpx-sse langchain-core pydantic tokenizers
+langchain-ollama: langchain-core ollama
 langchain-openai: langchain-core openai tiktoken
 langchain-protocol: typing-extensions
+langchain-qdrant: langchain-core pydantic qdrant-client
 langchain-text-splitters: langchain-core
 langgraph: langchain-core langgraph-checkpoint langgraph-prebuilt langgraph-sdk pydantic xxhash
 langgraph-checkpoint: langchain-core ormsgpack msgpack
@@ -219,12 +246,15 @@ matplotlib: contourpy cycler fonttools importlib-resources kiwisolver numpy pack
 mdit-py-plugins: markdown-it-py
 mdurl:
 ml-dtypes: numpy
+mmh3:
+monotonic:
 motor: pymongo
 mpmath:
 msgpack:
 msgspec:
 multidict: typing-extensions
 multiprocess: dill
+multitasking:
 mypy-extensions:
 mysqlclient:
 narwhals:
@@ -245,16 +275,29 @@ opencv-contrib-python-headless: numpy
 opencv-python: numpy
 opencv-python-headless: numpy
 openpyxl: et-xmlfile
+opentelemetry-exporter-otlp-proto-grpc: backoff deprecated googleapis-common-protos grpcio opentelemetry-api
+  opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common opentelemetry-proto opentelemetry-sdk
+  typing-extensions
+opentelemetry-instrumentation: opentelemetry-api opentelemetry-semantic-conventions packaging setuptools wrapt
+opentelemetry-instrumentation-asgi: asgiref opentelemetry-api opentelemetry-instrumentation
+  opentelemetry-semantic-conventions opentelemetry-util-http
+opentelemetry-instrumentation-fastapi: opentelemetry-api opentelemetry-instrumentation
+  opentelemetry-instrumentation-asgi opentelemetry-semantic-conventions opentelemetry-util-http
+opentelemetry-util-http:
 ordered-set:
 orjson:
 ormsgpack:
+overrides:
 packaging: pyparsing
 pandas: numpy python-dateutil pytz tzdata
+parameterized:
 passlib:
 passlib[bcrypt]: bcrypt
+pdf2image: pillow
 pdfminer-six: charset-normalizer cryptography
 pdfplumber: pdfminer-six pillow pypdfium2
 peft: accelerate huggingface-hub numpy packaging psutil pyyaml safetensors torch tqdm transformers
+pgvector: numpy
 pillow:
 pip:
 platformdirs:
@@ -262,6 +305,7 @@ plotly: narwhals packaging tenacity
 polars: polars-runtime-32
 polars-runtime-32:
 pooch: packaging platformdirs requests
+posthog: backoff distro monotonic python-dateutil requests six typing-extensions
 prometheus-client:
 prometheus-fastapi-instrumentator: prometheus-client starlette
 prompt-toolkit: wcwidth
@@ -274,10 +318,12 @@ psycopg[binary]: psycopg-binary
 psycopg-binary:
 psycopg2:
 psycopg2-binary:
+pulsar-client: certifi
 pyarrow: numpy
 pyarrow-hotfix:
 pyasn1:
 pyasn1-modules: pyasn1
+pybase64:
 pycparser:
 pycryptodome:
 pydantic: annotated-types pydantic-core typing-extensions typing-inspection
@@ -299,7 +345,9 @@ pyparsing:
 pypdf: typing-extensions
 pypdf2: typing-extensions
 pypdfium2:
+pypika:
 pypng:
+pyproject-hooks:
 pysocks:
 pytesseract: packaging pillow
 python-dateutil: six tzdata
@@ -378,8 +426,10 @@ streamlit: altair anyio blinker cachetools click gitpython httptools importlib-m
   tenacity toml tornado typing-extensions tzlocal uvicorn validators watchdog websockets
 pympler:
 semver:
+structlog: typing-extensions
 supervisor: setuptools
 sympy: mpmath
+tavily-python: httpx requests tiktoken
 tenacity:
 text-unidecode:
 textblob: nltk
@@ -407,6 +457,7 @@ triton: setuptools
 truststore:
 typer: annotated-doc click rich shellingham typing-extensions pydantic
 typer-slim: click rich shellingham typer typing-extensions pydantic
+types-pyyaml:
 typing-extensions:
 typing-inspect: mypy-extensions typing-extensions
 typing-inspection: typing-extensions
@@ -522,9 +573,11 @@ tensorflow-io-gcs-filesystem:
 keras-preprocessing: numpy six
 termcolor:
 twilio: aiohttp aiohttp-retry pyjwt requests
+types-requests: urllib3
 ultralytics: matplotlib numpy opencv-python pandas pillow polars psutil py-cpuinfo pyyaml requests scipy seaborn torch
   torchvision tqdm ultralytics-thop
 ultralytics-thop: numpy torch
+uuid6:
 wikipedia: beautifulsoup4 requests
 wordcloud: matplotlib numpy pillow
 youtube-transcript-api: defusedxml requests
@@ -542,11 +595,21 @@ opentelemetry-exporter-otlp-proto-http: googleapis-common-protos opentelemetry-a
 opentelemetry-proto: protobuf
 opentelemetry-sdk: opentelemetry-api opentelemetry-semantic-conventions typing-extensions
 opentelemetry-semantic-conventions: deprecated opentelemetry-api typing-extensions
+xyzservices:
+yfinance: beautifulsoup4 curl-cffi frozendict html5lib lxml multitasking numpy pandas peewee platformdirs protobuf
+  pytz requests websockets
 """
 
 # The modules of a distribution where they are not its name with `_` for `-`. Of several that bring the same module the
 # first is the one to advise.
 MODULES = """
+chromadb: chromadb chromadb_rust_bindings schemas
+chroma-hnswlib: hnswlib
+graphlib-backport: graphlib
+pulsar-client: pulsar _pulsar
+tavily-python: tavily
+types-pyyaml: yaml-stubs
+types-requests: requests-stubs
 opencv-python-headless: cv2
 opencv-python: cv2
 opencv-contrib-python: cv2
