@@ -246,9 +246,6 @@ def _lost(run: Run) -> tuple[str, str]:
     )
 
 
-_BROWSERS = f"{_INSTALLS}\nRUN pip install playwright"
-
-
 @rule(
     Severity.WARNING,
     bad={

@@ -63,7 +63,6 @@ _GOOD_AS_USER = _GOOD | {"Dockerfile": AS_USER}
 _STATIC = "events {}\nhttp {\n    server {\n        listen 7860;\n        root /app/static;\n    }\n}\n"
 _TEMPORARY = ("client_body_temp_path", "proxy_temp_path", "fastcgi_temp_path", "uwsgi_temp_path", "scgi_temp_path")
 _WRITABLE = ("/tmp", "/dev/", "stderr", "syslog", "memory", "off", "/var/tmp")  # noqa: S108  what users write
-_PLAIN_HTTP = frozenset({"http.server", "php", "wsgiref", "bottle"})
 
 
 def _setups(ctx: Context) -> Iterator[tuple[Startup, Process, Setup]]:

@@ -136,12 +136,6 @@ def node_gyp_no_compiler(ctx: Context) -> Iterator[Finding]:
             return
 
 
-def _installs_for_node(run: Run) -> bool:
-    return run.name in ("npm", "yarn", "pnpm") and (
-        len(run.words) == 1 or bool({"ci", "install", "i"} & set(run.words))
-    )
-
-
 def _installs(run: Run) -> bool:
     return run.name in ("npm", "yarn", "pnpm") and (
         len(run.words) == 1 or not {"ci", "install", "i"}.isdisjoint(run.words)

@@ -28,7 +28,6 @@ _OF_NVIDIA = re.compile(r"cuda|libcu|libnccl|libnv|nvidia|tensorrt")  # nvidia/c
 _ARCHIVED = ("jessie", "stretch", "buster")  # gone from the servers that their images name
 _ENDING = {"bullseye": "2026-08-31"}
 _MANAGED = {"debian": ("bookworm", "trixie"), "ubuntu": ("23.04", "23.10", "24.04", "24.10", "25.04", "25.10")}
-_NOT_INTO_THE_SYSTEM = ("--break-system-packages", "--target", "-t", "--prefix", "--root", "--dry-run", "--help")
 _NODE_END = 'CMD ["node", "server.js"]\n'
 _SERVER = 'require("http").createServer((_, answer) => answer.end("hello")).listen(7860, "0.0.0.0");\n'
 _DEBIAN_END = 'COPY . .\nCMD ["python3", "-m", "http.server", "7860", "--bind", "0.0.0.0"]\n'

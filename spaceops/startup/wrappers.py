@@ -17,7 +17,6 @@ class Wrapper:
     with_value: frozenset[str] = frozenset()  # options that take a word
     positional: int = 0  # words before the command
     runs_python: bool = False  # it runs `x.py` and `-m x` itself
-    is_supervisor: bool = False
     is_user: bool = False  # the first positional word is who runs it
     finds: bool = True  # whether the command is looked for on PATH as usual
 

@@ -9,7 +9,6 @@ from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, crash, failu
 _VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
 _OWN = r"(?:app|main|wsgi|asgi|server|application|api|src|backend|run|index|project|config|core|web|mysite)"
 _GUNICORN = r"gunicorn|Worker failed to boot|Worker exiting"
-_ADD = "Add it to requirements.txt"
 
 SYMPTOMS: tuple[Symptom, ...] = (
     # --- modules ---
