@@ -13,6 +13,7 @@ from spaceops.bases import Base
 from spaceops.buildruns import Run
 from spaceops.context import Context
 from spaceops.findings import Finding, Severity
+from spaceops.image import Image
 from spaceops.rules import rule
 from spaceops.shell import UNKNOWN
 
@@ -21,6 +22,7 @@ _COMPILED = frozenset(
     ("argon2", "bcrypt", "better-sqlite3", "canvas", "isolated-vm", "node-pty", "node-sass", "re2", "robotjs",
      "sqlite3", "zeromq")
 )  # fmt: skip
+_IS_NO_FILE = re.compile(r"\btype=(?:cache|secret|ssh|tmpfs)\b")  # of a mount: it brings no file of the Space
 _COMPILERS = frozenset({"build-essential", "build-base", "g++", "gcc-c++", "clang"})
 _NODE = "FROM node:22-slim\nWORKDIR /app\nCOPY package.json .\n"
 _NODE_END = 'COPY . .\nCMD ["node", "server.js"]\n'
@@ -49,32 +51,58 @@ def npm_ci_no_lock(ctx: Context) -> Iterator[Finding]:
         if run.name != "npm" or words[:1] not in (["ci"], ["clean-install"]) or not run.is_certain:
             continue
         if (problem := _lock_problem(ctx, run)) is not None:
+            has_lock, folder = problem.endswith("not copied before it"), posixpath.dirname(problem.split()[0])
             yield Finding(
                 f"npm ci stops: {problem}",
-                hint="Run npm install, push package-lock.json and copy it before this line; or write RUN npm install.",
+                hint=f"Put COPY {posixpath.join(folder, 'package*.json')} ./ above this line."
+                if has_lock
+                else "Run npm install, push package-lock.json and copy it before this line; or write RUN npm install.",
                 where=run.where,
             )
 
 
 def _lock_problem(ctx: Context, run: Run) -> str | None:
     """What is wrong with the lock file where npm runs; None where that cannot be known."""
-    copied = tuple(one for one in run.image.copied if one.line.number < run.line.number)
-    is_moved = run.command.has("-C", "--prefix", "-w", "--workspace") or re.search(r"\bcd\b", run.line.instruction.args)
-    is_unsure = any(one.is_foreign for one in copied) or not run.known.is_charted
-    earlier = any(_makes_lock(one) for one in ctx.runs if one.line.number < run.line.number)
-    if is_moved or is_unsure or earlier or UNKNOWN in run.line.workdir:
+    then = _where_it_runs(run)
+    if then is None or any(_makes_lock(one) for one in _before(ctx, run)):
         return None
-    then = replace(run.image, copied=copied, workdir=run.line.workdir)
     package = then.source_of("package.json")
     lock = then.source_of("package-lock.json") or then.source_of("npm-shrinkwrap.json")
     if package is None:
-        return None
+        is_known = lock is None and "package.json" in ctx.in_context and not _may_write(ctx, run)
+        return "package.json and package-lock.json are not copied before it" if is_known else None
     if lock is not None:
         return _disagreement(_json(ctx.text(package)), _json(ctx.text(lock)))
     exists = posixpath.join(posixpath.dirname(package), "package-lock.json")
     if exists in ctx.source.files and exists not in ctx.in_context:
         return f"{exists} is left out by .dockerignore"
     return f"{exists} is not copied before it" if exists in ctx.in_context else "there is no package-lock.json"
+
+
+def _where_it_runs(run: Run) -> Image | None:
+    """The image that npm finds; None where its folder, or what lies in it, cannot be known."""
+    copied = tuple(one for one in run.image.copied if one.line.number < run.line.number)
+    is_moved = run.command.has("-C", "--prefix", "-w", "--workspace") or re.search(r"\bcd\b", run.line.instruction.args)
+    is_unsure = any(one.is_foreign for one in copied) or not run.known.is_charted
+    if is_moved or is_unsure or UNKNOWN in run.line.workdir:
+        return None
+    return replace(run.image, copied=copied, workdir=run.line.workdir)
+
+
+def _before(ctx: Context, run: Run) -> list[Run]:
+    return [one for one in ctx.runs if one.line.number < run.line.number]
+
+
+def _may_write(ctx: Context, run: Run) -> bool:
+    """Whether package.json may be there, or say something else, though no COPY tells so."""
+    is_mounted = any(name == "mount" and not _IS_NO_FILE.search(value) for name, value in run.line.instruction.flags)
+    earlier = [*_before(ctx, run), *(one for one in ctx.runs if one.line is run.line)]
+    return (
+        is_mounted
+        or not run.image.base.is_known
+        or any(one.is_broken or one.texts for one in run.image.copied)
+        or any(one.command.redirects or not {"package.json", "pkg"}.isdisjoint(one.words) for one in earlier)
+    )
 
 
 def _makes_lock(run: Run) -> bool:
@@ -100,6 +128,47 @@ def _json(text: str | None) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+@rule(
+    Severity.ERROR,
+    bad={
+        "Dockerfile": f"{_NODE}RUN npm install\nRUN npm run build\n{_NODE_END}",
+        "package.json": '{"name": "hello", "scripts": {"bundle": "esbuild server.js"}}',
+        "server.js": _SERVER,
+    },
+    good={
+        "Dockerfile": f"{_NODE}RUN npm install\nRUN npm run build --if-present\n{_NODE_END}",
+        "package.json": '{"name": "hello", "scripts": {"bundle": "esbuild server.js"}}',
+        "server.js": _SERVER,
+    },
+)
+def npm_build_script_missing(ctx: Context) -> Iterator[Finding]:
+    """`npm run NAME` runs a line of the `scripts` in package.json, and the build ends where it has no such line:
+    *Missing script*.
+    """
+    for run in ctx.runs:
+        name = _script(run)
+        then = _where_it_runs(run) if name and run.is_certain else None
+        path = then.source_of("package.json") if then else None
+        package = _json(ctx.text(path)) if path and not _may_write(ctx, run) else {}
+        scripts = package.get("scripts", {})
+        if package and isinstance(scripts, dict) and name not in scripts:
+            there = ", ".join(scripts) or "none"
+            yield Finding(
+                f"The build runs the script {name} of {path}, and the file has no such script",
+                hint=f'Add "{name}" to "scripts", or run one that is there ({there}).',
+                where=run.where,
+            )
+
+
+def _script(run: Run) -> str:
+    """The script of package.json that a command runs, if it must be there."""
+    words = [word for word in run.words[1:] if not word.startswith("-")]
+    is_run = run.name in ("npm", "pnpm") and words[:1] in (["run"], ["run-script"]) and len(words) > 1
+    if not is_run or run.command.has("--if-present", "-r", "--recursive", "--filter", "-F") or UNKNOWN in words[1]:
+        return ""
+    return "" if words[1] == "env" else words[1]  # that one npm has itself
 
 
 @rule(
