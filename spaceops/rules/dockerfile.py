@@ -109,13 +109,18 @@ def dockerfile_crlf(ctx: Context) -> Iterator[Finding]:
     such as `cd /app` look for a folder that is named with it.
     """
     text = ctx.text("Dockerfile")
-    if text is not None and "\r\n" in text:
-        yield Finding(
-            "The lines of the Dockerfile end as on Windows (CRLF), which breaks commands in here-documents",
-            hint="Save it with LF: sed -i 's/\\r$//' Dockerfile, and `Dockerfile text eol=lf` in .gitattributes.",
-            where="Dockerfile",
-            fix=Fix.text("Dockerfile", text.replace("\r\n", "\n")),
-        )
+    if text is None or "\r\n" not in text:
+        return
+    is_kept = ctx.dockerfile is None or any(one.heredocs for one in ctx.dockerfile.instructions)
+    yield Finding(
+        "The lines of the Dockerfile end as on Windows (CRLF), which breaks commands in here-documents"
+        if is_kept
+        else "The lines of the Dockerfile end as on Windows (CRLF), which would break a here-document (RUN <<EOF)",
+        hint="Save it with LF: sed -i 's/\\r$//' Dockerfile, and `Dockerfile text eol=lf` in .gitattributes.",
+        where="Dockerfile",
+        fix=Fix.text("Dockerfile", text.replace("\r\n", "\n")),
+        severity=None if is_kept else Severity.INFO,
+    )
 
 
 @rule(

@@ -250,6 +250,22 @@ SYMPTOMS: tuple[Symptom, ...] = (
     said(
         code="flagged-as-abusive",
         fault=Fault.POLICY,
+        needles=("abuse",),
+        pattern=r"^abuse (?:Blocked by abuse-handler by rule: )?(?P<reason>\S.{0,300})",
+        message="The Hub paused the Space because an automatic check takes what it runs for abuse ({reason}).",
+        hint="Remove the tool that the check names from the Dockerfile and the scripts, then write to "
+        "website@huggingface.co; a restart is refused until then.",
+        examples=(
+            "abuse Blocked by abuse-handler by rule: Cast AI Alert: suspicious_binary:vnc_server - VNC server related "
+            "command line arguments",
+            "abuse crypto miner",
+        ),
+        unlike=("abuse ", "Flagged as abusive"),
+        explains=(*_VAGUE, "paused"),
+    ),
+    said(
+        code="flagged-as-abusive",
+        fault=Fault.POLICY,
         needles=("Flagged as abusive", "flagged as abusive", "abuse-handler", "abuse"),
         pattern=r"[Ff]lagged as abusive|abuse-handler|^abuse\b",
         message="The Hub paused the Space because an automatic check takes what it runs for abuse: remote desktops, "

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spaceops.findings import Finding
+from spaceops.findings import Finding, Severity
 from spaceops.preflight import check
 from spaceops.rules.examples import GOOD, Change, write
 
@@ -108,6 +108,16 @@ def test_windows_line_ends_are_mended(tmp_path: Path) -> None:
         "dockerfile-crlf",
         {"Dockerfile": GOOD["Dockerfile"].encode()},
     )
+
+
+@pytest.mark.parametrize(
+    ("step", "severity"),
+    [("RUN echo hello", Severity.INFO), ("RUN <<EOF\ncd /srv\nEOF", Severity.WARNING)],
+)
+def test_windows_line_ends_matter_in_here_documents_only(tmp_path: Path, step: str, severity: Severity) -> None:
+    text = f"FROM python:3.13-slim\n{step}\n".replace("\n", "\r\n")
+
+    assert [one.severity for one in found(tmp_path, text) if one.code == "dockerfile-crlf"] == [severity]
 
 
 def test_utf16_is_named_and_mended(tmp_path: Path) -> None:
