@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from spaceops.accounts import Accounts
-from spaceops.dockerfile import Dockerfile, Stage
-from spaceops.image import Image, Line, follow
-from spaceops.pipcommands import without_wrappers
+from spaceops.image import Image, Line, is_root
 from spaceops.shell import UNKNOWN, Command, commands
+from spaceops.wrappers import given_to_shell, innermost
 
-_SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 _ADDING_SOURCES = frozenset({"add-apt-repository", "apt-add-repository", "extrepo", "dpkg", "apt-key"})
 # Commands that bring no program but those that they are asked for by the name of a package.
 _NAMES = """
@@ -51,6 +48,7 @@ class Run:
     line: Line
     command: Command  # without `sudo`, `env` and the like, and what `sh -c` is given
     known: Known
+    user: str  # who runs it: as USER has it, or `sudo -u`
     by_sudo: bool = False
 
     @property
@@ -71,7 +69,7 @@ class Run:
     @property
     def is_root(self) -> bool | None:
         """Whether root runs it; None where that is not known."""
-        return True if self.by_sudo else self.line.is_root
+        return is_root(self.user)
 
     @property
     def is_read(self) -> bool:
@@ -95,23 +93,9 @@ class Packages:
     is_whole: bool = field(default=True)  # every name is known
 
 
-def runs(dockerfile: Dockerfile, variables: Mapping[str, str], in_context: Collection[str]) -> tuple[Run, ...]:
-    """The commands of the last stage and of those that it is made from or copies from: no other is built."""
-    images = [follow(dockerfile, variables, in_context, stage) for stage in needed(dockerfile)]
-    return _once(run for image in images if image is not None for run in _runs(image))
-
-
-def needed(dockerfile: Dockerfile) -> tuple[Stage, ...]:
-    """The stages that are built, in their order."""
-    open_, found = [dockerfile.stages[-1]], dict[int, Stage]()
-    while open_:
-        stage = open_.pop()
-        found[stage.index] = stage
-        names = [stage.base, *(one.flag("from") or "" for one in stage.instructions)]
-        names += [_from_of_mount(value) for one in stage.instructions for name, value in one.flags if name == "mount"]
-        earlier = [dockerfile.stage(name, before=stage) for name in names if name]
-        open_ += [one for one in earlier if one is not None and one.index not in found]
-    return tuple(found[index] for index in sorted(found))
+def runs(images: Iterable[Image]) -> tuple[Run, ...]:
+    """The commands of the stages that are built."""
+    return _once(run for image in images for run in _runs(image))
 
 
 def packages_of(command: Command) -> Packages | None:
@@ -129,10 +113,6 @@ def packages_of(command: Command) -> Packages | None:
     verb, names = (rest[0], rest[1:]) if rest else ("", [])
     known = tuple(name for name in names if UNKNOWN not in name)
     return Packages(command.name, verb, known, tuple(options), len(known) == len(names))
-
-
-def _from_of_mount(value: str) -> str:
-    return next((part[len("from=") :] for part in value.split(",") if part.startswith("from=")), "")
 
 
 def _once(found: Iterable[Run]) -> tuple[Run, ...]:
@@ -159,7 +139,7 @@ def _runs(image: Image) -> Iterator[Run]:
         if any("/var/lib/apt" in value or "/etc" in value for value in mounts):
             known = replace(known, has_lists=True, has_own_sources=True)
         for command in line.commands:
-            for run in _unwrapped(Run(image, line, command, known)):
+            for run in _unwrapped(Run(image, line, command, known, line.user)):
                 yield replace(run, known=known)
                 known = after(run, known)
 
@@ -174,30 +154,19 @@ def _after_copy(known: Known, places: Collection[str], foreign: str | None) -> K
 
 def _unwrapped(run: Run) -> Iterator[Run]:
     """The command within `sudo`, `env` and `sh -c`."""
-    words = without_wrappers(run.words)
-    by_sudo = run.words[0] == "sudo" if run.words else False
-    if not words:
+    inner = innermost(run.words)
+    run = replace(
+        run, command=replace(run.command, words=inner.words), user=inner.user or run.user, by_sudo=run.name == "sudo"
+    )
+    is_text, given = (given_to_shell(inner.words) if inner.words else None) or (False, ())
+    if not is_text or not given:
         yield run
         return
-    script = _script(words)
-    if script is None:
-        yield replace(run, command=replace(run.command, words=words), by_sudo=by_sudo)
-        return
-    for inner in commands(script, run.line.step.build_env):
-        decides = inner.decides and run.command.decides
-        nested = inner.nested or run.command.nested
-        outer = replace(inner, line=run.command.line, at=run.command.at, decides=decides, nested=nested)
-        yield replace(run, command=outer, by_sudo=by_sudo)
-
-
-def _script(words: tuple[str, ...]) -> str | None:
-    """The text that a shell is given with `-c`."""
-    if posixpath.basename(words[0]) not in _SHELLS:
-        return None
-    for number, word in enumerate(words[1:], start=1):
-        if word.startswith("-") and not word.startswith("--") and word.endswith("c"):
-            return words[number + 1] if number + 1 < len(words) else None
-    return None
+    for one in commands(given[0], run.line.step.build_env):
+        decides = one.decides and run.command.decides
+        nested = one.nested or run.command.nested
+        outer = replace(one, line=run.command.line, at=run.command.at, decides=decides, nested=nested)
+        yield replace(run, command=outer)
 
 
 def after(run: Run, known: Known) -> Known:

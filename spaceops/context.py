@@ -106,7 +106,7 @@ class Context:
         """The commands that the build runs, in order, each with what is known of the image then."""
         from spaceops.buildruns import runs
 
-        return runs(self.dockerfile, self.space.environment, self.in_context) if self.dockerfile else ()
+        return runs(self.built)
 
     @cached_property
     def requirements(self) -> Requirements | None:

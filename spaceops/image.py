@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from spaceops.bases import Base, base_of
 from spaceops.dockerfile import PLATFORM, Dockerfile, Heredoc, Instruction, Stage, Step, glob_pattern, names_in
 from spaceops.errors import BadInput
-from spaceops.shell import UNKNOWN, Command, commands
+from spaceops.shell import SHELLS, UNKNOWN, Command, commands
 
 ROOT_USERS = ("root", "0")
 SHELL = ("/bin/sh", "-c")
@@ -24,12 +24,16 @@ _STANDING = (
     "/var/cache /etc/profile.d"
 )
 STANDING = frozenset(_STANDING.split())  # a file that is copied to one of these folders keeps its name
-_SHELLS = frozenset({"sh", "bash", "ash", "dash", "ksh", "zsh"})
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _MARKERS = re.compile(r"""(?<!<)<<-?(['"]?)[A-Za-z_][A-Za-z0-9_]*\1""")
 ADDRESS = re.compile(r"[a-z]+://|git@|.*\.git(?:#.*)?$")  # of a source that is no file
 _SHELL_WORD = re.compile(r"\|\|?|&&|;|\d?>{1,2}(?:&\d|/dev/null|\S*)")
 _GLOB = re.compile(r"[*?\[]")
+
+
+def is_root(user: str) -> bool | None:
+    """Whether a user, as USER or `sudo -u` names it, is root; None where that is not known."""
+    return None if UNKNOWN in user else user.partition(":")[0] in ROOT_USERS
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Line:
     @property
     def is_root(self) -> bool | None:
         """Whether root does it; None where that is not known."""
-        return None if UNKNOWN in self.user else self.user.partition(":")[0] in ROOT_USERS
+        return is_root(self.user)
 
     @cached_property
     def commands(self) -> tuple[Command, ...]:
@@ -68,11 +72,11 @@ class Line:
             return ()
         if self.instruction.exec is not None:
             return (Command(self.instruction.exec, 1, decides=True),)
-        if posixpath.basename(self.shell[0]) not in _SHELLS:
+        if posixpath.basename(self.shell[0]) not in SHELLS:
             return ()
         found = self._read(self.instruction.args, lambda command: self.instruction.line_at(command.at))
         words = found[0].words if found else ()
-        if words and posixpath.basename(words[0]) not in _SHELLS:
+        if words and posixpath.basename(words[0]) not in SHELLS:
             return found
         scripts = [one for one in self.step.heredocs if words or _is_for_shell(one.content)]
         return (*found, *(command for one in scripts for command in self._of_heredoc(one)))
@@ -137,7 +141,7 @@ class Image:
     @property
     def is_root(self) -> bool | None:
         """Whether the app runs as root; None where that is not known."""
-        return None if UNKNOWN in self.user else self.user.partition(":")[0] in ROOT_USERS
+        return is_root(self.user)
 
     @property
     def runs(self) -> Iterator[tuple[Line, Command]]:
@@ -212,8 +216,7 @@ def follow(
 
     None where its variables cannot be filled in, and for a Dockerfile larger than any that a person writes.
     """
-    settings = [one for one in dockerfile.instructions if one.keyword in ("ENV", "ARG", "LABEL")]
-    if len(dockerfile.instructions) > MOST_INSTRUCTIONS or sum(len(one.args) for one in settings) > LARGEST_VARIABLES:
+    if _is_too_large(dockerfile):
         return None
     try:
         return _Follower(dockerfile, variables, in_context).image(stage or dockerfile.stages[-1])
@@ -223,13 +226,20 @@ def follow(
 
 def built(dockerfile: Dockerfile, variables: Mapping[str, str], in_context: Collection[str]) -> tuple[Image, ...]:
     """Every stage that the last one needs, followed, the last at the end; empty where `follow` knows nothing."""
-    if follow(dockerfile, variables, in_context, dockerfile.stages[0]) is None:
+    if _is_too_large(dockerfile):
         return ()
     follower = _Follower(dockerfile, variables, in_context)
     try:
         return tuple(follower.image(stage) for stage in _needed(dockerfile, follower.build_args))
     except BadInput:
         return ()
+
+
+def _is_too_large(dockerfile: Dockerfile) -> bool:
+    settings = [one for one in dockerfile.instructions if one.keyword in ("ENV", "ARG", "LABEL")]
+    return (
+        len(dockerfile.instructions) > MOST_INSTRUCTIONS or sum(len(one.args) for one in settings) > LARGEST_VARIABLES
+    )
 
 
 def _needed(dockerfile: Dockerfile, build_args: Mapping[str, str]) -> list[Stage]:
@@ -402,7 +412,7 @@ def _new_folders(line: Line, image: Image) -> set[str]:
 def _is_for_shell(script: str) -> bool:
     """Whether a here-document that is itself the script is not for another program."""
     first = script.partition("\n")[0]
-    return not first.startswith("#!") or first.rpartition("/")[2].split(" ")[-1].strip() in _SHELLS or "sh -" in first
+    return not first.startswith("#!") or first.rpartition("/")[2].split(" ")[-1].strip() in SHELLS or "sh -" in first
 
 
 def _is_unpacked(line: Line, source: str) -> bool:

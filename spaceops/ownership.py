@@ -180,7 +180,7 @@ def _with_what_is_unseen(owners: Owners, target: str, place: Place) -> Owners:
 
 
 def _after_run(owners: Owners, run: Run) -> Owners:
-    actor = "root" if run.by_sudo else run.line.user
+    actor = run.user
     effect = _EFFECTS.get(run.name)
     owners = replace(owners, accounts=owners.accounts.after(run.command))
     if effect is not None:

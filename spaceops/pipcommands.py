@@ -19,7 +19,6 @@ EDITORS = ("sed", "dos2unix")  # what they name must be there already
 PIP = re.compile(r"pip(?:3(?:\.\d+)?)?")
 PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--torch-backend", "--index")
-_WRAPPERS = frozenset({"sudo", "env", "time", "nice", "exec", "command"})
 _WITH_VALUE = """
 --abi --cache-dir --cert --config-settings --default-timeout --exclude-newer --exists-action --extra --extra-index-url
 --find-links --group --implementation --index --index-strategy --index-url --keyring-provider --link-mode --log
@@ -30,13 +29,6 @@ _WITH_VALUE = """
 """
 WITH_VALUE = frozenset(_WITH_VALUE.split())
 _SHORT = re.compile(r"-[A-Za-z]*?([rcei])(.*)")
-
-
-def without_wrappers(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The command that `sudo`, `env X=y` and the like start."""
-    while words and (words[0] in _WRAPPERS or ("=" in words[0] and words[0].partition("=")[0].isidentifier())):
-        words = words[1:]
-    return words
 
 
 def installs(words: tuple[str, ...]) -> bool:

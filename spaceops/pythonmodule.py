@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from spaceops.shellwords import UNKNOWN
+
 LARGEST = 400_000  # characters of a file that is parsed
-UNKNOWN = "\0"  # in a string: a part that is not known
 _DEEPEST = 8  # parts within parts of a value that is worked out
 
 Value = str | int | float | bool | tuple["Value", ...] | None  # None: not known, or None

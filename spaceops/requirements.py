@@ -21,11 +21,11 @@ from spaceops.pipcommands import (
     PYTHON,
     arguments,
     is_local,
-    without_wrappers,
 )
 from spaceops.requirementlines import Problem, Reference, Requirement, RequirementsFile, one
 from spaceops.requirementlines import read as read_requirements
 from spaceops.shell import UNKNOWN, Command
+from spaceops.wrappers import innermost
 
 Reader = Callable[[str], str | None]  # the text of a file of the Space
 
@@ -197,7 +197,7 @@ class _Walk:
             self.line, self.folder = line, line.workdir
             for command in line.commands:
                 self.command = command
-                self._take(without_wrappers(command.words))
+                self._take(innermost(command.words).words)
         return self.found
 
     def _take(self, words: tuple[str, ...]) -> None:

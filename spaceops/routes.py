@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from spaceops.pythoncode import Code
 from spaceops.pythonmodule import Call, Module
+from spaceops.shell import UNKNOWN
 
 _FASTAPI = ("fastapi.FastAPI", "fastapi.applications.FastAPI")
 _FLASK = ("flask.Flask", "quart.Quart", "flask_openapi3.OpenAPI")
@@ -127,7 +128,7 @@ class _Collector:
 
     def _route(self, module: Module, call: Call, method: str, prefix: str) -> None:
         path = call.argument(0, "rule" if method == "add_url_rule" else "path")
-        if not isinstance(path, str) or "\0" in path:
+        if not isinstance(path, str) or UNKNOWN in path:
             self.is_complete = False
             return
         methods = call.keywords.get("methods", ("GET",)) if method not in _METHODS else (method,)
@@ -143,13 +144,13 @@ class _Collector:
         """`include_router(x, prefix=…)`: the routes of x, wherever it is made."""
         more = call.keywords.get("prefix", call.keywords.get("url_prefix", ""))
         target = self._target(module, call.passes[0]) if call.passes else None
-        if target is None or not isinstance(more, str) or "\0" in more or target in seen:
+        if target is None or not isinstance(more, str) or UNKNOWN in more or target in seen:
             self.is_complete = False
             return
         path, name = target
         made = [one for one in self.code.modules[path].called(*_ROUTERS) if name in one.targets]
         own = made[0].keywords.get("prefix", made[0].keywords.get("url_prefix", "")) if made else None
-        if not isinstance(own, str) or "\0" in own:
+        if not isinstance(own, str) or UNKNOWN in own:
             self.is_complete = False
             return
         is_flask = made[0].name.endswith("Blueprint")

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 from spaceops.shellwords import ASSIGNMENT, NAME, REDIRECT, UNKNOWN, Lexer, Token, Variables
 
-__all__ = ["UNKNOWN", "Command", "commands"]
+__all__ = ["SHELLS", "UNKNOWN", "Command", "commands"]
+
+SHELLS = frozenset({"sh", "bash", "ash", "dash", "ksh", "zsh"})
 
 _MOST = 5_000  # commands that are read of a text
 _CONTINUES = frozenset({"&&", "||", "|", "|&"})  # the command goes on in the next line

@@ -12,6 +12,7 @@ LEVELS = {
     "errors": 0,
     "findings": 1,
     "shell": 1,
+    "wrappers": 2,
     "shellwords": 0,
     "distribution_tables": 0,
     "compatibility_tables": 0,

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spaceops.buildruns import needed, packages_of, runs
+from spaceops.buildruns import packages_of, runs
 from spaceops.context import Context
 from spaceops.dockerfile import Dockerfile
 from spaceops.files import look
+from spaceops.image import built
 from spaceops.rules import all_rules
 from spaceops.rules.examples import write
 from spaceops.shell import commands
@@ -21,9 +22,14 @@ from spaceops.spec import Space
 EXAMPLES = int(os.environ.get("SPACEOPS_EXAMPLES", "20"))
 
 
+def images(text):
+    """The stages that are built."""
+    return built(Dockerfile.parse(text), {}, frozenset({"main.py"}))
+
+
 def read(text):
     """The commands of a Dockerfile."""
-    return runs(Dockerfile.parse(text), {}, frozenset({"main.py"}))
+    return runs(images(text))
 
 
 def words(text):
@@ -48,23 +54,30 @@ def test_only_the_stages_that_are_needed_are_built(text, expected):
 def test_the_stages_come_in_their_order():
     text = "FROM a AS x\nFROM b AS y\nFROM c\nCOPY --from=y /y /\nCOPY --from=x /x /"
 
-    assert [0, 1, 2] == [stage.index for stage in needed(Dockerfile.parse(text))]
+    assert [0, 1, 2] == [image.stages[-1] for image in images(text)]
 
 
 WRAPPED = {
-    "sudo": ("RUN sudo -E apt-get update", None),
+    "sudo": ("RUN sudo -E apt-get update", ["apt-get update"]),
     "a shell": ("RUN bash -lc 'pip install x && uvicorn y'", ["pip install x", "uvicorn y"]),
     "exec form": ('RUN ["/bin/sh", "-c", "mkdir x"]', ["mkdir x"]),
     "env": ("RUN env A=1 pip install x", ["pip install x"]),
+    "one in the other": ("RUN sudo -H nice -n 5 timeout 600 pip install x", ["pip install x"]),
+    "a question": ("RUN command -v git", ["command -v git"]),
+    "an environment of its own": ("RUN conda run -n a pip install x", ["conda run -n a pip install x"]),
     "a variable for the command": ("RUN DEBIAN_FRONTEND=noninteractive apt-get update", ["apt-get update"]),
 }
 
 
 @pytest.mark.parametrize(("line", "expected"), WRAPPED.values(), ids=WRAPPED)
 def test_what_stands_within_another_command_is_read(line, expected):
-    found = words(f"FROM python:3.13-slim\n{line}")
+    assert expected == words(f"FROM python:3.13-slim\n{line}")
 
-    assert expected == found if expected else "apt-get update" in found[0]
+
+def test_sudo_runs_a_command_as_root_or_as_whom_it_names():
+    as_root, as_other = read("FROM python:3.13\nUSER user\nRUN sudo mkdir /x\nRUN sudo -u other mkdir /x")
+
+    assert (True, False) == (as_root.is_root, as_other.is_root)
 
 
 def test_a_command_within_a_shell_decides_only_where_the_shell_does():

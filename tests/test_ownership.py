@@ -6,7 +6,7 @@ import pytest
 
 from spaceops.buildruns import runs
 from spaceops.dockerfile import Dockerfile
-from spaceops.image import follow
+from spaceops.image import built
 from spaceops.ownership import in_image
 
 FILES = frozenset({"main.py", "static/css/x.css", "data/x.csv"})
@@ -16,9 +16,8 @@ USER = "RUN useradd -m -u 1000 user\n"
 def owners(lines, base="python:3.13-slim"):
     """The folders of the image of some lines."""
     dockerfile = Dockerfile.parse(f"FROM {base}\n{USER}{lines}")
-    image = follow(dockerfile, {}, FILES)
-    assert image is not None
-    return in_image(image, runs(dockerfile, {}, FILES))
+    images = built(dockerfile, {}, FILES)
+    return in_image(images[-1], runs(images))
 
 
 MAY = {

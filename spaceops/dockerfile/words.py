@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from spaceops.errors import BadInput
+from spaceops.shellwords import UNKNOWN
 
-UNKNOWN = "\0"  # in a value: a part that is not known
 DEEPEST = 50  # `${A:-${B:-…}}`
 _NAME = re.compile(r"[0-9]+|[@*#?$!-]|[^\W\d]\w*")
 _PLAIN = re.compile(r"""[^'"$\\`}/]+""")

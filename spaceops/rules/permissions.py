@@ -127,7 +127,7 @@ def run_permission(ctx: Context) -> Iterator[Finding]:
     """
     seen = set[int]()
     for line, run, owners in walk(ctx.image, ctx.runs) if ctx.image else ():
-        if run is None or line.is_root is not False or run.by_sudo or not run.is_certain or line.number in seen:
+        if run is None or run.is_root is not False or not run.is_certain or line.number in seen:
             continue
         if (denied := _denied(run, owners)) is not None:
             seen.add(line.number)

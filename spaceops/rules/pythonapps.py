@@ -11,6 +11,7 @@ from spaceops.pythoncode import Code, Reach
 from spaceops.pythonmodule import Call, Function, Module
 from spaceops.routes import served
 from spaceops.rules import rule
+from spaceops.shell import UNKNOWN
 
 _FASTAPI = "from fastapi import FastAPI"
 _GOOD = "fastapi==0.116.1\nuvicorn==0.35.0\n"
@@ -82,11 +83,11 @@ def root_path(ctx: Context) -> Iterator[Finding]:
     code = ctx.python or Code()
     for module, call in code.calls("fastapi.FastAPI", "uvicorn.run"):
         path = call.keywords.get("root_path")
-        if isinstance(path, str) and path.strip("/") and "\0" not in path:
+        if isinstance(path, str) and path.strip("/") and UNKNOWN not in path:
             yield _at_the_root(path, f"{module.path}:{call.line}")
     for process in ctx.startup.processes if ctx.startup else ():
         for word, value in zip(process.words, process.words[1:], strict=False):
-            if word == "--root-path" and value.strip("/") and "\0" not in value:
+            if word == "--root-path" and value.strip("/") and UNKNOWN not in value:
                 yield _at_the_root(value, process.where)
 
 

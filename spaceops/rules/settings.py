@@ -11,6 +11,7 @@ from spaceops.routes import served
 from spaceops.rules import all_rules, rule
 from spaceops.rules.cardfields import FLAVORS, ZERO_GPU
 from spaceops.secretlooks import is_secret_name
+from spaceops.shell import UNKNOWN
 from spaceops.spec import FREE_HARDWARE
 
 if TYPE_CHECKING:
@@ -424,7 +425,7 @@ def _in_code(ctx: Context) -> Iterator[tuple[str, str]]:
 def _database(call: Call) -> str | None:
     """The file of a SQLite database."""
     value = call.argument(0, "database") or call.argument(0, "url")
-    if not isinstance(value, str) or ":memory:" in value or "mode=ro" in value or "\0" in value:
+    if not isinstance(value, str) or ":memory:" in value or "mode=ro" in value or UNKNOWN in value:
         return None
     if call.name in _ENGINES:
         scheme, _, path = value.partition(":///")
@@ -437,7 +438,7 @@ def _data_path(call: Call) -> str | None:
     is_read = call.name == "open" and not set(str(call.argument(1, "mode") or "r")) & set("wax+")
     if call.name not in _MAKING or is_read:
         return None
-    paths = (value for value in call.args if isinstance(value, str) and "\0" not in value)
+    paths = (value for value in call.args if isinstance(value, str) and UNKNOWN not in value)
     return next((path for path in paths if path == DATA or path.startswith(f"{DATA}/")), None)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.rules import rule
+from spaceops.shell import UNKNOWN
 from spaceops.startup import Process, Script, Startup, World
 from spaceops.startup.managers import scripts_of
 from spaceops.startup.places import elsewhere, is_absent, may_be_edited
@@ -100,7 +101,7 @@ def _program(process: Process) -> str | None:
         return None
     word = words[0]
     is_file = word.endswith(ending) if ending else word.endswith((".js", ".mjs", ".cjs"))
-    return process.absolute(word) if is_file and "\0" not in process.cwd + word else None
+    return process.absolute(word) if is_file and UNKNOWN not in process.cwd + word else None
 
 
 def _where_it_is(world: World, place: str, process: Process) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _TASKS = """
-(( : [ [[ aerich alembic alias apk apt apt-get awk basename break cat chgrp chmod chown clear cmp continue cp
+(( : [ [[ aerich alembic alias apk apt apt-get awk basename break cat chgrp chmod chown clear cmp command continue cp
 createdb curl cut date declare df diff dig dirname dockerize echo egrep env envsubst exit export false fgrep find
 free getent git grep gzip head hf host hostname huggingface-cli id install ip jq kill ldconfig let ln local ls lscpu
 mkdir mkfifo mktemp mv mysql mysqladmin nc netstat nproc npx nslookup nvidia-smi openssl pg_isready pgrep ping pip

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from spaceops.image import Start
-from spaceops.shell import UNKNOWN, Command, commands
+from spaceops.shell import SHELLS, UNKNOWN, Command, commands
 from spaceops.startup import managers
 from spaceops.startup.commandkinds import is_task
 from spaceops.startup.facts import Process, Script, World
-from spaceops.startup.wrappers import split, unwrap
+from spaceops.wrappers import given_to_shell, split, unwrap
 
-SHELLS = ("sh", "bash", "dash", "ash", "zsh", "busybox")
 _DEEPEST = 12  # scripts within scripts
 _MOST = 50  # processes
 _REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
@@ -150,17 +149,11 @@ class _Follower:
     # Shells
 
     def _shell(self, words: Sequence[str], place: Place) -> bool:
-        name = words[0].rpartition("/")[2]
-        if name not in SHELLS:
+        given = given_to_shell(words)
+        if given is None:
             return False
-        rest = list(words[2:] if name == "busybox" else words[1:])
-        has_text = False
-        while rest and rest[0][:1] in ("-", "+") and len(rest[0]) > 1:
-            option = rest.pop(0)
-            has_text |= not option.startswith("--") and "c" in option
-            if option in ("-o", "+o", "-O", "+O", "--rcfile", "--init-file") and rest:
-                rest.pop(0)
-        if has_text and rest:
+        is_text, rest = given
+        if is_text and rest:
             self.text(rest[0], place, arguments=rest[2:])
         elif rest:
             self._run_script(rest[0], rest[1:], place, is_direct=False)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from spaceops.shell import UNKNOWN
 from spaceops.startup.facts import Process, World
 from spaceops.startup.options import Setting, option
-from spaceops.startup.wrappers import split
+from spaceops.wrappers import split
 
 CONFIG = "gunicorn.conf.py"  # read from the working directory where it is there
 _BIND = ("-b", "--bind")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from spaceops.shell import SHELLS
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
@@ -18,6 +20,7 @@ class Wrapper:
     positional: int = 0  # words before the command
     runs_python: bool = False  # it runs `x.py` and `-m x` itself
     is_user: bool = False  # the first positional word is who runs it
+    user: str | None = None  # who runs it where nothing says so
     finds: bool = True  # whether the command is looked for on PATH as usual
 
 
@@ -42,7 +45,7 @@ WRAPPERS: Mapping[str, Wrapper] = {
     "ionice": _wrapper("-c -n"),
     "stdbuf": _wrapper("-i -o -e"),
     "taskset": _wrapper(positional=1),
-    "chroot": _wrapper(positional=1),
+    "chroot": _wrapper(positional=1, finds=False),
     "timeout": _wrapper("-k -s", positional=1),
     "tini": _wrapper("-p -e"),
     "tini-static": _wrapper("-p -e"),
@@ -50,7 +53,7 @@ WRAPPERS: Mapping[str, Wrapper] = {
     "dumb-init": _wrapper("-r --rewrite"),
     "gosu": _wrapper(positional=1, is_user=True),
     "su-exec": _wrapper(positional=1, is_user=True),
-    "sudo": _wrapper("-u -g -h -C"),
+    "sudo": _wrapper("-u -g -h -C", user="root"),
     "runuser": _wrapper("-u -g"),
     "xvfb-run": _wrapper("-s -n -e -f -w -l"),
     "cross-env": _wrapper(),
@@ -94,6 +97,8 @@ def unwrap(words: Sequence[str]) -> Unwrapped | None:
     name = words[0].rpartition("/")[2]
     if name == "env":
         return _env(words[1:])
+    if name == "command" and words[1:2] in (("-v",), ("-V",)):
+        return None  # it only asks
     if name in ("su", "runuser") and any(option in words for option in ("-c", "--command")):
         return _su(words)
     for count in (2, 1):
@@ -103,9 +108,32 @@ def unwrap(words: Sequence[str]) -> Unwrapped | None:
     return None
 
 
+def innermost(words: Sequence[str]) -> Unwrapped:
+    """What is left of a command without wrappers that only start what is on PATH; itself where there are none."""
+    found = Unwrapped(tuple(words))
+    while found.words and (inner := unwrap(found.words)) is not None and inner.finds and inner.shell is None:
+        found = replace(inner, env={**found.env, **inner.env}, user=inner.user or found.user)
+    return found
+
+
+def given_to_shell(words: Sequence[str]) -> tuple[bool, tuple[str, ...]] | None:
+    """What a shell runs: whether that is a text (`-c`), and the text or file with its arguments; None of no shell."""
+    name = words[0].rpartition("/")[2]
+    if name != "busybox" and name not in SHELLS:
+        return None
+    rest = list(words[2:] if name == "busybox" else words[1:])
+    is_text = False
+    while rest and rest[0][:1] in ("-", "+") and len(rest[0]) > 1:
+        option = rest.pop(0)
+        is_text |= not option.startswith("--") and "c" in option
+        if option in ("-o", "+o", "-O", "+O", "--rcfile", "--init-file") and rest:
+            rest.pop(0)
+    return is_text, tuple(rest)
+
+
 def _unwrapped(wrapper: Wrapper, words: Sequence[str]) -> Unwrapped | None:
     options, rest = _after_options(words, wrapper.with_value)
-    user = options.get("-u") or (rest[0] if wrapper.is_user and rest else None)
+    user = options.get("-u") or (rest[0] if wrapper.is_user and rest else wrapper.user)
     rest = rest[wrapper.positional :]
     env, rest = _assignments(rest)
     if wrapper.runs_python and "-m" in options:
