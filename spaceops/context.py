@@ -67,9 +67,14 @@ class Context:
             return None
 
     @cached_property
+    def is_docker(self) -> bool:
+        """Whether the Dockerfile is what runs: of a folder with space.toml it is to be, whatever README.md says."""
+        return self.has_spec or self.card is None or self.card.sdk not in ("gradio", "static", "streamlit")
+
+    @cached_property
     def dockerfile(self) -> Dockerfile | None:
-        """The parsed Dockerfile; None where there is none, or it does not parse."""
-        text = self.text("Dockerfile")
+        """The parsed Dockerfile; None where there is none, it does not parse, or the Hub does not look at it."""
+        text = self.text("Dockerfile") if self.is_docker else None
         try:
             return None if text is None else Dockerfile.parse(text)
         except DockerfileError:
@@ -129,7 +134,7 @@ class Context:
     def python(self) -> Code | None:
         """The Python code that runs when the container starts; None without an image."""
         from spaceops.pythoncode import follow
-        from spaceops.pythonentries import entries
+        from spaceops.startup.entries import entries
 
         if self.image is None or self.requirements is None or self.startup is None:
             return None

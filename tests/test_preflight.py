@@ -116,3 +116,12 @@ def test_no_slip_of_the_hand_makes_a_rule_stumble(tmp_path_factory, data):
     folder = write(tmp_path_factory.mktemp("slip"), {name: text[:at] + piece + text[at + cut :]})
 
     assert () == check(folder).notes
+
+
+def test_a_dockerfile_that_the_hub_does_not_look_at_is_no_error(tmp_path):
+    change = {"README.md": ("sdk: docker", "sdk: static"), "Dockerfile": "FORM python\n", "index.html": "<p>Hello\n"}
+
+    without = check(write(tmp_path / "bare", {**change, "space.toml": None}))
+
+    assert () == without.errors
+    assert "dockerfile-parse-error" in codes(check(write(tmp_path / "ours", change)))

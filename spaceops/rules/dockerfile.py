@@ -32,7 +32,7 @@ def dockerfile_parse_error(ctx: Context) -> Iterator[Finding]:
     A line that goes on in the next ends with a backslash and nothing after it. A line that cannot be read ends the
     build before it begins.
     """
-    error = _parse_error(ctx.text("Dockerfile")) if ctx.dockerfile is None else None
+    error = _parse_error(ctx.text("Dockerfile")) if ctx.dockerfile is None and ctx.is_docker else None
     if error is not None:
         line = _line(ctx.text("Dockerfile") or "", error.line)
         yield Finding(
