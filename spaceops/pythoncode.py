@@ -10,8 +10,8 @@ from enum import IntEnum
 from functools import cached_property
 
 from spaceops.image import Image
-from spaceops.pythonentries import Entry
 from spaceops.pythonmodule import Call, EnvRead, Import, Module, Place, parse
+from spaceops.startup.entries import Entry
 
 MOST_FILES = 400
 MOST_TEXT = 2_000_000  # characters, of all files together

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from spaceops.pythonmodule import Module, parse
@@ -17,7 +17,7 @@ _APP = re.compile(r"([A-Za-z_][\w./\\-]*):([A-Za-z_][\w.]*)(\(.*\))?", re.DOTALL
 _BARE = re.compile(r"[A-Za-z_][\w.]*")
 _NO_MODULES = ("unix", "python", "file", "fd", "tcp", "http", "https")
 # Servers, with the options that name the folder where they look for the module.
-_SERVERS: Mapping[str, tuple[str, ...]] = {
+APP_SERVERS: Mapping[str, tuple[str, ...]] = {
     "uvicorn": ("--app-dir",),
     "gunicorn": ("--chdir", "--pythonpath"),
     "hypercorn": (),
@@ -67,31 +67,45 @@ class Located:
 
 
 def apps(processes: tuple[Process, ...]) -> Iterator[App]:
-    """The apps that the processes serve."""
+    """The apps that the processes serve, as far as they are known."""
     seen = set[tuple[str, str, tuple[str, ...]]]()
     for process in processes:
-        found = _app(process) if process.name in _SERVERS else None
-        if found and (key := (found.server, found.text, found.roots)) not in seen:
+        found = app_of(process)
+        if found is None or UNKNOWN in "".join(found.roots) or found.text in process.doubtful:
+            continue
+        if (key := (found.server, found.text, found.roots)) not in seen:
             seen.add(key)
             yield found
 
 
-def _app(process: Process) -> App | None:
+def app_of(process: Process) -> App | None:
+    """What a server is told to import; None of another program, and where it is not told."""
     name, words = process.name, process.words[1:]
+    if name not in APP_SERVERS:
+        return None
     texts = [word for word in words if (found := _APP.fullmatch(word)) and found[1] not in _NO_MODULES]
-    if not texts and name in ("uvicorn", "gunicorn") and words and _BARE.fullmatch(words[0]):
-        texts = [words[0]]
+    text = texts[0] if texts else _bare(words) if name in ("uvicorn", "gunicorn") else None
+    if text is None:
+        return None
     roots = [process.cwd]
-    for one in _SERVERS[name]:
+    for one in APP_SERVERS[name]:
         if given := option(process.words, one):
             roots = [process.absolute(given[0]), *(roots if one == "--pythonpath" else ())]
-    roots += [process.absolute(path) for path in process.env.get("PYTHONPATH", "").split(":") if path]
-    if not texts or UNKNOWN in "".join((*roots, texts[0])) or texts[0] in process.doubtful:
-        return None
-    module, _, attribute = texts[0].partition(":")
+    module, _, attribute = text.partition(":")
     is_default = name == "gunicorn" and not attribute
     attribute = "application" if is_default else attribute.partition("(")[0]
-    return App(process, name, texts[0], module, attribute, tuple(dict.fromkeys(roots)))
+    return App(process, name, text, module, attribute, tuple(dict.fromkeys((*roots, *search_path(process)))))
+
+
+def _bare(words: Sequence[str]) -> str | None:
+    """The name of a module without an app: the first word, or the last if it is no value of an option."""
+    places = [*words[:1], *(words[-1:] if len(words) > 1 and not words[-2].startswith("-") else ())]
+    return next((word for word in places if _BARE.fullmatch(word)), None)
+
+
+def search_path(process: Process) -> tuple[str, ...]:
+    """The folders of PYTHONPATH."""
+    return tuple(process.absolute(path) for path in process.env.get("PYTHONPATH", "").split(":") if path)
 
 
 def places_of(app: App) -> Iterator[str]:
