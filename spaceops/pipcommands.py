@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+
+from spaceops.shell import UNKNOWN
 
 # Commands of RUN that install nothing into Python, whatever their words are.
 _HARMLESS = """
@@ -28,6 +31,7 @@ _WITH_VALUE = """
 --requirement --requirements --constraint --editable -C -P -f -i -p -t
 """
 WITH_VALUE = frozenset(_WITH_VALUE.split())
+_UNPACKERS = frozenset({"tar", "unzip", "bsdtar", "7z", "rsync", "hf", "huggingface-cli"})
 _SHORT = re.compile(r"-[A-Za-z]*?([rcei])(.*)")
 
 
@@ -61,3 +65,14 @@ def arguments(words: tuple[str, ...]) -> list[tuple[str, str]]:
 def is_local(value: str) -> bool:
     """Whether pip would take it for a folder or a file."""
     return value.startswith((".", "/", "~")) and "://" not in value
+
+
+def filled_by(words: tuple[str, ...], folder: str) -> str | None:
+    """The folder that a command fills with files which nobody can see here; None where it is no such command."""
+    name = words[0].rpartition("/")[2] if words else ""
+    given = [word for word in words[1:] if not word.startswith("-")]
+    if name == "git" and given[:1] == ["clone"]:
+        address = given[1] if len(given) > 1 else ""
+        last = given[-1] if len(given) > 2 else posixpath.basename(address.rstrip("/")).removesuffix(".git")
+        return posixpath.normpath(posixpath.join(folder, last)) if UNKNOWN not in last else "/"
+    return "/" if name in _UNPACKERS else None

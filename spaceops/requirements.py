@@ -20,6 +20,7 @@ from spaceops.pipcommands import (
     PIP,
     PYTHON,
     arguments,
+    filled_by,
     is_local,
 )
 from spaceops.requirementlines import Problem, Reference, Requirement, RequirementsFile, one
@@ -32,6 +33,7 @@ Reader = Callable[[str], str | None]  # the text of a file of the Space
 # Images that files are copied from for a tool that installs no Python packages.
 TOOL_IMAGES = ("ghcr.io/astral-sh/uv", "node", "golang", "rust", "denoland/deno", "oven/bun", "caddy", "ollama/ollama")
 MOST_STAGES = 20
+_BUILT_IN_EXTRAS = frozenset({"all"})
 LARGEST_PROJECT = 400_000  # characters of a pyproject.toml or lock file that is looked into
 
 
@@ -149,7 +151,14 @@ def sources_of(image: Image) -> tuple[str, ...]:
 
 
 def _with_extras(requirement: Requirement) -> list[str]:
-    return [requirement.name, *(f"{requirement.name}[{extra}]" for extra in requirement.extras)]
+    extras = requirement.extras | _BUILT_IN_EXTRAS if _is_whole_fastapi(requirement) else requirement.extras
+    return [requirement.name, *(f"{requirement.name}[{extra}]" for extra in extras)]
+
+
+def _is_whole_fastapi(requirement: Requirement) -> bool:
+    """FastAPI 0.111 alone brings uvicorn, python-multipart and the like without being asked for an extra."""
+    is_it = requirement.name == "fastapi" and any(requirement.allows(f"0.111.{patch}") for patch in (0, 1))
+    return is_it and not requirement.allows("0.112.0")
 
 
 def _base(image: Image) -> Requirements:
@@ -189,6 +198,7 @@ class _Walk:
     made: bool = False  # whether a command before may have made files
     mentioned: str = ""  # the words of commands that are no installers
     written: str = ""  # those of them that may name a file which the command makes
+    trees: tuple[str, ...] = ()  # folders that were filled with files of elsewhere
 
     def walk(self) -> Requirements:
         """Look at each command of each RUN, in order."""
@@ -231,6 +241,8 @@ class _Walk:
         text = " ".join(("", *words, *redirects))
         self.mentioned += text
         self.written += "" if words[:1] and words[0] in EDITORS else text
+        tree = filled_by(words, self.folder)
+        self.trees += (tree,) if tree is not None else ()
         self.made = True
 
     def _gap(self, reason: str) -> None:
@@ -387,6 +399,8 @@ class _Walk:
             self._want(() if known else file.requirements)
         for name in [] if file.is_whole else ["a very long file"]:
             self._gap(name)
+        for problem in () if file.is_constraint else file.problems:
+            self._gap(f"{path}:{problem.line}, which pip cannot read")
         for name in () if file.is_constraint else file.unnamed:
             if is_local(name):  # pip takes such a path from where it runs
                 self._local(name.partition(" ")[0])
@@ -403,7 +417,8 @@ class _Walk:
             path for path in self.image.in_context if posixpath.basename(path) == name and path.count("/") < 4
         )
         copied = self._copied_before
-        if name in self.written or any(one.is_broken for one in copied):
+        is_fetched = any(f"{target}/".startswith(f"{tree.rstrip('/')}/") for tree in self.trees)
+        if is_fetched or name in self.written or any(one.is_broken for one in copied):
             return
         is_certain = (
             not self.made

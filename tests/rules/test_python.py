@@ -401,6 +401,30 @@ def test_python_multipart_may_come_along(package, tmp_path):
     assert set() == found(tmp_path, COMPANIONS, main, requirements_txt=f"fastapi\nuvicorn\n{package}\n")
 
 
+@pytest.mark.parametrize("fastapi", ["fastapi==0.111.0", "fastapi~=0.111.0", "fastapi>=0.100,<0.112"])
+def test_fastapi_0_111_brings_all_that_it_may_use(fastapi, tmp_path):
+    main = f"from fastapi import UploadFile\n{APP}\n\n{ROUTE.format('file: UploadFile')}"
+
+    assert set() == found(tmp_path, (*COMPANIONS, "command-not-found"), main, requirements_txt=f"{fastapi}\n")
+
+
+@pytest.mark.parametrize("fastapi", ["fastapi==0.110.3", "fastapi==0.112.0", "fastapi>=0.111", "fastapi<0.116"])
+def test_any_other_fastapi_brings_no_server_and_no_form_parser(fastapi, tmp_path):
+    main = f"from fastapi import UploadFile\n{APP}\n\n{ROUTE.format('file: UploadFile')}"
+
+    assert {("python-multipart-missing", ERROR), ("command-not-found", ERROR)} == found(
+        tmp_path, (*COMPANIONS, "command-not-found"), main, requirements_txt=f"{fastapi}\n"
+    )
+
+
+def test_a_line_that_pip_cannot_read_may_ask_for_what_seems_missing(tmp_path):
+    requirements = FASTAPI + "numpy=2.3.0\n"
+
+    report = check(write(tmp_path, {"main.py": with_first("import numpy"), "requirements.txt": requirements}))
+
+    assert ["requirements-invalid"] == [one.code for one in report.errors]
+
+
 @given(st.one_of(st.text(max_size=300), st.binary(max_size=300)))
 @settings(max_examples=EXAMPLES)
 def test_no_source_makes_the_check_fail(tmp_path_factory, text):

@@ -194,6 +194,24 @@ def test_a_file_that_a_command_before_names_may_be_made_by_it(made, tmp_path):
     assert "requirements-missing" not in {code for code, _ in found(tmp_path, FASTAPI, Dockerfile=dockerfile)}
 
 
+FETCHED = {
+    "cloned here": ("git clone https://github.com/acme/bot.git .", False),
+    "cloned to a folder of its own": ("git clone https://github.com/acme/bot.git && cd bot", False),
+    "cloned to a named folder": ("git clone --depth 1 https://github.com/acme/bot /srv/x && cd /srv/x", False),
+    "unpacked": ("curl -fsSL https://example.com/bot.tar.gz | tar xz --strip-components=1", False),
+    "cloned elsewhere": ("git clone https://github.com/acme/bot.git /opt/bot", True),
+}
+
+
+@pytest.mark.parametrize(("fetch", "is_missed"), FETCHED.values(), ids=FETCHED)
+def test_a_file_may_come_with_a_folder_that_a_command_fetches(fetch, is_missed, tmp_path):
+    dockerfile = ("COPY --chown=user requirements.txt .\nRUN ", f"RUN {fetch} && ")
+
+    codes = {code for code, _ in found(tmp_path, FASTAPI, Dockerfile=dockerfile)}
+
+    assert is_missed == ("requirements-missing" in codes)
+
+
 def test_a_file_that_sed_is_to_change_must_be_there_before(tmp_path):
     dockerfile = ("COPY --chown=user requirements.txt .\nRUN ", "RUN sed -i /torch/d requirements.txt && ")
 
