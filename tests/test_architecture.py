@@ -17,7 +17,7 @@ LEVELS = {
     "distribution_tables": 0,
     "compatibility_tables": 0,
     "distributions": 1,
-    "pipcommands": 1,
+    "pipcommands": 2,
     "requirementlines": 2,
     "bases": 2,
     "secretlooks": 1,
