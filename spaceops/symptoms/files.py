@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from spaceops.symptoms import Place, Symptom
-from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, crash, failure
-
-_VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
+from spaceops.symptoms.kinds import VAGUE, crash, failure
 
 SYMPTOMS: tuple[Symptom, ...] = (
     # --- files of the app ---
@@ -39,7 +37,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Could not open input file: artisan",
         ),
         unlike=("tail: cannot open 'x.log' for reading: No such file or directory",),
-        explains=(*_VAGUE, "file-missing"),
+        explains=(*VAGUE, "file-missing"),
     ),
     crash(
         code="start-file-missing",
@@ -103,6 +101,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "graphviz.backend.execute.ExecutableNotFound: failed to execute PosixPath('dot')",
         ),
         unlike=("FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg.json'",),
-        explains=(*_VAGUE, "file-missing"),
+        explains=(*VAGUE, "file-missing"),
     ),
 )

@@ -21,6 +21,7 @@ VAGUE_IN_RUNS = (
     "supervisor-gave-up",
     "nginx-upstream-502",
 )
+VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
 EVERYWHERE = (Place.SAID, Place.BUILD, Place.RUN)
 
 build_failure = partial(
@@ -32,7 +33,7 @@ failure = partial(  # of what a build may run, and an app too
     severity=Severity.ERROR,
     fault=Fault.YOURS,
     places=(Place.BUILD, Place.RUN),
-    explains=(*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS),
+    explains=VAGUE,
 )
 refusal = partial(  # an answer of the Hub to a push or a request, wherever it was written down
     Symptom, severity=Severity.ERROR, fault=Fault.YOURS, places=(Place.SAID, Place.BUILD)

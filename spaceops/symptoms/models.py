@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from spaceops.findings import Fault, Severity
 from spaceops.symptoms import Place, Symptom
-from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, crash, failure, trouble
+from spaceops.symptoms.kinds import VAGUE, VAGUE_IN_RUNS, crash, failure, trouble
 
-_VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
 _HUB = r"(?:huggingface\.co|hf\.co)"
 
 SYMPTOMS: tuple[Symptom, ...] = (
@@ -134,7 +133,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ValueError: Fast download using 'hf_transfer' is enabled (HF_HUB_ENABLE_HF_TRANSFER=1) but 'hf_transfer' "
             "package is not available in your environment.",
         ),
-        explains=(*_VAGUE, "optional-package-missing"),
+        explains=(*VAGUE, "optional-package-missing"),
     ),
     failure(
         code="trust-remote-code",
@@ -270,6 +269,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "TypeError: argument of type 'bool' is not iterable",
             "gradio_client.utils.APIInfoParseError: Cannot parse schema True",
         ),
-        explains=(*_VAGUE, "gradio-localhost"),
+        explains=(*VAGUE, "gradio-localhost"),
     ),
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from spaceops.findings import Fault, Severity
 from spaceops.symptoms import Place, Symptom
-from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, build_failure, crash, failure, trouble
+from spaceops.symptoms.kinds import VAGUE, VAGUE_IN_BUILDS, build_failure, crash, failure, trouble
 
-_VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
 _STEP = (*VAGUE_IN_BUILDS, "node-step-failed")
 
 SYMPTOMS: tuple[Symptom, ...] = (
@@ -122,7 +121,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ERR_PNPM_NO_SCRIPT  Missing script: serve",
             'Usage Error: Couldn\'t find a script named "build".',
         ),
-        explains=(*_VAGUE, "node-step-failed"),
+        explains=(*VAGUE, "node-step-failed"),
     ),
     build_failure(
         code="package-json-missing",
@@ -146,7 +145,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             'error Couldn\'t find a package.json file in "/app"',
             "ERR_PNPM_NO_PKG_MANIFEST  No package.json found in /app",
         ),
-        explains=(*_VAGUE, "node-step-failed", "file-missing"),
+        explains=(*VAGUE, "node-step-failed", "file-missing"),
     ),
     failure(
         code="node-version",
@@ -174,7 +173,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Error [ERR_UNKNOWN_BUILTIN_MODULE]: No such built-in module: node:sqlite",
         ),
         unlike=("npm warn EBADENGINE Unsupported engine {",),
-        explains=(*_VAGUE, "node-step-failed"),
+        explains=(*VAGUE, "node-step-failed"),
     ),
     trouble(
         code="node-version",
@@ -195,7 +194,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Error: error:0308010C:digital envelope routines::unsupported",
             "code: 'ERR_OSSL_EVP_UNSUPPORTED'",
         ),
-        explains=(*_VAGUE, "node-step-failed"),
+        explains=(*VAGUE, "node-step-failed"),
     ),
     # --- compiling and bundling ---
     build_failure(
@@ -233,7 +232,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             'error: could not compile `server` (bin "server") due to 2 previous errors',
             "src/Main.java:[3,17] error: cannot find symbol",
         ),
-        explains=(*_VAGUE, "node-step-failed"),
+        explains=(*VAGUE, "node-step-failed"),
     ),
     build_failure(
         code="compile-error",
@@ -277,7 +276,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "npm error Lifecycle script `build` failed with error:",
             "error Command failed with exit code 2.",
         ),
-        explains=_VAGUE,
+        explains=VAGUE,
     ),
     # --- the app ---
     failure(
@@ -297,7 +296,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "error: Cannot find module '@prisma/client'",
         ),
         unlike=("Error: Cannot find module '/app/server.js'",),
-        explains=(*_VAGUE, "node-step-failed"),
+        explains=(*VAGUE, "node-step-failed"),
     ),
     failure(
         code="start-file-missing",
@@ -311,7 +310,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Error [ERR_MODULE_NOT_FOUND]: Cannot find module '/app/dist/index.js' imported from /app/start.js",
             "Error: Cannot find module './routes/api'",
         ),
-        explains=(*_VAGUE, "node-step-failed", "file-missing"),
+        explains=(*VAGUE, "node-step-failed", "file-missing"),
     ),
     failure(
         code="file-missing",
@@ -365,7 +364,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "not supported.",
             'TypeError [ERR_UNKNOWN_FILE_EXTENSION]: Unknown file extension ".ts" for /app/src/index.ts',
         ),
-        explains=(*_VAGUE, "node-step-failed", "syntax-error"),
+        explains=(*VAGUE, "node-step-failed", "syntax-error"),
     ),
     failure(
         code="prisma-engine",
@@ -401,7 +400,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Error: Cannot find module @rollup/rollup-linux-x64-gnu. npm has a bug related to optional dependencies",
             "Error: /app/node_modules/bcrypt/lib/binding/bcrypt_lib.node: invalid ELF header",
         ),
-        explains=(*_VAGUE, "node-step-failed", "node-module-missing"),
+        explains=(*VAGUE, "node-step-failed", "node-module-missing"),
     ),
     crash(
         code="missing-secret",

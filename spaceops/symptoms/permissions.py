@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from spaceops.symptoms import Symptom
-from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, build_failure, crash, failure
+from spaceops.symptoms.kinds import VAGUE, VAGUE_IN_BUILDS, build_failure, crash, failure
 
-_VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
 _DENIED = (
     "Permission denied",
     "permission denied",
@@ -43,7 +42,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "mkdir: cannot create directory: Permission denied: '/.cache/pip'",
         ),
         unlike=("PermissionError: [Errno 13] Permission denied: '/app/uploads'",),
-        explains=(*_VAGUE, "appdir-permission", "build-permission"),
+        explains=(*VAGUE, "appdir-permission", "build-permission"),
     ),
     failure(
         code="cache-permission",
@@ -63,7 +62,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "the environment variable HF_HOME to a writable directory.",
             "mkdir: cannot create directory '/.cache': Permission denied",
         ),
-        explains=(*_VAGUE, "appdir-permission", "build-permission"),
+        explains=(*VAGUE, "appdir-permission", "build-permission"),
     ),
     crash(
         code="appdir-permission",

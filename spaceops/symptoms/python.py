@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from spaceops.findings import Fault, Severity
 from spaceops.symptoms import Place, Symptom
-from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, crash, failure, trouble
+from spaceops.symptoms.kinds import VAGUE, VAGUE_IN_RUNS, crash, failure, trouble
 
-_VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
 _OWN = r"(?:app|main|wsgi|asgi|server|application|api|src|backend|run|index|project|config|core|web|mysite)"
 _GUNICORN = r"gunicorn|Worker failed to boot|Worker exiting"
 
@@ -135,7 +134,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ModuleNotFoundError: No module named 'pyaudioop'",
         ),
         unlike=("ModuleNotFoundError: No module named 'important'",),
-        explains=(*_VAGUE, "module-not-found", "pip-wheel-build-failed"),
+        explains=(*VAGUE, "module-not-found", "pip-wheel-build-failed"),
     ),
     failure(
         code="circular-import",
@@ -152,7 +151,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "AttributeError: partially initialized module 'gradio' has no attribute 'Interface' (most likely due to a "
             "circular import)",
         ),
-        explains=(*_VAGUE, "import-name-error", "dependency-api-changed"),
+        explains=(*VAGUE, "import-name-error", "dependency-api-changed"),
     ),
     failure(
         code="import-name-error",
@@ -219,7 +218,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             'RuntimeError: Form data requires "python-multipart" to be installed.',
             "AssertionError: The python-multipart library must be installed to use form parsing.",
         ),
-        explains=(*_VAGUE, "optional-package-missing"),
+        explains=(*VAGUE, "optional-package-missing"),
     ),
     failure(
         code="jinja2-missing",
@@ -253,7 +252,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "RuntimeError: The starlette.testclient module requires the httpx package to be installed.",
         ),
         unlike=("ModuleNotFoundError: No module named 'foo'", "INFO: run pip install to update"),
-        explains=(*_VAGUE, "module-not-found"),
+        explains=(*VAGUE, "module-not-found"),
     ),
     # --- versions of compiled packages ---
     failure(
@@ -278,7 +277,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ImportError: numpy.core.multiarray failed to import",
             "RuntimeError: Numpy is not available",
         ),
-        explains=(*_VAGUE, "import-name-error", "dependency-api-changed"),
+        explains=(*VAGUE, "import-name-error", "dependency-api-changed"),
     ),
     failure(
         code="package-versions-conflict",
@@ -338,7 +337,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ImportError: cannot import name 'StrEnum' from 'enum' (/usr/local/lib/python3.9/enum.py)",
             "ModuleNotFoundError: No module named 'tomllib'",
         ),
-        explains=(*_VAGUE, "module-not-found", "import-name-error"),
+        explains=(*VAGUE, "module-not-found", "import-name-error"),
     ),
     # --- data that the app reads ---
     crash(

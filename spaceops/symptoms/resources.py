@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from spaceops.findings import Fault, Severity
 from spaceops.symptoms import Place, Symptom
-from spaceops.symptoms.kinds import EVERYWHERE, VAGUE_IN_BUILDS, VAGUE_IN_RUNS, build_failure, crash, failure
+from spaceops.symptoms.kinds import EVERYWHERE, VAGUE, VAGUE_IN_BUILDS, VAGUE_IN_RUNS, build_failure, crash, failure
 
 _LESS_MEMORY = (
     "Run fewer workers (`--workers 1`), load a smaller or quantised model, or choose hardware with more memory "
     '(`hardware = "cpu-upgrade"` has 32 GB).'
 )
-_VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
 
 SYMPTOMS: tuple[Symptom, ...] = (
     # --- memory ---
@@ -63,7 +62,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
             "FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaScript heap out of memory",
         ),
-        explains=(*_VAGUE, "node-step-failed"),
+        explains=(*VAGUE, "node-step-failed"),
     ),
     crash(
         code="memory-limit",
@@ -110,7 +109,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             'Exception in thread "main" java.lang.OutOfMemoryError: Java heap space',
         ),
         unlike=("torch.cuda.OutOfMemoryError: CUDA out of memory.",),
-        explains=(*_VAGUE, "build-oom-137"),
+        explains=(*VAGUE, "build-oom-137"),
     ),
     crash(
         code="cuda-oom",
@@ -182,7 +181,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Error: ENOSPC: System limit for number of file watchers reached, watch '/app/src'",
             "OSError: [Errno 28] inotify watch limit reached",
         ),
-        explains=(*_VAGUE, "disk-full"),
+        explains=(*VAGUE, "disk-full"),
     ),
     # --- GPU ---
     crash(
@@ -279,7 +278,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "OSError: libcublas.so.11: cannot open shared object file: No such file or directory",
             "Unable to load any of {libcudnn_ops.so.9.1.0, libcudnn_ops.so.9.1, libcudnn_ops.so.9, libcudnn_ops.so}",
         ),
-        explains=(*_VAGUE, "shared-library-missing"),
+        explains=(*VAGUE, "shared-library-missing"),
     ),
     # --- libraries of the system ---
     failure(
@@ -302,7 +301,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
             "ImportError: libgthread-2.0.so.0: cannot open shared object file: No such file or directory",
         ),
-        explains=(*_VAGUE, "shared-library-missing"),
+        explains=(*VAGUE, "shared-library-missing"),
     ),
     failure(
         code="shared-library-missing",
@@ -348,7 +347,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "/app/server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found (required by /app/server)",
             "ImportError: /usr/lib/x86_64-linux-gnu/libstdc++.so.6: version `GLIBCXX_3.4.32' not found",
         ),
-        explains=(*_VAGUE, "exec-not-found-crlf"),
+        explains=(*VAGUE, "exec-not-found-crlf"),
     ),
     # --- how programs end ---
     failure(
@@ -371,7 +370,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "INFO exited: api (terminated by SIGSEGV; not expected)",
             'process "/bin/sh -c python build.py" did not complete successfully: exit code: 139',
         ),
-        explains=(*_VAGUE, "multiprocess-unsupervised"),
+        explains=(*VAGUE, "multiprocess-unsupervised"),
     ),
     failure(
         code="illegal-instruction",
@@ -391,7 +390,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Fatal Python error: Illegal instruction",
             "terminated by SIGILL",
         ),
-        explains=(*_VAGUE, "multiprocess-unsupervised"),
+        explains=(*VAGUE, "multiprocess-unsupervised"),
     ),
     crash(
         code="dead-on-signal",

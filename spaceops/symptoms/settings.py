@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from spaceops.symptoms import Symptom
-from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, VAGUE_IN_RUNS, failure
-
-_VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
+from spaceops.symptoms.kinds import failure
 
 SYMPTOMS: tuple[Symptom, ...] = (
     # --- settings ---
