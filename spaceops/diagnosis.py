@@ -16,7 +16,7 @@ from spaceops.cases import SHOWS_BUILD, UP, Case, gather
 from spaceops.evidence import harmless
 from spaceops.findings import Fault, Finding, Report, Severity
 from spaceops.privacy import without_credentials
-from spaceops.refinements import REFINEMENTS, explaining, place_of
+from spaceops.refinements import REFINEMENTS, explaining, is_up, place_of
 from spaceops.reporting import as_markdown
 from spaceops.scanning import Failure, Hit, Section, scan
 from spaceops.symptoms import Place
@@ -35,6 +35,7 @@ _VAGUE = frozenset(
 )
 GENERIC = ("build-step-failed", "app-crashed", "app-exited")  # what a log shows by its structure alone
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+_THROWN = re.compile(r"(?:[\w$]{1,80}[.:]{1,2}){0,8}\w{0,80}(?:Error|Exception|Failure|Limit|InvalidToken)\b")
 _LAST_WORDS = ("error", "fatal", "exception", "failed", "cannot", "denied", "not found", "killed", "panic")
 
 
@@ -204,7 +205,20 @@ def _findings(clues: Iterable[Clue], case: Case) -> Iterator[tuple[Finding, int]
         refine = REFINEMENTS.get(clue.code)
         refined = refine(finding, clue.hit, case) if refine else finding
         if refined is not None:
-            yield refined, clue.weight
+            is_end = _ends(clue, case) and refined.severity is Severity.WARNING
+            yield (replace(refined, severity=Severity.ERROR) if is_end else refined), clue.weight
+
+
+def _ends(clue: Clue, case: Case) -> bool:
+    """Whether the app died of it: it is the exception with which the log of one that does not run ends."""
+    run, number = case.sections.get(Place.RUN), clue.hit.number
+    if run is None or clue.place is not Place.RUN or clue.weight > 1 or not _THROWN.match(clue.hit.line):
+        return False
+    raised = _ending(run)
+    is_last = raised is not None and raised.number <= number <= raised.last + 4
+    if case.stage is None:
+        return is_last and not is_up(case)
+    return case.stage == "RUNTIME_ERROR" and (is_last or number >= run.last - 4)
 
 
 def _finding(clue: Clue, case: Case) -> Finding:
@@ -281,11 +295,15 @@ def proof(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _by_structure(clues: Iterable[Clue], case: Case) -> Iterator[tuple[Finding, int]]:
-    known = {clue.place for clue in clues if clue.hit.symptom.severity is Severity.ERROR and clue.weight < 2}
+    known = {
+        clue.place
+        for clue in clues
+        if clue.weight < 2 and (clue.hit.symptom.severity is Severity.ERROR or _ends(clue, case))
+    }
     build, run = case.sections.get(Place.BUILD), case.sections.get(Place.RUN)
     if build and build.failure and Place.BUILD not in known and (case.stage is None or case.stage in SHOWS_BUILD):
         yield _step_failed(build, build.failure, case), 1
-    if run and not known and _is_of_now(Place.RUN, case) and case.stage not in _AT_REST:
+    if run and not known and _is_of_now(Place.RUN, case) and case.stage not in _AT_REST and not is_up(case):
         raised = _ending(run)
         if raised is not None:
             yield _crashed(raised, case), 1
@@ -294,6 +312,7 @@ def _by_structure(clues: Iterable[Clue], case: Case) -> Iterator[tuple[Finding, 
         yield _exited(int(ended[1]), run), 2
 
 
+_ERROR_LINE = re.compile(r"^(?:--> )?(?:ERROR|[Ee]rror): (?:failed to solve: )?|\.$")
 _ENDED = re.compile(r"^Exit code: (\d{1,3})\b")
 _STATUSES: Mapping[int, str] = {
     0: "it ended as if its work were done; a server must go on running",
@@ -310,7 +329,8 @@ def _step_failed(build: Section, failure: Failure, case: Case) -> Finding:
     meaning = _STATUSES.get(failure.exit or 1, "") if failure.exit != 1 else ""
     status = f" with exit status {failure.exit}" if failure.exit is not None else ""
     what = f"The command `{shown(failure.command)}`" if failure.command else "A step of the Dockerfile"
-    ending = f": {meaning}" if meaning else "; what it printed last says why"
+    said = "" if failure.command else _ERROR_LINE.sub("", failure.line)
+    ending = f": {meaning or shown(said)}" if meaning or said else "; what it printed last says why"
     return Finding(
         f"The build stopped: {what} failed{status}{ending}.",
         hint="Mend what the last lines name, or run that command alone on your machine to see it fail.",
@@ -448,7 +468,7 @@ def _lowered(ranked: tuple[Finding, int], found: Iterable[tuple[Finding, int]], 
     """An error that is none: of a build that goes on, of an app that is up, or one that was got over before the end."""
     finding, weight = ranked
     is_decided = any(one.severity is Severity.ERROR and w < 2 for one, w in found)
-    goes_on = case.stage == "BUILDING" or case.stage in UP
+    goes_on = case.stage == "BUILDING" or is_up(case)
     if finding.severity is Severity.ERROR and (goes_on or (weight == 3 and is_decided)):
         return replace(finding, severity=Severity.WARNING), weight
     return ranked

@@ -27,6 +27,7 @@ _IN_FRONT = (
     re.compile(rb"(?m)^\d\d:\d\d:\d\d (?:build|run  |stage|step |gap  ) "),  # spaceops logs
     re.compile(rb"(?m)^[\w.-]{1,60} {1,20}\| "),  # docker compose
 )
+_FOLDED = re.compile(rb'^\s{0,20}\{|Traceback \(most recent call last\):\\n|\\n    at |\\n  File \\"')
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -61,6 +62,8 @@ def plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
         block = b"".join(map(_said, block.splitlines(keepends=True))) if is_json else block
         if b"\x1b" in block:
             block = _COLOURS.sub(b"", block)
+        if b"\\n" in block:
+            block = _unfolded(block)
         if number == 0:
             in_front = _in_front(block)
         yield in_front.sub(b"", block) if in_front else block
@@ -119,6 +122,17 @@ def _said(row: bytes) -> bytes:
         return row
     said = entry.data or entry.text or entry.log
     return said.rstrip("\r\n").replace("\r", "\n").encode(errors="replace") + b"\n" if said else row
+
+
+def _unfolded(block: bytes) -> bytes:
+    """The lines of an app that logs JSON: an exception that stands in one of them, on lines of its own."""
+    return b"".join(map(_unfold, block.splitlines(keepends=True)))
+
+
+def _unfold(row: bytes) -> bytes:
+    if b"\\n" not in row or not _FOLDED.search(row):
+        return row
+    return row.replace(b"\\n", b"\n").replace(b'\\"', b'"').replace(b"\\t", b"\t").replace(b"\\\\", b"\\")
 
 
 def _in_front(block: bytes) -> re.Pattern[bytes] | None:

@@ -6,6 +6,7 @@ Each function takes the finding of one code and gives a better one back, or None
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -16,6 +17,15 @@ from spaceops.preflight import looked
 from spaceops.rules import all_rules
 from spaceops.scanning import Hit, Section
 from spaceops.symptoms import Place
+
+_REQUEST = re.compile(
+    r'^(?P<asker>.{0,200})"(?:GET|HEAD|POST|PUT|PATCH|DELETE) /\S{0,2000} HTTP/\d(?:\.\d)?" (?P<status>\d{3})\b'
+)
+_INSIDE = re.compile(r"\b127\.0\.0\.1\b|\blocalhost\b|::1\b")
+_ENDING = re.compile(
+    r"^\S{0,200}(?:Error|Exception)\b|\bKilled\b|Segmentation fault|^panic: |\bFATAL\b|exited with code|Shutting down"
+)
+_ONE_REQUEST = re.compile(r"Exception in ASGI application|Exception on \S{1,200} \[[A-Z]{3,7}\]|Exception in callback")
 
 Refinement = Callable[[Finding, Hit, Case], Finding | None]
 USUAL_PORT = 7860
@@ -30,6 +40,19 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "front-matter-missing": ("front-matter-missing", "front-matter-not-first", "front-matter-yaml-error"),
 }
 _SAME = {"port-mismatch": "app-port-mismatch"}  # what a log and the files show of one thing
+
+
+def is_up(case: Case) -> bool:
+    """Whether the app serves: the Hub says so, or, where nobody asked it, the log ends with requests from outside."""
+    run, build = case.sections.get(Place.RUN), case.sections.get(Place.BUILD)
+    if case.stage is not None or run is None or (build is not None and build.failure is not None):
+        return case.stage in UP
+    requests = [(number, found) for number, line in enumerate(run.tail) if (found := _REQUEST.search(line))]
+    outside = [found for _, found in requests if not _INSIDE.search(found["asker"])]
+    if not any(found["status"] < "400" for found in outside):
+        return False
+    rest = run.tail[requests[-1][0] :]
+    return any(map(_ONE_REQUEST.search, rest)) or not any(map(_ENDING.search, rest))
 
 
 def explaining(found: list[tuple[Finding, int]], case: Case) -> list[tuple[Finding, int]]:
@@ -88,10 +111,10 @@ def _port(finding: Finding, hit: Hit, case: Case) -> Finding | None:
     wanted = case.files.app_port if case.files else None
     run = case.sections.get(Place.RUN)
     others = {one.groups.get("port") for one in (run.hits.get(finding.code, ()) if run else ())}
-    if not shown.isdecimal() or str(wanted or USUAL_PORT) in others or case.stage in UP:
+    if not shown.isdecimal() or str(wanted or USUAL_PORT) in others or is_up(case):
         return None
     if wanted is None:
-        return finding
+        return finding if _failed(case) else replace(finding, severity=Severity.WARNING)
     return replace(
         finding,
         message=f"The server listens on port {shown}, but the Hub sends visitors to port {wanted} (app_port in "
@@ -124,9 +147,24 @@ def _timeout(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
     return finding
 
 
+def _failed(case: Case) -> bool:
+    """Whether anybody says that the Space does not run; of a log alone nobody knows what README.md says."""
+    said = case.sections.get(Place.SAID)
+    return case.stage is not None or bool(said and said.hits)
+
+
+def _loopback(finding: Finding, hit: Hit, case: Case) -> Finding | None:
+    """A server on 127.0.0.1, which may have another one in front of it where its port is not the Space's."""
+    wanted = (case.files.app_port if case.files else None) or USUAL_PORT
+    if is_up(case):
+        return None
+    is_certain = hit.groups.get("port") == str(wanted) or _failed(case)
+    return finding if is_certain else replace(finding, severity=Severity.WARNING)
+
+
 def _unready(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
     """Of a Space that is up nothing keeps it from being ready: a server behind nginx may listen on 127.0.0.1."""
-    return None if case.stage in UP else finding
+    return None if is_up(case) else finding
 
 
 def _module(finding: Finding, hit: Hit, case: Case) -> Finding | None:
@@ -228,7 +266,7 @@ def _with_folders(paths: Iterable[str]) -> set[str]:
 
 REFINEMENTS: Mapping[str, Refinement] = {
     "port-mismatch": _port,
-    "bind-loopback": _unready,
+    "bind-loopback": _loopback,
     "no-http-server": _unready,
     "stuck-starting": _unready,
     "launch-timeout": _timeout,

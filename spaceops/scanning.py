@@ -258,10 +258,19 @@ class _Scan:
         if begins is None:
             return
         place = Place.BUILD if begins["build"] else Place.RUN
+        self._keep_words(number)
         if self._section.number < number:
             self._close(start)
         self._section, self._step, self._start = Section(place, number=number), -1, start
         self._known.clear()
+
+    def _keep_words(self, number: int) -> None:
+        """What stands above the first build or start and shows what the Hub says is its words, not that log's."""
+        if self._head is None or number > HEAD + 1:
+            return
+        for hit in self._section.all_hits():
+            if Place.SAID in hit.symptom.places:
+                self._head.add(hit)
 
     def _close(self, end: int) -> None:
         """The section ends there."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 USUAL, MOST = 1 << 12, 1 << 16  # bytes of a traceback that are read, the second where the first do not hold its end
 _LINES = 12  # lines of what was raised that are kept
 _FRAME = re.compile(r'File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,7})(?:, in (?P<within>.{1,200}))?')
-_ERROR = re.compile(r"(?P<type>[A-Za-z_][\w.]{0,200})(?:: (?P<said>.*))?$")
+_ERROR = re.compile(
+    r"(?!(?:DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\b)(?P<type>[A-Za-z_][\w.]{0,200})(?:: (?P<said>.*))?$"
+)
 _FOREIGN = re.compile(
     r"site-packages|dist-packages|/lib(?:64)?/python\d|^<frozen|^<string>|/opt/conda/|/usr/lib/|/\.venv/|/\.local/lib/"
 )
@@ -84,7 +86,7 @@ def _one(lines: list[str], at: int) -> tuple[Raised, int] | None:
     """The traceback whose header is the line `at`, and the line after it; numbers count from 0."""
     lines = _without_prefix(lines, at)
     header = lines[at]
-    indent = len(header) - len(header.lstrip()) if header.strip().startswith("Traceback") else 0
+    indent = _indent(header)
     frames: list[Frame] = []
     kept: list[str] = []
     for number in range(at + 1, len(lines)):
@@ -102,6 +104,12 @@ def _one(lines: list[str], at: int) -> tuple[Raised, int] | None:
     return None
 
 
+def _indent(header: str) -> int:
+    """How far the lines of a traceback stand in; those of a group of exceptions stand behind a line that is drawn."""
+    text = header.lstrip(" \t|+")
+    return len(header) - len(text) if text.startswith(("Traceback", "Exception Group Traceback")) else 0
+
+
 def _without_prefix(lines: list[str], at: int) -> list[str]:
     """The lines without what a supervisor writes in front of each."""
     prefix, _, _ = lines[at].partition("Traceback (most")
@@ -117,7 +125,7 @@ def _continued(lines: list[str], at: int) -> list[str]:
     for line in lines[at : at + _LINES]:
         if not line.startswith((" ", "\t")) and not (more == [] and re.fullmatch(r"[A-Za-z_]\w{0,80}", line)):
             break
-        if line.strip().startswith(("File ", "Traceback")):
+        if line.strip(" \t|").startswith(("File ", "Traceback", "+-")):
             break
         more.append(line.strip())
     return [line for line in more if line]
