@@ -279,7 +279,8 @@ def _cuda(tag: str) -> Facts:
     facts = _bare("ubuntu") if is_ubuntu else dict.fromkeys(("apt-get", "apt", "node", "npm"), False)
     of_devel = ("gcc", "g++", "cc", "make", "python", "python3") if "devel" in tag else ()
     facts = {program: there for program, there in facts.items() if program not in of_devel}
-    common = {"user": "root", "workdir": "/", "env": _CUDA_ENV, "uids": _users_of(system), "facts": facts}
+    # Its entrypoint shows a banner and starts the command that it is given: to who follows the start there is none.
+    common = _ROOT | {"env": _CUDA_ENV, "uids": _users_of(system), "facts": facts}
     return system | common | {"command": ("/bin/bash",) if is_ubuntu else None}
 
 

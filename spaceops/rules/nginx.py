@@ -99,14 +99,14 @@ def nginx_permission(ctx: Context) -> Iterator[Finding]:
     for startup, process, found in _setups(ctx):
         image = startup.world.image
         is_adapted = "unprivileged" in image.base.repository or any(map(_opens_folders, image.runs))
-        wrong = next(_unwritable(found), None)
+        wrong = next(_unwritable(found, has_open_logs="nginx" in image.base.repository), None)
         if _is_other_user(process) and not is_adapted and found.is_complete and wrong:
             what, where = wrong
             yield Finding(
                 f"The container runs as {process.user}, and nginx writes its {what} into a folder that only root may "
                 "write to",
                 hint="Write pid /tmp/nginx.pid; and error_log /dev/stderr; at the top of nginx.conf, and in http { } "
-                + " ".join(f"{name} /tmp/{name.partition('_')[0]};" for name in _TEMPORARY),
+                "access_log /dev/stdout; " + " ".join(f"{name} /tmp/{name.partition('_')[0]};" for name in _TEMPORARY),
                 where=where,
                 severity=_severity(ctx, startup, process) if found.main else Severity.WARNING,
             )
@@ -121,7 +121,7 @@ def _opens_folders(run: tuple[Line, Command]) -> bool:
     return any("nginx" in word or word == "/" or word.startswith(("/var", "/run", "/etc")) for word in words)
 
 
-def _unwritable(found: Setup) -> Iterator[tuple[str, str]]:
+def _unwritable(found: Setup, *, has_open_logs: bool) -> Iterator[tuple[str, str]]:
     """What nginx writes where only root may, and the place that decides it."""
     path = found.main.path if found.main else found.process.where
     options = " ".join(found.process.words)
@@ -132,6 +132,10 @@ def _unwritable(found: Setup) -> Iterator[tuple[str, str]]:
         for one in given:
             if one.args and not one.args[0].startswith((*_WRITABLE, "/home", "/app")) and one.args[0].startswith("/"):
                 yield what, f"{path}:{one.line}"
+    for file in () if has_open_logs else found.files:
+        for one in file.config.find("access_log", "error_log"):
+            if one.args and one.args[0].startswith("/var/log/nginx"):
+                yield "logs", f"{file.path}:{one.line}"
 
 
 @rule(
@@ -148,10 +152,11 @@ def nginx_privileged_port(ctx: Context) -> Iterator[Finding]:
         may = any("setcap" in command.words or "setcap" in command.name for _, command in startup.world.image.runs)
         for one, where in found.listens:
             if one.port < 1024 and _is_other_user(process) and found.is_complete and not may:
+                port = ctx.app_port if ctx.app_port and ctx.app_port >= 1024 else 7860
                 yield Finding(
                     f"The container runs as {process.user}, and nginx listens on port {one.port}, which may be for "
                     "root only",
-                    hint=f"Write listen {ctx.app_port or 7860}; in nginx.conf, the app_port of README.md.",
+                    hint=f"Write listen {port}; there, and app_port: {port} in README.md.",
                     where=where,
                 )
                 return

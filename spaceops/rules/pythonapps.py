@@ -41,6 +41,7 @@ _BLOCKING = (
     "urllib.request.urlopen",
 )
 _REMOVING = ("os.unlink", "os.remove", ".unlink", "shutil.rmtree")
+_PROXIES = ("nginx", "caddy", "haproxy", "traefik", "envoy", "apache2ctl", "httpd")
 _FRAME = re.compile(
     r"x[-_]frame[-_]options.{0,20}(?:deny|sameorigin)|frame-ancestors\s+'(?:none|self)'\s*(?:;|\"|$)", re.IGNORECASE
 )
@@ -58,7 +59,7 @@ def root_404(ctx: Context) -> Iterator[Finding]:
     """
     routes = served(ctx.python) if ctx.python else None
     base = ctx.card.fields.get("base_path") if ctx.card else None
-    if routes is None or base or routes.answers("/") is not False:
+    if routes is None or base or routes.answers("/") is not False or _is_behind_a_proxy(ctx):
         return
     yield Finding(
         'The app answers no GET of "/", which is what visitors of the Space see first',
@@ -80,6 +81,8 @@ def root_path(ctx: Context) -> Iterator[Finding]:
     With a `root_path` FastAPI believes that it is below another path: its pages look for their files where there are
     none.
     """
+    if _is_behind_a_proxy(ctx):
+        return
     code = ctx.python or Code()
     for module, call in code.calls("fastapi.FastAPI", "uvicorn.run"):
         path = call.keywords.get("root_path")
@@ -89,6 +92,12 @@ def root_path(ctx: Context) -> Iterator[Finding]:
         for word, value in zip(process.words, process.words[1:], strict=False):
             if word == "--root-path" and value.strip("/") and UNKNOWN not in value:
                 yield _at_the_root(value, process.where)
+
+
+def _is_behind_a_proxy(ctx: Context) -> bool:
+    """Whether a web server of the Space's own stands in front, which decides what the app's paths are."""
+    processes = ctx.startup.processes if ctx.startup else ()
+    return any(process.name in _PROXIES for process in processes)
 
 
 def _at_the_root(path: str, where: str) -> Finding:

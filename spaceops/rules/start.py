@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Fix, Severity
+from spaceops.image import Image
 from spaceops.rules import rule
 from spaceops.shell import UNKNOWN
 from spaceops.startup import Process, Script, Startup, World
@@ -278,10 +279,18 @@ def script_not_executable(ctx: Context) -> Iterator[Finding]:
         yield Finding(
             f"The container starts {script.path} by its name, and nothing marks the file as executable"
             + (": an upload to the Hub does not keep the mark" if is_marked else ""),
-            hint=f'Write CMD ["bash", "{posixpath.relpath(script.place, startup.world.image.workdir)}"]; or add '
-            f"RUN chmod +x {script.place} above USER.",
+            hint=f"Write {_by_shell(script, startup.world.image)}; or add RUN chmod +x {script.place} above USER.",
             where=script.where,
         )
+
+
+def _by_shell(script: Script, image: Image) -> str:
+    """How a shell would start it, as the line is to be written."""
+    path = posixpath.relpath(script.place, image.workdir)
+    path = script.place if path.startswith("..") else path
+    shell = "bash" if "bash" in script.text.partition("\n")[0] else "sh"
+    words = [line.keyword for line in image.lines if line.where() == script.where]
+    return f'{words[-1]} ["{shell}", "{path}"]' if words and not script.by_shell else f"{shell} {path}"
 
 
 @rule(

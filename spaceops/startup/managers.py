@@ -107,8 +107,14 @@ def supervisor(world: World, cwd: str, given: str | None, env: Mapping[str, str]
         found = world.text_at(posixpath.normpath(posixpath.join(cwd, place)))
         if found:
             return _supervisor(world, [found], env, has_main=True)
-    parts = [] if given else list(_parts(world, SUPERVISOR_PARTS))
+    is_packaged = given in (None, SUPERVISOR_FILES[-1]) and not _writes_main(world)
+    parts = list(_parts(world, SUPERVISOR_PARTS)) if is_packaged else []
     return _supervisor(world, parts, env, has_main=False) if parts else None
+
+
+def _writes_main(world: World) -> bool:
+    """Whether a RUN may have made another main file than the package's."""
+    return any("supervisord.conf" in word for _, one in world.image.runs for word in (*one.words, *one.redirects))
 
 
 def _parts(world: World, folder: str) -> Iterator[tuple[str, str]]:

@@ -413,7 +413,7 @@ def _of_call(
         process,
         host.is_certain and is_certain,
         port.is_certain and is_certain,
-        f"{kind.host_word}=EVERYWHERE",
+        f'{kind.host_word}="{EVERYWHERE}"',
         kind.port_word + "={port}",
     )
 

@@ -1,0 +1,138 @@
+"""Spaces of other kinds than the rules' own example: nothing is said of a good one, and of a fault its code."""
+
+from __future__ import annotations
+
+import pytest
+
+from spaceops.preflight import check
+from spaceops.rules.examples import write
+
+PINNED = "fastapi==0.116.1\nuvicorn==0.35.0\n"
+APP = "from fastapi import FastAPI\n\napp = FastAPI()\n\n\n@app.get('/')\ndef home() -> str:\n    return 'hello'\n"
+SITE = "server {\n    listen 7860;\n    location /api/ {\n        proxy_pass http://127.0.0.1:8000/;\n    }\n}\n"
+
+PACKAGED_SUPERVISOR = {
+    "Dockerfile": """\
+FROM python:3.13-slim
+RUN apt-get update && apt-get install -y --no-install-recommends nginx supervisor && rm -rf /var/lib/apt/lists/*
+WORKDIR /srv/api
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY main.py .
+COPY site.conf /etc/nginx/conf.d/site.conf
+RUN rm /etc/nginx/sites-enabled/default
+COPY processes.conf /etc/supervisor/conf.d/processes.conf
+CMD ["/usr/bin/supervisord", "-n", "-c", "/etc/supervisor/supervisord.conf"]
+""",
+    "main.py": APP.replace("FastAPI()", "FastAPI(root_path='/api')").replace("get('/')", "get('/list')"),
+    "site.conf": SITE,
+    "processes.conf": "[program:api]\ncommand=uvicorn main:app --port 8000\n\n"
+    "[program:nginx]\ncommand=nginx -g 'daemon off;'\n",
+}
+CUDA = {
+    "Dockerfile": """\
+FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu22.04
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
+ENV PATH=/opt/venv/bin:$PATH
+RUN python3 -m venv /opt/venv
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY main.py .
+CMD ["sh", "-c", "exec uvicorn main:app --host 0.0.0.0 --port 7860"]
+""",
+    "space.toml": 'repo_id = "acme/hello"\nhardware = "t4-small"\n\n[limits]\nmax_hourly_cost = 1.0\n',
+}
+
+GOOD = {"the package's supervisord": PACKAGED_SUPERVISOR, "CUDA": CUDA}
+FAULTS = {
+    "supervisord starts nginx on another port": (
+        PACKAGED_SUPERVISOR,
+        {"site.conf": ("7860", "8080")},
+        {"app-port-mismatch": "error"},
+    ),
+    "supervisord's nginx asks another port": (
+        PACKAGED_SUPERVISOR,
+        {"site.conf": ("8000", "5000")},
+        {"nginx-upstream-502": "warning"},
+    ),
+    "the package's supervisord without -n": (
+        PACKAGED_SUPERVISOR,
+        {"Dockerfile": ('"-n", ', "")},
+        {"supervisord-daemon": "error"},
+    ),
+    "another module below CUDA": (CUDA, {"Dockerfile": ("main:app", "app:app")}, {"asgi-module-missing": "warning"}),
+}
+
+
+def found(folder, change):
+    report = check(write(folder, change), ignore=["dockerignore-missing", "never-sleeps", "hardware-unused"])
+    assert () == report.notes
+    return {one.code: str(one.severity) for one in report}
+
+
+def with_fault(kind, change):
+    """A kind of Space with some of its texts changed."""
+    edited = {path: kind[path].replace(*one) if isinstance(one, tuple) else one for path, one in change.items()}
+    assert not [path for path, one in edited.items() if one == kind.get(path)]
+    return {"requirements.txt": PINNED, **kind, **edited}
+
+
+@pytest.mark.parametrize("kind", GOOD.values(), ids=GOOD)
+def test_nothing_is_said_of_a_good_one(kind, tmp_path):
+    assert {} == found(tmp_path, {"requirements.txt": PINNED, **kind})
+
+
+@pytest.mark.parametrize(("kind", "change", "expected"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_named(kind, change, expected, tmp_path):
+    assert expected == found(tmp_path, with_fault(kind, change))
+
+
+def test_an_nginx_that_takes_another_main_file_of_supervisord_is_not_guessed(tmp_path):
+    """A RUN that writes supervisord.conf leaves open what it starts."""
+    changed = ("WORKDIR /srv/api", "WORKDIR /srv/api\nRUN echo '[supervisord]' > /etc/supervisor/supervisord.conf")
+    assert {} == found(tmp_path, with_fault(PACKAGED_SUPERVISOR, {"Dockerfile": changed, "site.conf": ("7860", "80")}))
+
+
+@pytest.mark.parametrize("log", ["access_log", "error_log"])
+def test_logs_in_a_folder_of_root_are_told(log, tmp_path):
+    conf = (
+        "pid /tmp/nginx.pid;\nevents {}\nhttp {\n    client_body_temp_path /tmp/body;\n"
+        f"    {log} /var/log/nginx/all.log;\n    server {{\n        listen 7860;\n    }}\n}}\n"
+    )
+    kind = {**PACKAGED_SUPERVISOR, "nginx.conf": conf}
+    change = {
+        "Dockerfile": kind["Dockerfile"]
+        .replace("COPY site.conf /etc/nginx/conf.d/site.conf", "COPY nginx.conf /etc/nginx/nginx.conf")
+        .replace("CMD", "RUN useradd -m -u 1000 user\nUSER user\nCMD")
+    }
+    (said,) = check(write(tmp_path, with_fault(kind, change)), select=["nginx-permission"])
+    assert "nginx.conf:5" == said.where
+    assert "its logs into a folder" in said.message
+
+
+def test_a_port_that_the_hub_does_not_take_is_not_advised(tmp_path):
+    change = {"README.md": "---\ntitle: Hello\nsdk: docker\napp_port: 80\n---\n", "site.conf": ("7860", "80")}
+    change |= {"Dockerfile": PACKAGED_SUPERVISOR["Dockerfile"].replace("CMD", "USER 1000\nCMD")}
+    (said,) = check(write(tmp_path, with_fault(PACKAGED_SUPERVISOR, change)), select=["nginx-privileged-port"])
+    assert said.hint.startswith("Write listen 7860;")
+
+
+def test_the_address_to_write_is_one_that_python_takes(tmp_path):
+    main = "from http import server\nimport gradio as gr\n\ngr.Blocks().launch()\n"
+    change = {
+        "Dockerfile": "FROM python:3.13-slim\nWORKDIR /app\nCOPY . .\nRUN pip install gradio==5.42.0\n"
+        'CMD ["python", "main.py"]\n',
+        "main.py": main,
+    }
+    (said,) = check(write(tmp_path, change), select=["bind-loopback"])
+    assert 'Let it listen on every address: server_name="0.0.0.0"' == said.hint
+
+
+def test_a_script_outside_of_the_working_folder_is_named_by_its_whole_path(tmp_path):
+    change = {
+        "Dockerfile": 'FROM python:3.13-slim\nWORKDIR /srv/api\nCOPY boot.sh /boot.sh\nENTRYPOINT ["/boot.sh"]\n',
+        "boot.sh": "#!/bin/sh\nexec python -m http.server 7860\n",
+    }
+    (said,) = check(write(tmp_path, change), select=["script-not-executable"])
+    assert said.hint.startswith('Write ENTRYPOINT ["sh", "/boot.sh"];')
