@@ -128,7 +128,7 @@ class Context:
             found = dockerfile.stage(name)
             return follow(dockerfile, variables, in_context, found) if found else None
 
-        return follow_requirements(built_from(self.image, stage), self.text)
+        return follow_requirements(built_from(self.image, stage), self.text, stage)
 
     @cached_property
     def python(self) -> Code | None:

@@ -124,10 +124,12 @@ class Requirements:
         return closure([*asked, *self.locked, *built_in])
 
 
-def follow(images: Iterable[Image], read: Reader) -> Requirements:
+def follow(
+    images: Iterable[Image], read: Reader, stage: Callable[[str], Image | None] = lambda _: None
+) -> Requirements:
     """What is installed by the commands of an image, the first, and of those that it copies from."""
     images = list(images)
-    found = _base(images[0])
+    found = _base(images[0], stage)
     for image in images:
         steps = _Walk(image, read, found.python)
         found = _joined(found, steps.walk())
@@ -161,11 +163,20 @@ def _is_whole_fastapi(requirement: Requirement) -> bool:
     return is_it and not requirement.allows("0.112.0")
 
 
-def _base(image: Image) -> Requirements:
+def _has_no_python(image: Image | None) -> bool:
+    """Whether a stage is one of Node.js or the like that nobody fills with Python packages."""
+    if image is None or image.base.repository not in TOOL_IMAGES or sources_of(image):
+        return False
+    names = [command.name for _, command in image.runs]
+    return not any(PIP.fullmatch(name) or PYTHON.fullmatch(name) or name in ("uv", "poetry") for name in names)
+
+
+def _base(image: Image, stage: Callable[[str], Image | None]) -> Requirements:
     repository = image.base.repository
     is_plain = repository == "python" or repository.startswith("ghcr.io/astral-sh/uv")
     gaps = () if is_plain else (f"the base image {image.base.name}",)
-    return Requirements(gaps=(*gaps, *(f"COPY --from={name}" for name in sources_of(image))), python=image.base.python)
+    foreign = [name for name in sources_of(image) if not _has_no_python(stage(name))]
+    return Requirements(gaps=(*gaps, *(f"COPY --from={name}" for name in foreign)), python=image.base.python)
 
 
 def _joined(first: Requirements, second: Requirements) -> Requirements:

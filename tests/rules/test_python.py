@@ -121,6 +121,39 @@ def test_what_may_come_in_another_way_is_not_called_missing(change, tmp_path):
     assert set() == found(tmp_path, MODULES, with_first("import numpy"), Dockerfile=dockerfile)
 
 
+PAGES = "FROM node:22-slim AS pages\nWORKDIR /web\nCOPY . .\nRUN npm install && npm run build\n"
+
+
+def with_pages(copy, build=PAGES):
+    return build + GOOD["Dockerfile"].replace("USER user\n", f"USER user\n{copy}\n", 1)
+
+
+def test_pages_that_another_stage_builds_bring_no_python_package(tmp_path):
+    dockerfile = with_pages("COPY --from=pages /web/dist /home/user/app/static")
+
+    assert {("module-not-found", ERROR)} == found(tmp_path, MODULES, with_first("import numpy"), Dockerfile=dockerfile)
+
+
+STAGES = {
+    "into the app's folder": with_pages("COPY --from=pages /web /home/user/app"),
+    "of a stage that installs": with_pages(
+        "COPY --from=pages /opt/venv /opt/venv",
+        PAGES + "RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install x\n",
+    ),
+    "of a stage that copies from another": with_pages(
+        "COPY --from=pages /usr/local/lib /usr/local/lib", PAGES + "COPY --from=python:3.13 /usr/local /usr/local\n"
+    ),
+    "of a stage that is not known": with_pages(
+        "COPY --from=pages /web/dist /home/user/app/static", PAGES.replace("node:22-slim", "acme/builder")
+    ),
+}
+
+
+@pytest.mark.parametrize("dockerfile", STAGES.values(), ids=STAGES)
+def test_what_another_stage_may_bring_is_not_called_missing(dockerfile, tmp_path):
+    assert set() == found(tmp_path, MODULES, with_first("import numpy"), Dockerfile=dockerfile)
+
+
 DOUBTS = {
     "the app changes where it looks": ("import sys\nsys.path.append('vendor')\nimport streamlit", FASTAPI),
     "a package that nobody knows": ("import streamlit", FASTAPI + "acme-toolbox==1.0\n"),
