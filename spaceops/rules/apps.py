@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Severity
 from spaceops.rules import rule
+from spaceops.rules.examples import SERVE
 from spaceops.startup.apps import (
     GENERIC,
     App,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from spaceops.startup import Startup, World
 
 _GUNICORN = {"requirements.txt": "fastapi==0.116.1\nuvicorn==0.35.0\ngunicorn==23.0.0\n"}
-_CMD = 'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]'
 
 
 def _served(ctx: Context) -> Iterator[tuple[Startup, App]]:
@@ -53,11 +53,11 @@ def asgi_module_missing(ctx: Context) -> Iterator[Finding]:
     Severity.ERROR,
     bad={
         **_GUNICORN,
-        "Dockerfile": (_CMD, 'CMD ["gunicorn", "-k", "uvicorn.workers.UvicornWorker", "-b", ":7860", "wsgi:app"]'),
+        "Dockerfile": (SERVE, 'CMD ["gunicorn", "-k", "uvicorn.workers.UvicornWorker", "-b", ":7860", "wsgi:app"]'),
     },
     good={
         **_GUNICORN,
-        "Dockerfile": (_CMD, 'CMD ["gunicorn", "-k", "uvicorn.workers.UvicornWorker", "-b", ":7860", "main:app"]'),
+        "Dockerfile": (SERVE, 'CMD ["gunicorn", "-k", "uvicorn.workers.UvicornWorker", "-b", ":7860", "main:app"]'),
     },
 )
 def gunicorn_module(ctx: Context) -> Iterator[Finding]:

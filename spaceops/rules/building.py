@@ -12,13 +12,12 @@ from spaceops.context import Context
 from spaceops.findings import Finding, Severity
 from spaceops.pipcommands import PIP, PYTHON
 from spaceops.rules import rule
+from spaceops.rules.examples import NODE_SERVE, NODE_SERVER
 from spaceops.shell import UNKNOWN
 
 _INSTALLS = "RUN pip install --no-cache-dir -r requirements.txt"  # a line of the good Dockerfile
 _NODE_USER = "FROM node:22-slim\nRUN useradd -m -u 1000 user\nUSER user\nWORKDIR /app\nCOPY . .\n"
 _NODE = "FROM node:22-slim\nUSER node\nWORKDIR /app\nCOPY . .\n"
-_NODE_END = 'CMD ["node", "server.js"]\n'
-_SERVER = 'require("http").createServer((_, answer) => answer.end("hello")).listen(7860, "0.0.0.0");\n'
 # Programs with the package that brings them, where it has another name.
 _PACKAGES = {
     "gcc": "build-essential", "g++": "build-essential", "cc": "build-essential", "make": "build-essential",
@@ -107,8 +106,8 @@ def _how_to_get(program: str, base: Base) -> str:
 
 @rule(
     Severity.ERROR,
-    bad={"Dockerfile": f"{_NODE_USER}{_NODE_END}", "server.js": _SERVER},
-    good={"Dockerfile": f"{_NODE}{_NODE_END}", "server.js": _SERVER},
+    bad={"Dockerfile": f"{_NODE_USER}{NODE_SERVE}", "server.js": NODE_SERVER},
+    good={"Dockerfile": f"{_NODE}{NODE_SERVE}", "server.js": NODE_SERVER},
 )
 def useradd_uid_taken(ctx: Context) -> Iterator[Finding]:
     """Each user of an image has a number of its own, and some images have a user with 1000 already: `node` in the node

@@ -47,6 +47,12 @@ def hello() -> dict[str, str]:
 ''',
     "space.toml": 'repo_id = "acme/hello"\n',
 }
+# Lines of it, to be replaced, and parts of others.
+IMPORT = "from fastapi import FastAPI"
+SERVE = 'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]'
+PINS = GOOD["requirements.txt"]
+NODE_SERVER = 'require("http").createServer((_, answer) => answer.end("hello")).listen(7860, "0.0.0.0");\n'
+NODE_SERVE = 'CMD ["node", "server.js"]\n'
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ _BINARY = (
     ".dat .pkl .pickle .joblib .npy .npz .pt .pth .ckpt .onnx .h5 .hdf5 .pb .tflite .safetensors .gguf .ggml .parquet "
     ".arrow .feather .db .sqlite .sqlite3 .wasm .docx .xlsx .pptx .pyc .keras .mo .model .traineddata"
 )
-BINARY = frozenset(_BINARY.split())
+BINARY = frozenset(_BINARY.split())  # endings of the names of files that are no text
 _UPLOAD = "Upload with `spaceops deploy` or `hf upload`, which do it right"
 _JUNK = {
     "node_modules": "the packages that npm installed",

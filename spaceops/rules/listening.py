@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.rules import rule
+from spaceops.rules.examples import SERVE
 from spaceops.rules.frontmatter import addition, edit
 from spaceops.startup import EVERYWHERE, Listener, Startup
 from spaceops.startup.editing import with_option
@@ -16,7 +17,6 @@ from spaceops.startup.network import downloads, is_bot, listens_nowhere
 if TYPE_CHECKING:
     from spaceops.context import Context
 
-_CMD = 'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]'
 _SERVER = "uvicorn main:app --host 0.0.0.0"
 _ADDRESSES = """\
 from fastapi import FastAPI, Request
@@ -52,7 +52,7 @@ _BUILDS_ADDRESSES = (
     Severity.ERROR,
     bad={"Dockerfile": ('"--port", "7860"', '"--port", "8000"')},
     good={
-        "Dockerfile": (_CMD, 'CMD ["bash", "start.sh"]'),
+        "Dockerfile": (SERVE, 'CMD ["bash", "start.sh"]'),
         "start.sh": "#!/bin/bash\nuvicorn main:app --port 8000 &\nexec ./proxy --listen 7860\n",
         "proxy": "#!/usr/bin/env python3\nimport proxying\n",
     },
@@ -131,7 +131,7 @@ def _loopback(ctx: Context, server: Listener) -> Finding:
 @rule(
     Severity.ERROR,
     bad={"Dockerfile": ('"7860"]', '"$PORT"]')},
-    good={"Dockerfile": (_CMD, "ENV PORT=7860\nCMD uvicorn main:app --host 0.0.0.0 --port $PORT")},
+    good={"Dockerfile": (SERVE, "ENV PORT=7860\nCMD uvicorn main:app --host 0.0.0.0 --port $PORT")},
 )
 def variable_not_expanded(ctx: Context) -> Iterator[Finding]:
     """Only a shell puts values in the place of `$PORT`, and `CMD ["program", "$PORT"]` uses no shell.
@@ -158,11 +158,11 @@ def variable_not_expanded(ctx: Context) -> Iterator[Finding]:
 @rule(
     Severity.WARNING,
     bad={
-        "Dockerfile": (_CMD, 'CMD ["bash", "start.sh"]'),
+        "Dockerfile": (SERVE, 'CMD ["bash", "start.sh"]'),
         "start.sh": f"#!/bin/bash\n{_SERVER} --port 7860 &\npython -m http.server 7860 &\nwait -n\n",
     },
     good={
-        "Dockerfile": (_CMD, 'CMD ["bash", "start.sh"]'),
+        "Dockerfile": (SERVE, 'CMD ["bash", "start.sh"]'),
         "start.sh": f"#!/bin/bash\n{_SERVER} --port 7860 &\npython -m http.server 8000 &\nwait -n\n",
     },
 )
@@ -186,12 +186,12 @@ def address_in_use(ctx: Context) -> Iterator[Finding]:
 @rule(
     Severity.WARNING,
     bad={
-        "Dockerfile": (_CMD, 'CMD ["python", "main.py"]'),
+        "Dockerfile": (SERVE, 'CMD ["python", "main.py"]'),
         "requirements.txt": "discord.py==2.5.2\n",
         "main.py": "import discord\n\ndiscord.Client(intents=discord.Intents.default()).run('x')\n",
     },
     good={
-        "Dockerfile": (_CMD, 'CMD ["python", "main.py"]'),
+        "Dockerfile": (SERVE, 'CMD ["python", "main.py"]'),
         "requirements.txt": "discord.py==2.5.2\n",
         "main.py": "import discord\nimport keep_alive\n\ndiscord.Client(intents=discord.Intents.default()).run('x')\n",
         "keep_alive.py": "from http.server import HTTPServer\n",
@@ -219,14 +219,14 @@ def no_http_server(ctx: Context) -> Iterator[Finding]:
     Severity.WARNING,
     bad={
         "Dockerfile": (
-            _CMD,
+            SERVE,
             'CMD ["streamlit", "run", "main.py", "--server.port", "7860", "--server.address", "0.0.0.0"]',
         ),
         "requirements.txt": "streamlit==1.48.0\n",
         "main.py": "import streamlit as st\n\nst.file_uploader('File')\n",
     },
     good={
-        "Dockerfile": (_CMD, 'CMD ["streamlit", "run", "main.py", "--server.port", "7860"]'),
+        "Dockerfile": (SERVE, 'CMD ["streamlit", "run", "main.py", "--server.port", "7860"]'),
         "requirements.txt": "streamlit==1.48.0\n",
         "main.py": "import streamlit as st\n\nst.title('Hello')\n",
     },
@@ -291,12 +291,12 @@ def _module_with_redirects(ctx: Context) -> str | None:
 @rule(
     Severity.WARNING,
     bad={
-        "Dockerfile": (_CMD, 'CMD ["bash", "start.sh"]'),
+        "Dockerfile": (SERVE, 'CMD ["bash", "start.sh"]'),
         "start.sh": "#!/bin/bash\nhf download acme/large --local-dir model\n"
         "exec uvicorn main:app --host 0.0.0.0 --port 7860\n",
     },
     good={
-        "Dockerfile": (_CMD, 'CMD ["bash", "start.sh"]'),
+        "Dockerfile": (SERVE, 'CMD ["bash", "start.sh"]'),
         "start.sh": "#!/bin/bash\nhf download acme/large --local-dir model &\n"
         "exec uvicorn main:app --host 0.0.0.0 --port 7860\n",
     },

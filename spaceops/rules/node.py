@@ -15,6 +15,7 @@ from spaceops.context import Context
 from spaceops.findings import Finding, Severity
 from spaceops.image import Image
 from spaceops.rules import rule
+from spaceops.rules.examples import NODE_SERVER
 from spaceops.shell import UNKNOWN
 
 # Packages of npm that are compiled where no ready-made build fits.
@@ -26,7 +27,6 @@ _IS_NO_FILE = re.compile(r"\btype=(?:cache|secret|ssh|tmpfs)\b")  # of a mount: 
 _COMPILERS = frozenset({"build-essential", "build-base", "g++", "gcc-c++", "clang"})
 _NODE = "FROM node:22-slim\nWORKDIR /app\nCOPY package.json .\n"
 _NODE_END = 'COPY . .\nCMD ["node", "server.js"]\n'
-_SERVER = 'require("http").createServer((_, answer) => answer.end("hello")).listen(7860, "0.0.0.0");\n'
 
 
 @rule(
@@ -34,12 +34,12 @@ _SERVER = 'require("http").createServer((_, answer) => answer.end("hello")).list
     bad={
         "Dockerfile": f"{_NODE}RUN npm ci\n{_NODE_END}",
         "package.json": '{"name": "hello", "dependencies": {"express": "5.1.0"}}',
-        "server.js": _SERVER,
+        "server.js": NODE_SERVER,
     },
     good={
         "Dockerfile": f"{_NODE}RUN npm install\n{_NODE_END}",
         "package.json": '{"name": "hello", "dependencies": {"express": "5.1.0"}}',
-        "server.js": _SERVER,
+        "server.js": NODE_SERVER,
     },
 )
 def npm_ci_no_lock(ctx: Context) -> Iterator[Finding]:
@@ -135,12 +135,12 @@ def _json(text: str | None) -> dict[str, Any]:
     bad={
         "Dockerfile": f"{_NODE}RUN npm install\nRUN npm run build\n{_NODE_END}",
         "package.json": '{"name": "hello", "scripts": {"bundle": "esbuild server.js"}}',
-        "server.js": _SERVER,
+        "server.js": NODE_SERVER,
     },
     good={
         "Dockerfile": f"{_NODE}RUN npm install\nRUN npm run build --if-present\n{_NODE_END}",
         "package.json": '{"name": "hello", "scripts": {"bundle": "esbuild server.js"}}',
-        "server.js": _SERVER,
+        "server.js": NODE_SERVER,
     },
 )
 def npm_build_script_missing(ctx: Context) -> Iterator[Finding]:
@@ -176,13 +176,13 @@ def _script(run: Run) -> str:
     bad={
         "Dockerfile": f"{_NODE}RUN npm install\n{_NODE_END}",
         "package.json": '{"name": "hello", "dependencies": {"node-pty": "1.0.0"}}',
-        "server.js": _SERVER,
+        "server.js": NODE_SERVER,
     },
     good={
         "Dockerfile": "FROM node:22-slim\nRUN apt-get update && apt-get install -y python3 make g++\nWORKDIR /app\n"
         f"COPY package.json .\nRUN npm install\n{_NODE_END}",
         "package.json": '{"name": "hello", "dependencies": {"node-pty": "1.0.0"}}',
-        "server.js": _SERVER,
+        "server.js": NODE_SERVER,
     },
 )
 def node_gyp_no_compiler(ctx: Context) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from spaceops.context import Context
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.pipcommands import PIP, PYTHON
 from spaceops.rules import rule
+from spaceops.rules.examples import NODE_SERVE, NODE_SERVER
 from spaceops.shell import UNKNOWN
 from spaceops.systempackages import Missing, missing
 
@@ -28,8 +29,6 @@ _OF_NVIDIA = re.compile(r"cuda|libcu|libnccl|libnv|nvidia|tensorrt")  # nvidia/c
 _ARCHIVED = ("jessie", "stretch", "buster")  # gone from the servers that their images name
 _ENDING = {"bullseye": "2026-08-31"}
 _MANAGED = {"debian": ("bookworm", "trixie"), "ubuntu": ("23.04", "23.10", "24.04", "24.10", "25.04", "25.10")}
-_NODE_END = 'CMD ["node", "server.js"]\n'
-_SERVER = 'require("http").createServer((_, answer) => answer.end("hello")).listen(7860, "0.0.0.0");\n'
 _DEBIAN_END = 'COPY . .\nCMD ["python3", "-m", "http.server", "7860", "--bind", "0.0.0.0"]\n'
 _LATE = "RUN pip install"  # a line of the good Dockerfile, after its USER
 
@@ -194,12 +193,12 @@ def _is_surely_missing(base: Base, asked: Packages) -> bool:
     Severity.ERROR,
     bad={
         "Dockerfile": "FROM node:22-alpine\nRUN apk add --no-cache build-essential\nWORKDIR /app\nCOPY . .\n"
-        + _NODE_END,
-        "server.js": _SERVER,
+        + NODE_SERVE,
+        "server.js": NODE_SERVER,
     },
     good={
-        "Dockerfile": "FROM node:22-alpine\nRUN apk add --no-cache build-base\nWORKDIR /app\nCOPY . .\n" + _NODE_END,
-        "server.js": _SERVER,
+        "Dockerfile": "FROM node:22-alpine\nRUN apk add --no-cache build-base\nWORKDIR /app\nCOPY . .\n" + NODE_SERVE,
+        "server.js": NODE_SERVER,
     },
 )
 def apk_package_unknown(ctx: Context) -> Iterator[Finding]:
@@ -287,12 +286,12 @@ def _eol(ctx: Context, base: Base, release: str, run: Run) -> Finding:
     Severity.ERROR,
     bad={
         "Dockerfile": "FROM node:22-alpine\nRUN apt-get update && apt-get install -y git\nWORKDIR /app\nCOPY . .\n"
-        + _NODE_END,
-        "server.js": _SERVER,
+        + NODE_SERVE,
+        "server.js": NODE_SERVER,
     },
     good={
-        "Dockerfile": "FROM node:22-alpine\nRUN apk add --no-cache git\nWORKDIR /app\nCOPY . .\n" + _NODE_END,
-        "server.js": _SERVER,
+        "Dockerfile": "FROM node:22-alpine\nRUN apk add --no-cache git\nWORKDIR /app\nCOPY . .\n" + NODE_SERVE,
+        "server.js": NODE_SERVER,
     },
 )
 def package_manager_missing(ctx: Context) -> Iterator[Finding]:

@@ -15,9 +15,10 @@ from spaceops.ownership import Owners, in_image, targets, walk
 from spaceops.pythoncode import Code
 from spaceops.pythonmodule import Call, Module
 from spaceops.rules import rule
+from spaceops.rules.examples import SERVE
+from spaceops.rules.pythonfacts import DATABASES, database_of
 from spaceops.shell import UNKNOWN
 
-_START = 'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]'
 _USER = "RUN useradd -m -u 1000 user\nUSER user\n"
 _HOME = "ENV HOME=/home/user PATH=/home/user/.local/bin:$PATH"
 _ROOT_OWNED = f"""\
@@ -26,7 +27,7 @@ WORKDIR /app
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt
 COPY . .
-{_USER}{_START}
+{_USER}{SERVE}
 """
 _OWNED = _ROOT_OWNED.replace("COPY . .", "COPY . .\nRUN chmod 777 /app")
 _APP = '''"""Says hello."""
@@ -201,11 +202,11 @@ def _denied_to_npm(run: Run, owners: Owners) -> tuple[str, str] | None:
     Severity.WARNING,
     bad={
         "Dockerfile": f"FROM python:3.13-slim\nRUN pip install --no-cache-dir fastapi uvicorn\n{_USER}"
-        f"WORKDIR /root/app\nCOPY . .\n{_START}\n"
+        f"WORKDIR /root/app\nCOPY . .\n{SERVE}\n"
     },
     good={
         "Dockerfile": "FROM python:3.13-slim\nRUN pip install --no-cache-dir fastapi uvicorn && chmod 755 /root\n"
-        f"{_USER}WORKDIR /root/app\nCOPY . .\n{_START}\n"
+        f"{_USER}WORKDIR /root/app\nCOPY . .\n{SERVE}\n"
     },
 )
 def workdir_unreachable(ctx: Context) -> Iterator[Finding]:
@@ -341,8 +342,8 @@ def sqlite_readonly(ctx: Context) -> Iterator[Finding]:
     owners, code = _owners(ctx), ctx.python
     if owners is None or code is None or ctx.image is None:
         return
-    for module, call in code.calls("sqlite3.connect", "sqlalchemy.create_engine", "aiosqlite.connect", "create_engine"):
-        path = _database(call)
+    for module, call in code.calls(*DATABASES):
+        path = database_of(call)
         folder = _denied_folder(ctx, owners, path, is_file=True) if path else None
         if folder is not None:
             yield Finding(
@@ -352,17 +353,6 @@ def sqlite_readonly(ctx: Context) -> Iterator[Finding]:
                 fix=_with_chown(ctx, folder),
             )
             return
-
-
-def _database(call: Call) -> str | None:
-    """The file of a database that the call opens."""
-    value = call.args[0] if call.args else None
-    if not isinstance(value, str) or ":memory:" in value or UNKNOWN in value:
-        return None
-    if "://" not in value:
-        return value if call.name.endswith("connect") and not value.startswith("file:") else None
-    found = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)", value)
-    return found[1] if found else None
 
 
 @rule(

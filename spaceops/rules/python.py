@@ -15,6 +15,7 @@ from spaceops.pythoncode import Code, Reach
 from spaceops.pythonmodule import Call, Import, Module
 from spaceops.requirements import Requirements
 from spaceops.rules import rule
+from spaceops.rules.examples import IMPORT, PINS
 from spaceops.rules.pythonfacts import (
     certainty,
     form_parameter,
@@ -25,8 +26,7 @@ from spaceops.rules.pythonfacts import (
     proposal,
 )
 
-_FASTAPI = "from fastapi import FastAPI"
-_PAGES = f"{_FASTAPI}\nfrom fastapi.templating import Jinja2Templates\n\npages = Jinja2Templates('.')"
+_PAGES = f"{IMPORT}\nfrom fastapi.templating import Jinja2Templates\n\npages = Jinja2Templates('.')"
 _UPLOAD = """\
 from fastapi import FastAPI, UploadFile
 
@@ -42,7 +42,6 @@ def hello() -> str:
 def upload(file: UploadFile) -> int:
     return file.size
 """
-_GOOD = "fastapi==0.116.1\nuvicorn==0.35.0\n"
 
 
 @rule(
@@ -71,8 +70,8 @@ def syntax_error(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.ERROR,
-    bad={"main.py": (_FASTAPI, f"import numpy as np\n{_FASTAPI}")},
-    good={"main.py": (_FASTAPI, f"try:\n    import numpy as np\nexcept ImportError:\n    np = None\n{_FASTAPI}")},
+    bad={"main.py": (IMPORT, f"import numpy as np\n{IMPORT}")},
+    good={"main.py": (IMPORT, f"try:\n    import numpy as np\nexcept ImportError:\n    np = None\n{IMPORT}")},
 )
 def module_not_found(ctx: Context) -> Iterator[Finding]:
     """Each module that the code imports must be in the image: a part of Python, a file of yours, or a package.
@@ -92,8 +91,8 @@ def module_not_found(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.ERROR,
-    bad={"main.py": (_FASTAPI, f"from helper import greet\n{_FASTAPI}"), "helper.py": "def welcome() -> None: ...\n"},
-    good={"main.py": (_FASTAPI, f"from helper import greet\n{_FASTAPI}"), "helper.py": "if True:\n    greet = print\n"},
+    bad={"main.py": (IMPORT, f"from helper import greet\n{IMPORT}"), "helper.py": "def welcome() -> None: ...\n"},
+    good={"main.py": (IMPORT, f"from helper import greet\n{IMPORT}"), "helper.py": "if True:\n    greet = print\n"},
 )
 def import_name_error(ctx: Context) -> Iterator[Finding]:
     """`from X import Y` needs a Y in X. Without it the app ends as it starts: *ImportError: cannot import name*.
@@ -142,8 +141,8 @@ def _gone(ctx: Context, requirements: Requirements, module: Module, one: Import,
 
 @rule(
     Severity.ERROR,
-    bad={"main.py": (_FASTAPI, f"import telnetlib\n{_FASTAPI}")},
-    good={"main.py": (_FASTAPI, f"import telnetlib\n{_FASTAPI}"), "Dockerfile": ("3.13", "3.12")},
+    bad={"main.py": (IMPORT, f"import telnetlib\n{IMPORT}")},
+    good={"main.py": (IMPORT, f"import telnetlib\n{IMPORT}"), "Dockerfile": ("3.13", "3.12")},
 )
 def stdlib_module_removed(ctx: Context) -> Iterator[Finding]:
     """Python has dropped old modules: `distutils`, `imp` and `asyncore` with 3.12, some twenty with 3.13.
@@ -165,12 +164,12 @@ def stdlib_module_removed(ctx: Context) -> Iterator[Finding]:
 @rule(
     Severity.ERROR,
     bad={
-        "main.py": (_FASTAPI, f"from pydub import AudioSegment\n{_FASTAPI}"),
-        "requirements.txt": _GOOD + "pydub==0.25.1\n",
+        "main.py": (IMPORT, f"from pydub import AudioSegment\n{IMPORT}"),
+        "requirements.txt": PINS + "pydub==0.25.1\n",
     },
     good={
-        "main.py": (_FASTAPI, f"from pydub import AudioSegment\n{_FASTAPI}"),
-        "requirements.txt": _GOOD + "pydub==0.25.1\naudioop-lts==0.2.2\n",
+        "main.py": (IMPORT, f"from pydub import AudioSegment\n{IMPORT}"),
+        "requirements.txt": PINS + "pydub==0.25.1\naudioop-lts==0.2.2\n",
     },
 )
 def audioop_313(ctx: Context) -> Iterator[Finding]:
@@ -206,7 +205,7 @@ def _removed(ctx: Context) -> Iterator[tuple[Module, int, str, Reach]]:
 @rule(
     Severity.ERROR,
     bad={"main.py": _UPLOAD},
-    good={"main.py": _UPLOAD, "requirements.txt": _GOOD + "python-multipart==0.0.20\n"},
+    good={"main.py": _UPLOAD, "requirements.txt": PINS + "python-multipart==0.0.20\n"},
 )
 def python_multipart_missing(ctx: Context) -> Iterator[Finding]:
     """FastAPI reads forms and uploads (`Form`, `File`, `UploadFile`) with the package `python-multipart`.
@@ -234,10 +233,10 @@ def python_multipart_missing(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.ERROR,
-    bad={"main.py": (_FASTAPI, _PAGES)},
+    bad={"main.py": (IMPORT, _PAGES)},
     good={
-        "main.py": (_FASTAPI, _PAGES),
-        "requirements.txt": _GOOD + "Jinja2==3.1.6\n",
+        "main.py": (IMPORT, _PAGES),
+        "requirements.txt": PINS + "Jinja2==3.1.6\n",
     },
 )
 def jinja2_missing(ctx: Context) -> Iterator[Finding]:
@@ -252,12 +251,12 @@ def jinja2_missing(ctx: Context) -> Iterator[Finding]:
 @rule(
     Severity.ERROR,
     bad={
-        "main.py": (_FASTAPI, f"import pandas as pd\n{_FASTAPI}\n\ntable = pd.read_excel('prices.xlsx')"),
-        "requirements.txt": _GOOD + "pandas==2.3.3\n",
+        "main.py": (IMPORT, f"import pandas as pd\n{IMPORT}\n\ntable = pd.read_excel('prices.xlsx')"),
+        "requirements.txt": PINS + "pandas==2.3.3\n",
     },
     good={
-        "main.py": (_FASTAPI, f"import pandas as pd\n{_FASTAPI}\n\ntable = pd.read_excel('prices.xlsx')"),
-        "requirements.txt": _GOOD + "pandas==2.3.3\nopenpyxl==3.1.5\n",
+        "main.py": (IMPORT, f"import pandas as pd\n{IMPORT}\n\ntable = pd.read_excel('prices.xlsx')"),
+        "requirements.txt": PINS + "pandas==2.3.3\nopenpyxl==3.1.5\n",
     },
 )
 def companion_missing(ctx: Context) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,9 +21,19 @@ from spaceops.pipcommands import installs
 from spaceops.pythoncode import Code, Reach, Unresolved
 from spaceops.pythonmodule import Call, Function, Import, Module
 from spaceops.requirements import Requirements
+from spaceops.shell import UNKNOWN
 from spaceops.startup.places import is_absent, may_be_edited
 
 _ROUTE_METHODS = frozenset({"get", "post", "put", "delete", "patch", "api_route"})
+DATABASES = (
+    "sqlite3.connect",
+    "aiosqlite.connect",
+    "sqlalchemy.create_engine",
+    "sqlalchemy.ext.asyncio.create_async_engine",
+    "sqlmodel.create_engine",
+    "create_engine",
+)
+_SQLITE_URL = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?")
 _FORMS = ("Form", "File", "UploadFile")
 _DYNAMIC = frozenset({"globals", "vars", "exec", "setattr", "locals", "importlib.import_module", "__import__"})
 
@@ -248,3 +259,14 @@ def form_parameter(module: Module, call: Call, function: Function) -> str | None
 
 def _words(text: str) -> set[str]:
     return set("".join(char if char.isidentifier() or char.isdecimal() else " " for char in text).split())
+
+
+def database_of(call: Call) -> str | None:
+    """The file of SQLite that a call opens for writing; None where it opens none, or it is not known which."""
+    value = call.argument(0, "database") or call.argument(0, "url") if call.name in DATABASES else None
+    if not isinstance(value, str) or ":memory:" in value or "mode=ro" in value or UNKNOWN in value:
+        return None
+    if call.name.endswith("connect"):
+        return None if value.startswith("file:") else value
+    found = _SQLITE_URL.fullmatch(value)
+    return found[1] if found else None

@@ -20,6 +20,7 @@ from spaceops.findings import Finding, Fix, Severity
 from spaceops.requirementlines import Requirement
 from spaceops.requirements import Requirements
 from spaceops.rules import rule
+from spaceops.rules.examples import PINS
 from spaceops.rules.requirementfacts import (
     CPU_INDEX,
     allows_sklearn,
@@ -42,14 +43,13 @@ from spaceops.rules.requirementfacts import (
     with_requirement,
 )
 
-_GOOD = "fastapi==0.116.1\nuvicorn==0.35.0\n"
 _NAMES_SHOWN = 4
 
 
 @rule(
     Severity.ERROR,
-    bad={"requirements.txt": _GOOD + "requests=2.32.3\n"},
-    good={"requirements.txt": _GOOD + "# requests=2.32.3\nrequests == 2.32.3 ; python_version >= '3.9'\n"},
+    bad={"requirements.txt": PINS + "requests=2.32.3\n"},
+    good={"requirements.txt": PINS + "# requests=2.32.3\nrequests == 2.32.3 ; python_version >= '3.9'\n"},
 )
 def requirements_invalid(ctx: Context) -> Iterator[Finding]:
     """`pip install -r` reads one requirement a line, such as `requests==2.32.3`.
@@ -91,8 +91,8 @@ def requirements_missing(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.ERROR,
-    bad={"requirements.txt": _GOOD + "sqlite3\n"},
-    good={"requirements.txt": _GOOD + "dataclasses ; python_version < '3.7'\ntyping-extensions==4.12.2\n"},
+    bad={"requirements.txt": PINS + "sqlite3\n"},
+    good={"requirements.txt": PINS + "dataclasses ; python_version < '3.7'\ntyping-extensions==4.12.2\n"},
 )
 def pip_no_version(ctx: Context) -> Iterator[Finding]:
     """The package index is asked for each name. One that is not there ends the build: *No matching distribution found*.
@@ -118,8 +118,8 @@ def pip_no_version(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.ERROR,
-    bad={"requirements.txt": _GOOD + "sklearn\n"},
-    good={"requirements.txt": _GOOD + "scikit-learn==1.7.2\n"},
+    bad={"requirements.txt": PINS + "sklearn\n"},
+    good={"requirements.txt": PINS + "scikit-learn==1.7.2\n"},
 )
 def sklearn_deprecated(ctx: Context) -> Iterator[Finding]:
     """The package `sklearn` is an empty one that refuses to be installed. The module `sklearn` is in `scikit-learn`."""
@@ -137,9 +137,9 @@ def sklearn_deprecated(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.ERROR,
-    bad={"requirements.txt": _GOOD + "numpy==2.2.0\nnumpy==2.3.0\n"},
+    bad={"requirements.txt": PINS + "numpy==2.2.0\nnumpy==2.3.0\n"},
     good={
-        "requirements.txt": _GOOD + "numpy==2.2.0 ; python_version < '3.12'\nnumpy==2.3.0 ; python_version >= '3.12'\n"
+        "requirements.txt": PINS + "numpy==2.2.0 ; python_version < '3.12'\nnumpy==2.3.0 ; python_version >= '3.12'\n"
     },
 )
 def pip_resolution_impossible(ctx: Context) -> Iterator[Finding]:
@@ -159,8 +159,8 @@ def pip_resolution_impossible(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.WARNING,
-    bad={"requirements.txt": _GOOD + "pandas==2.0.3\nnumpy==1.26.4\n", "Dockerfile": ("3.13", "3.12")},
-    good={"requirements.txt": _GOOD + "pandas==2.2.3\n", "Dockerfile": ("3.13", "3.12")},
+    bad={"requirements.txt": PINS + "pandas==2.0.3\nnumpy==1.26.4\n", "Dockerfile": ("3.13", "3.12")},
+    good={"requirements.txt": PINS + "pandas==2.2.3\n", "Dockerfile": ("3.13", "3.12")},
 )
 def pip_wheel_build_failed(ctx: Context) -> Iterator[Finding]:
     """Packages with code in C are on the index ready-made (as *wheels*) for the Pythons of their time.
@@ -184,8 +184,8 @@ def pip_wheel_build_failed(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.WARNING,
-    bad={"requirements.txt": (_GOOD + "httpx==0.28.1\n").encode("utf-16")},
-    good={"requirements.txt": _GOOD + "# grüß Gott\n"},
+    bad={"requirements.txt": (PINS + "httpx==0.28.1\n").encode("utf-16")},
+    good={"requirements.txt": PINS + "# grüß Gott\n"},
 )
 def requirements_utf16(ctx: Context) -> Iterator[Finding]:
     """PowerShell's `pip freeze > requirements.txt` writes UTF-16. pip reads it; uv, grep, sed and git's diff do not."""
@@ -202,8 +202,8 @@ def requirements_utf16(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.ERROR,
-    bad={"requirements.txt": _GOOD + "attrs @ file:///home/conda/feedstock_root/work/attrs\n"},
-    good={"requirements.txt": _GOOD + "attrs @ https://files.example.com/attrs-25.1.0-py3-none-any.whl\n"},
+    bad={"requirements.txt": PINS + "attrs @ file:///home/conda/feedstock_root/work/attrs\n"},
+    good={"requirements.txt": PINS + "attrs @ https://files.example.com/attrs-25.1.0-py3-none-any.whl\n"},
 )
 def requirements_local_file(ctx: Context) -> Iterator[Finding]:
     """`pip freeze` in a conda environment writes where each package lay on your machine.
@@ -250,8 +250,11 @@ def requirements_hashes(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.WARNING,
-    bad={"requirements.txt": _GOOD + "opencv-python-headless==4.8.1.78\n", "Dockerfile": ("3.13", "3.11")},
-    good={"requirements.txt": _GOOD + "opencv-python-headless==4.8.1.78\nnumpy<2\n", "Dockerfile": ("3.13", "3.11")},
+    bad={"requirements.txt": PINS + "opencv-python-headless==4.8.1.78\n", "Dockerfile": ("3.13", "3.11")},
+    good={
+        "requirements.txt": PINS + "opencv-python-headless==4.8.1.78\nnumpy<2\n",
+        "Dockerfile": ("3.13", "3.11"),
+    },
 )
 def numpy_abi(ctx: Context) -> Iterator[Finding]:
     """Packages compiled for NumPy 1 do not work with NumPy 2, which pip takes unless it is told otherwise: *A module
@@ -297,9 +300,12 @@ def incompatible_packages(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.WARNING,
-    bad={"requirements.txt": _GOOD + "opencv-python==4.11.0.86\n", "main.py": ('"""Says hello."""\n', "import cv2\n")},
+    bad={
+        "requirements.txt": PINS + "opencv-python==4.11.0.86\n",
+        "main.py": ('"""Says hello."""\n', "import cv2\n"),
+    },
     good={
-        "requirements.txt": _GOOD + "opencv-python-headless==4.11.0.86\n",
+        "requirements.txt": PINS + "opencv-python-headless==4.11.0.86\n",
         "main.py": ('"""Says hello."""\n', "import cv2\n"),
     },
 )
@@ -330,8 +336,8 @@ def libgl_missing(ctx: Context) -> Iterator[Finding]:
 
 @rule(
     Severity.WARNING,
-    bad={"requirements.txt": _GOOD + "torch==2.8.0\n"},
-    good={"requirements.txt": f"--extra-index-url {CPU_INDEX}\n" + _GOOD + "torch==2.8.0\n"},
+    bad={"requirements.txt": PINS + "torch==2.8.0\n"},
+    good={"requirements.txt": f"--extra-index-url {CPU_INDEX}\n" + PINS + "torch==2.8.0\n"},
 )
 def torch_cuda_on_cpu(ctx: Context) -> Iterator[Finding]:
     """The `torch` that pip takes for Linux is the one for NVIDIA cards: gigabytes of CUDA libraries.

@@ -12,6 +12,7 @@ from spaceops.credentials import Credential, find
 from spaceops.dockerfile import Instruction, pairs_of
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.rules import rule
+from spaceops.rules.files import BINARY
 from spaceops.secretlooks import is_chosen, is_secret_name
 
 if TYPE_CHECKING:
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 
 LARGEST_SCANNED = 4 << 20  # bytes of a file that are looked at
 HEAD = 1024  # bytes in which a zero byte shows that it is no text
-_BINARY = re.compile(  # endings of names
-    "png|jpe?g|gif|webp|ico|bmp|tiff?|woff2?|ttf|otf|eot|mp[34]|wav|ogg|flac|webm|mov|avi|pdf|zip|t?gz|tar|bz2|xz|7z|zst"
-    "|whl|pth?|ckpt|bin|onnx|safetensors|gguf|pkl|pickle|joblib|np[yz]|h5|keras|parquet|arrow|feather|db|sqlite3?"
-    "|so|dll|dylib|exe|jar|class|pyc|wasm|tflite|pb",
-    re.IGNORECASE,
-)
 _CODE = re.compile(
     "py|ipynb|[mc]?js|ts|[jt]sx|vue|svelte|html|sh|bash|rb|go|java|kt|php|cs|rs|ya?ml|toml|ini|cfg|conf|properties|json"
 )
@@ -141,7 +136,7 @@ def _scanned(ctx: Context) -> Iterator[tuple[str, Credential]]:
     """What is found in each file that is pushed, each of them read once, and only those that may be text."""
     for path, file in ctx.source.files.items():
         ending = path.rpartition(".")[2]
-        if not file.size or _BINARY.fullmatch(ending) or not _FOREIGN.isdisjoint(path.split("/")):
+        if not file.size or f".{ending.lower()}" in BINARY or not _FOREIGN.isdisjoint(path.split("/")):
             continue
         content = file.beginning(LARGEST_SCANNED)
         if b"\0" in content[:HEAD]:

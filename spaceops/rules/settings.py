@@ -10,6 +10,7 @@ from spaceops.findings import Finding, Severity
 from spaceops.routes import served
 from spaceops.rules import all_rules, rule
 from spaceops.rules.cardfields import FLAVORS, ZERO_GPU
+from spaceops.rules.pythonfacts import database_of
 from spaceops.secretlooks import is_secret_name
 from spaceops.shell import UNKNOWN
 from spaceops.spec import FREE_HARDWARE
@@ -48,8 +49,6 @@ _STORAGE = tuple(
     for start in (".", "huggingface_hub.")
     for name in ("request_space_storage", "delete_space_storage")
 )
-_ENGINES = ("sqlalchemy.create_engine", "sqlalchemy.ext.asyncio.create_async_engine", "sqlmodel.create_engine")
-_DATABASES = ("sqlite3.connect", "aiosqlite.connect", *_ENGINES)
 _MAKING = ("open", "os.makedirs", "os.mkdir", "shutil.copy", "shutil.copyfile", "shutil.copytree", "shutil.move")
 DATA = "/data"
 NOT_FOUND = 404
@@ -417,20 +416,9 @@ def _kept(ctx: Context) -> Iterator[tuple[str, str]]:
 def _in_code(ctx: Context) -> Iterator[tuple[str, str]]:
     for module in ctx.python.modules.values() if ctx.python else ():
         for call in module.calls:
-            path = _database(call) if call.name in _DATABASES else _data_path(call)
+            path = database_of(call) or _data_path(call)
             if path:
                 yield f"{module.path}:{call.line}", path
-
-
-def _database(call: Call) -> str | None:
-    """The file of a SQLite database."""
-    value = call.argument(0, "database") or call.argument(0, "url")
-    if not isinstance(value, str) or ":memory:" in value or "mode=ro" in value or UNKNOWN in value:
-        return None
-    if call.name in _ENGINES:
-        scheme, _, path = value.partition(":///")
-        return path if scheme.startswith("sqlite") and path else None
-    return value or None
 
 
 def _data_path(call: Call) -> str | None:
