@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 
 from spaceops.image import Copied, Line
@@ -70,9 +71,23 @@ def may_make(line: Line, command: Command, place: str) -> bool:
         return command.name not in ("chmod", "chown", "chgrp", "rm", "test", "[")
     if command.name in _OWN_FILES or (command.name.startswith("python") and _runs_tool(words)):
         return False
+    if command.name == "curl" and _curl_names_its_file(words):
+        return False
     if command.name in ("npm", "pnpm", "yarn") and words[1:2] in (("ci",), ("install",), ("i",)):
         return "node_modules" in place
     return UNKNOWN in line.workdir or _is_under(folder, [line.workdir]) or any(_names(word, folder) for word in words)
+
+
+def _curl_names_its_file(words: Sequence[str]) -> bool:
+    """Whether curl writes to its output, or to a file that is named in full and is not the one that is asked for."""
+    short = "".join(word[1:] for word in words if re.fullmatch("-[A-Za-z]+", word))
+    is_named_by_server = (
+        "O" in short
+        or "J" in short
+        or "K" in short
+        or any(word.startswith(("--remote-", "--config", "--output-dir")) for word in words)
+    )
+    return not is_named_by_server and not any(UNKNOWN in word for word in words[1:])
 
 
 def _runs_tool(words: Sequence[str]) -> bool:

@@ -450,3 +450,21 @@ def test_no_start_makes_a_rule_fail(tmp_path_factory, text, form):
     }
 
     assert () == check(write(tmp_path_factory.mktemp("s"), encodable), select=CODES).notes
+
+
+CURL = {
+    "a file of another name": ("curl -fsSL -o /usr/local/bin/tool https://example.com/tool-linux", True),
+    "its output": ("curl -fsS https://example.com/health", True),
+    "this file": ("curl -fsSL -o run.py https://example.com/latest", False),
+    "the name that the address has": ("curl -fsSLO https://example.com/tools/app/run.py", False),
+    "a name that the server gives": ("curl -fsSLJO https://example.com/latest", False),
+    "an archive": ("curl -fsSL https://example.com/app.tar.gz | tar xz", False),
+    "a script that runs": ("curl -fsSL https://example.com/install.sh | sh", False),
+}
+
+
+@pytest.mark.parametrize(("command", "is_missed"), CURL.values(), ids=CURL)
+def test_curl_makes_the_file_that_it_names_and_no_other(command, is_missed, tmp_path):
+    change = cmd('CMD ["python", "run.py"]', f"RUN {command}\n")
+
+    assert is_missed == ("start-file-missing" in found(tmp_path, change))
