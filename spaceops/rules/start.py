@@ -30,6 +30,8 @@ _CMD = 'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]'
 _SERVE = "exec uvicorn main:app --host 0.0.0.0 --port 7860\n"
 _SCRIPT = {"Dockerfile": (_CMD, 'CMD ["bash", "start.sh"]')}
 _PROMPTS = ("python3", "python", "node", "bash", "sh", "/bin/bash", "/bin/sh", "irb", "php", "iex", "jshell")
+# Options of node that take no word of their own.
+_OPTION_OF_NODE = re.compile(r"--[a-z-]{1,40}=|--(?:experimental|no|trace|enable|expose)-")
 _RUNNERS = {"python": ".py", "python3": ".py", "node": "", "streamlit": ".py", "Rscript": ".R", "deno": ".ts"}
 
 
@@ -98,6 +100,8 @@ def _program(process: Process) -> str | None:
     """Where the program that an interpreter runs should lie; None where the command names none."""
     ending = _RUNNERS.get(process.name)
     words = process.words[2:] if process.name == "streamlit" else process.words[1:]
+    while process.name == "node" and words and _OPTION_OF_NODE.match(words[0]):
+        words = words[1:]
     if ending is None or not words or words[0].startswith("-") or process.is_module or words[0] in process.doubtful:
         return None
     word = words[0]

@@ -468,3 +468,19 @@ def test_curl_makes_the_file_that_it_names_and_no_other(command, is_missed, tmp_
     change = cmd('CMD ["python", "run.py"]', f"RUN {command}\n")
 
     assert is_missed == ("start-file-missing" in found(tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    "options", ["--max-old-space-size=256", "--experimental-sqlite", "--no-warnings --env-file=.e"]
+)
+def test_the_file_that_node_runs_stands_behind_its_options(options, tmp_path):
+    change = {"Dockerfile": f"{NODE}CMD node {options} index.js\n", "package.json": "{}", "server.js": ""}
+
+    assert "error" == found(tmp_path, change)["start-file-missing"]
+
+
+@pytest.mark.parametrize("options", ["--import ./instrument.mjs", "-r dotenv/config", "--loader x.mjs"])
+def test_what_an_option_of_node_takes_is_not_the_file_that_it_runs(options, tmp_path):
+    change = {"Dockerfile": f"{NODE}CMD node {options} server.js\n", "package.json": "{}", "server.js": ""}
+
+    assert "start-file-missing" not in found(tmp_path, change)
