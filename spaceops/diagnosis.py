@@ -326,7 +326,7 @@ _STATUSES: Mapping[int, str] = {
 
 
 def _step_failed(build: Section, failure: Failure, case: Case) -> Finding:
-    meaning = _STATUSES.get(failure.exit or 1, "") if failure.exit != 1 else ""
+    meaning = _STATUSES.get(failure.exit, "") if failure.exit not in (None, 1) else ""
     status = f" with exit status {failure.exit}" if failure.exit is not None else ""
     what = f"The command `{shown(failure.command)}`" if failure.command else "A step of the Dockerfile"
     said = "" if failure.command else _ERROR_LINE.sub("", failure.line)

@@ -22,6 +22,7 @@ SUBJECTS = (
     "copying",
     "system",
     "packages",
+    "compiling",
     "python",
     "settings",
     "files",

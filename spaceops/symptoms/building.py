@@ -57,17 +57,16 @@ SYMPTOMS: tuple[Symptom, ...] = (
     build_failure(
         code="dockerfile-crlf",
         severity=Severity.ERROR,
+        places=(Place.BUILD,),
         needles=("Illegal option", "invalid option name", "command not found"),
         pattern=r"\$'[^']{0,80}\\r': command not found|\bIllegal option -$|^: invalid option name",
         message="A file was saved with Windows line ends, and the shell takes the invisible character at the end of "
         "each line for a part of the command.",
         hint="Save it with Unix line ends (LF): `sed -i 's/\\r$//' FILE`, and write `*.sh text eol=lf` into "
         ".gitattributes.",
-        places=(Place.BUILD, Place.RUN),
         examples=(
-            "/app/start.sh: line 2: $'\\r': command not found",
             "./build.sh: line 3: $'cd\\r': command not found",
-            "start.sh: 2: set: Illegal option -",
+            "setup.sh: 2: set: Illegal option -",
             ": invalid option name",
         ),
         unlike=("/bin/sh: 1: uvicorn: not found",),
@@ -192,7 +191,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     build_failure(
         code="base-image-not-found",
         needles=("manifest unknown", "MANIFEST_UNKNOWN", "pull access denied", "initializing source docker"),
-        pattern=r"(?:manifest unknown|MANIFEST_UNKNOWN|pull access denied for (?P<image>\S{1,200}))",
+        pattern=r"(?:manifest unknown|MANIFEST_UNKNOWN|pull access denied(?: for (?P<image>\S{1,200})|, repository))",
         message="The image with which FROM begins does not exist, or is private.",
         hint="Look up the tags on hub.docker.com and write one that exists, for example `FROM python:3.12-slim`.",
         examples=(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spaceops.symptoms import Place, Symptom
-from spaceops.symptoms.kinds import VAGUE, crash, failure
+from spaceops.symptoms.kinds import VAGUE, build_failure, crash, failure
 
 SYMPTOMS: tuple[Symptom, ...] = (
     # --- files of the app ---
@@ -20,9 +20,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "cannot open file",
             "No such file or directory",
             "Could not find or load main class",
+            "Path does not exist",
         ),
         pattern=r"can't open file '(?P<path>[^']{1,200})'|Unable to access jarfile (?P<p2>\S{1,200})|"
-        r"File does not exist: (?P<p3>\S{1,200})|Could not open input file: (?P<p4>\S{1,200})|"
+        r"(?:File|error\s{1,8}Path) does not exist:? (?P<p3>\S{1,200})|Could not open input file: (?P<p4>\S{1,200})|"
         r"cannot open file '(?P<p5>[^']{1,200}\.R)'|Could not find or load main class|^(?:ba|da|"
         r"z)?sh: (?:\d{1,4}: )?(?:cannot open |can't open ')?(?P<p6>[\w./-]{1,200}\.(?:sh|bash))'?: No such file",
         message="The start command names a file that is not in the image at that place.",
@@ -70,6 +71,46 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "FileNotFoundError: [Errno 2] No such file or directory: '/app/data/index.faiss'",
             'FileNotFoundError: [Errno 2] No such file or directory: "config.yaml"',
         ),
+    ),
+    failure(
+        code="file-missing",
+        needles=("NO_SUCHFILE", "Model path does not exist", "NoSuchFile"),
+        pattern=r"NO_SUCHFILE|Model path does not exist: (?P<path>\S{1,200})",
+        message="The app loads a model from a file that is not in the image or not at that place.",
+        hint="Push the file (through git-xet or `hf upload`) and COPY it, or download it in the Dockerfile; a relative "
+        "path is looked up from WORKDIR.",
+        examples=(
+            "onnxruntime.capi.onnxruntime_pybind11_state.NoSuchFile: [ONNXRuntimeError] : 3 : NO_SUCHFILE : Load model "
+            "from model.onnx failed:Load model model.onnx failed. File doesn't exist",
+            "ValueError: Model path does not exist: /models/m.gguf",
+        ),
+    ),
+    build_failure(
+        code="file-missing",
+        needles=("No such file or directory", "cannot access", "cannot stat", "cannot open"),
+        pattern=r"(?:chmod|chown|cp|mv|sed|cat|ls|tar|unzip|install|dos2unix|ln|head|grep|source|\.): "
+        r"(?:cannot (?:access|stat|open)|can't (?:read|open|stat))?:? ?['\u2018]?"
+        r"(?P<path>(?!/run/secrets)[\w@./*+-]{1,200})['\u2019]?"
+        r"(?: for reading)?: No such file or directory|"
+        r"can't (?:open|read|stat) '?(?P<p2>(?!/run/secrets)[\w@./*+-]{1,200})'?: No such file",
+        message="A step of the Dockerfile uses a file that is not in the image at that point.",
+        hint="COPY it above that step, at the very place that the step names (WORKDIR counts for a relative path), and "
+        "push it if the Space does not have it; capital letters count.",
+        examples=(
+            "chmod: cannot access '/app/entrypoint.sh': No such file or directory",
+            "cp: cannot stat 'dist': No such file or directory",
+            "sed: can't read nginx.conf: No such file or directory",
+            "cat: requirements.txt: No such file or directory",
+        ),
+    ),
+    failure(
+        code="program-missing",
+        needles=("Cannot find command", "do you have"),
+        pattern=r"Cannot find command '(?P<name>[^']{1,60})'",
+        message="pip fetches a package with the program {name}, which is not in the image.",
+        hint="Add above the pip line: `RUN apt-get update && apt-get install -y --no-install-recommends {name}`.",
+        examples=("ERROR: Cannot find command 'git' - do you have 'git' installed and in your PATH?",),
+        explains=(*VAGUE, "file-missing"),
     ),
     failure(
         code="program-missing",

@@ -21,6 +21,7 @@ VAGUE_IN_RUNS = (
     "supervisor-gave-up",
     "nginx-upstream-502",
 )
+INSTALL = (*VAGUE_IN_BUILDS, "pip-wheel-build-failed")  # what a package explains that cannot be installed
 VAGUE = (*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS)
 EVERYWHERE = (Place.SAID, Place.BUILD, Place.RUN)
 

@@ -107,11 +107,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "LocalTokenNotFoundError",
             "Token is required",
             "lfs/objects/batch",
+            "have write access",
         ),
         pattern=r"40[13].{0,120}"
         + _HUB
         + r"/\S{0,200}(?:/commit/|/preupload/|/repos/create|lfs/objects/batch)|LocalTokenNotFoundError|"
-        r"Token is required",
+        r"Token is required|You don't have write access to this repo",
         message="The app wants to write to the Hub, and its token may not, or there is none in the Space.",
         hint="Make a token with write access to that repository and set it, `spaceops secrets set {repo_id} "
         'HF_TOKEN`; in the code `HfApi(token=os.environ["HF_TOKEN"])`.',

@@ -251,9 +251,15 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "No such file",
             "was not declared",
             "error",
+            "file:///",
+            "is not exported by",
+            "Execution failed for task",
         ),
         pattern=r"^\S{1,200}\.go:\d{1,6}:\d{1,4}: (?P<what>.{1,160})|^error\[E\d{4}\]: (?P<w2>.{1,160})|"
-        r": error CS\d{4}: |^\S{1,200}\.(?:c|cc|cpp|cxx|h|hpp|cu):\d{1,6}:\d{1,4}: error: (?P<w3>.{1,160})",
+        r": error CS\d{4}: |\.(?:java|swift|scala|dart):\d{1,6}(?::\d{1,4})?: error: (?P<w4>.{1,160})|"
+        r"^e: (?:file://)?\S{1,200}\.kts?:\S{1,20} (?P<w5>.{1,160})|\" is not exported by \"|"
+        r"Execution failed for task '[^']{0,60}:compile|"
+        r"^\S{1,200}\.(?:c|cc|cpp|cxx|h|hpp|cu):\d{1,6}:\d{1,4}: error: (?P<w3>.{1,160})",
         message="The source code does not compile; the lines around name the file, the line and the reason.",
         hint="Mend that line, or push the file that it needs, and run the same build on your machine in a fresh clone "
         "of the Space.",
@@ -261,6 +267,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "./main.go:12:2: undefined: handler",
             "error[E0432]: unresolved import `axum`",
             "Program.cs(3,1): error CS0103: The name 'x' does not exist",
+            "/app/src/main/java/A.java:7: error: package org.acme does not exist",
+            "e: file:///app/src/main/kotlin/App.kt:12:5 Unresolved reference: routing",
+            '"PUBLIC_API" is not exported by "virtual:env/static/public", imported by "src/routes/+page.svelte".',
         ),
         explains=VAGUE_IN_BUILDS,
     ),

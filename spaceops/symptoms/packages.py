@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from spaceops.findings import Fault, Severity
 from spaceops.symptoms import Place, Symptom
-from spaceops.symptoms.kinds import VAGUE_IN_BUILDS, build_failure
+from spaceops.symptoms.kinds import INSTALL, build_failure
 
-_INSTALL = (*VAGUE_IN_BUILDS, "pip-wheel-build-failed")
 _CONFLICT_HINT = (
     "Relax or remove one of the two pins that the lines above name, or remove both versions and let pip choose; then "
     "install it once on your machine to see that it holds."
@@ -66,7 +65,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "scikit-learn.",
         hint="Write `scikit-learn` in place of `sklearn`.",
         examples=("The 'sklearn' PyPI package is deprecated, use 'scikit-learn'",),
-        explains=_INSTALL,
+        explains=INSTALL,
     ),
     build_failure(
         code="requires-python",
@@ -84,7 +83,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ERROR: Package 'acme-ml' requires a different Python: 3.9.21 not in '>=3.10'",
             "ERROR: Package 'numba' requires a different Python: 3.13.1 not in '>=3.10,<3.13'",
         ),
-        explains=(*_INSTALL, "pip-no-version"),
+        explains=(*INSTALL, "pip-no-version"),
     ),
     build_failure(
         code="requires-python",
@@ -109,7 +108,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Because the current Python version (3.9.21) does not satisfy Python>=3.10 and acme==1.0 depends on "
             "Python>=3.10",
         ),
-        explains=(*_INSTALL, "pip-no-version", "pip-resolution-impossible"),
+        explains=(*INSTALL, "pip-no-version", "pip-resolution-impossible"),
     ),
     build_failure(
         code="pip-no-version",
@@ -126,7 +125,17 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ERROR: Could not find a version that satisfies the requirement tensorflow==2.5 (from versions: "
             "2.16.0rc0, 2.16.1)",
         ),
-        explains=_INSTALL,
+        explains=INSTALL,
+    ),
+    build_failure(
+        code="pip-no-version",
+        needles=("is not a supported wheel on this platform",),
+        pattern=r"(?P<package>[^\s/]{1,160}\.whl) is not a supported wheel on this platform",
+        message="The file {package} was made for another version of Python or another kind of machine than the base "
+        "image's (its name says which: cp311 is Python 3.11, manylinux x86_64 the Hub's machines).",
+        hint="Name the package in place of its file and let pip choose, or take the file for the Python in FROM.",
+        examples=("ERROR: acme_ml-0.2.90-cp310-cp310-linux_x86_64.whl is not a supported wheel on this platform.",),
+        explains=INSTALL,
     ),
     build_failure(
         code="pip-no-version",
@@ -151,7 +160,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "PackagesNotFoundError: The following packages are not available from current channels:",
             "nothing provides requested pytroch",
         ),
-        explains=(*_INSTALL, "pip-resolution-impossible"),
+        explains=(*INSTALL, "pip-resolution-impossible"),
     ),
     build_failure(
         code="requirements-invalid",
@@ -173,7 +182,22 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ERROR: Invalid requirement: 'pip install torch': Expected end or semicolon",
             "error: Couldn't parse requirement in `requirements.txt` at position 0",
         ),
-        explains=_INSTALL,
+        explains=INSTALL,
+    ),
+    build_failure(
+        code="requirements-invalid",
+        needles=("Could not install packages due to an",),
+        pattern=r"Could not install packages due to an \w{1,30}: .{0,40}No such file or directory: "
+        r"'(?P<path>(?!(?:git|hg)')[^']{1,300})'",
+        message="requirements.txt names a package by {path}, a place on the machine where the list was written (conda "
+        "writes such lines).",
+        hint="Write `name==version` in that line, or make the list again with `pip list --format=freeze > "
+        "requirements.txt`.",
+        examples=(
+            "ERROR: Could not install packages due to an OSError: [Errno 2] No such file or directory: "
+            "'/home/conda/feedstock_root/build_artifacts/certifi_1690024/work/certifi'",
+        ),
+        explains=(*INSTALL, "file-missing"),
     ),
     build_failure(
         code="requirements-missing",
@@ -188,7 +212,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ERROR: Could not open requirements file: [Errno 2] No such file or directory: "
             "'/app/requirements/base.txt'",
         ),
-        explains=(*_INSTALL, "file-missing"),
+        explains=(*INSTALL, "file-missing"),
     ),
     build_failure(
         code="pip-hash-mismatch",
@@ -202,141 +226,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
             "ERROR: In --require-hashes mode, all requirements must have their versions pinned; hashes are required",
             "error: Hash mismatch for `torch==2.3.0`",
-        ),
-    ),
-    build_failure(
-        code="compiler-missing",
-        needles=(
-            "failed: No such file or directory",
-            "unable to execute",
-            "CMAKE_C_COMPILER not set",
-            "CMAKE_CXX_COMPILER not set",
-            "No CMAKE_CXX_COMPILER could be found",
-            "No CMAKE_C_COMPILER could be found",
-            "Unknown compiler",
-            "gcc: not found",
-            "clang: not found",
-            "make: not found",
-            "cmake: not found",
-        ),
-        pattern=r"command '(?P<name>\S{0,80}(?:gcc|g\+\+|cc|clang|c\+\+))' failed: No such file|"
-        r"unable to execute '(?P<n2>\S{1,40})':|CMAKE_C(?:XX)?_COMPILER (?:not set|could be found)|"
-        r"No CMAKE_C(?:XX)?_COMPILER|Unknown compiler\(s\)|\b(?:gcc|g\+\+|cc|clang|make|cmake): not found",
-        message="A package has to be compiled for this image, and the image has no compiler.",
-        hint="Add above the pip line: `RUN apt-get update && apt-get install -y --no-install-recommends "
-        "build-essential cmake`; or choose a version of the package (or of Python) that has a ready-made wheel.",
-        examples=(
-            "error: command 'gcc' failed: No such file or directory",
-            "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
-            "CMake Error: CMAKE_C_COMPILER not set, after EnableLanguage",
-            "/bin/sh: 1: make: not found",
-            "../meson.build:1:0: ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]",
-        ),
-        unlike=("checking for gcc... gcc",),
-        explains=(*_INSTALL, "command-not-found"),
-    ),
-    build_failure(
-        code="compiler-missing",
-        needles=("can't find Rust compiler", "Rust compiler", "rustc", "requires Rust", "cargo", "Cargo"),
-        pattern=r"can't find Rust compiler|(?:rustc|[Cc]argo),? (?:the [^,]{0,60},? )?is not (?:installed|on PATH)|"
-        r"requires Rust(?: and Cargo)? to",
-        message="A package has to be compiled with Rust, and the image has no Rust: there is no ready-made wheel of "
-        "this version for the image's Python.",
-        hint="Take a newer version of that package, or an older Python (`FROM python:3.12-slim`); else install "
-        "`rustc` and `cargo` with apt-get above the pip line.",
-        examples=(
-            "error: can't find Rust compiler",
-            "Cargo, the Rust package manager, is not installed or is not on PATH.",
-        ),
-        explains=_INSTALL,
-    ),
-    build_failure(
-        code="header-missing",
-        needles=(
-            "fatal error:",
-            "pg_config executable not found",
-            "pkg-config",
-            "mysql_config",
-            "cannot find -l",
-            "No package",
-            "Package",
-        ),
-        pattern=r"fatal error: '?(?P<path>[\w./+-]{1,120}\.(?:h|hpp))'?(?:: No such file| file not found)|"
-        r"pg_config executable not found|mysql_config(?:: |\s)not found|Can not find valid pkg-config name|"
-        r"(?:No package|Package) '(?P<package>[^']{1,80})',? (?:required by '[^']{1,80}', )?(?:was )?not found|"
-        r"ld: cannot find -l(?P<lib>[\w.-]{1,60})",
-        message="A package has to be compiled, and the files of a system library that it builds on are not in the "
-        "image.",
-        hint="Install the `-dev` package that has them above the pip line (`libpq-dev` for pg_config, "
-        "`portaudio19-dev` for portaudio.h, `python3-dev` for Python.h, `default-libmysqlclient-dev` for MySQL), or "
-        "use a ready-made wheel (`psycopg2-binary`).",
-        examples=(
-            "src/_portaudiomodule.c:31:10: fatal error: portaudio.h: No such file or directory",
-            "Error: pg_config executable not found.",
-            "Exception: Can not find valid pkg-config name.",
-            "/usr/bin/ld: cannot find -lxml2: No such file or directory",
-            "Package 'libavformat', required by 'virtual:world', not found",
-        ),
-        explains=_INSTALL,
-    ),
-    build_failure(
-        code="pip-wheel-build-failed",
-        fault=Fault.DEPENDENCY,
-        needles=(
-            "Failed building wheel for",
-            "Failed to build",
-            "Could not build wheels for",
-            "failed-wheel-build-for-install",
-        ),
-        pattern=r"(?:Failed building wheel for|"
-        r"Failed to build(?: installable wheels for)?(?: some [^(]{0,60}(?= \())?|Could not build wheels for|"
-        r"Building wheels? for) [`'(]?(?P<package>[\w.\[\]@=-]{1,80})(?!.{0,80}(?:started|"
-        r"finished with status 'done'))",
-        message="The package {package} has no ready-made file (wheel) for the image's Python, and compiling it failed.",
-        hint="Take a newer version of {package}, or a Python that the pinned version knows (`FROM python:3.11-slim` "
-        "for older pins); else install its compiler and libraries with apt-get above the pip line.",
-        examples=(
-            "ERROR: Failed building wheel for tokenizers",
-            "ERROR: Failed to build installable wheels for some pyproject.toml based projects (numpy)",
-            "Failed to build `pandas==1.5.3`",
-            "ERROR: Failed to build 'numpy' when getting requirements to build wheel",
-            "ERROR: Could not build wheels for llama-cpp-python, which is required to install pyproject.toml-based "
-            "projects",
-        ),
-        unlike=(
-            "Building wheel for acme (pyproject.toml): started",
-            "Building wheel for acme (pyproject.toml): finished with status 'done'",
-        ),
-    ),
-    build_failure(
-        code="pip-wheel-build-failed",
-        fault=Fault.DEPENDENCY,
-        needles=(
-            "metadata-generation-failed",
-            "failed-wheel-build-for-install",
-            "subprocess-exited-with-error",
-            "legacy-install-failure",
-            "egg_info",
-            "build backend returned",
-            "install-failure",
-            "ImpImporter",
-            "use_2to3 is invalid",
-            "Getting requirements to build wheel",
-        ),
-        pattern=r"metadata-generation-failed|failed-wheel-build-for-install|subprocess-exited-with-error|"
-        r"legacy-install-failure|python setup\.py egg_info.{0,40}error|build backend returned an error|"
-        r"pkgutil' has no attribute 'ImpImporter|use_2to3 is invalid|"
-        r"Getting requirements to build wheel (?:did not run|exited)",
-        message="A package has no ready-made file (wheel) for the image's Python, and compiling it failed.",
-        hint="The lines above name the package: take a newer version of it, or a Python that the pinned version knows "
-        "(`FROM python:3.11-slim` for older pins); else install its compiler and libraries with apt-get above the pip "
-        "line.",
-        examples=(
-            "error: metadata-generation-failed",
-            "error: subprocess-exited-with-error",
-            "ERROR: failed-wheel-build-for-install",
-            "AttributeError: module 'pkgutil' has no attribute 'ImpImporter'. Did you mean: 'zipimporter'?",
-            "╰─▶ The build backend returned an error",
         ),
     ),
     build_failure(
@@ -388,9 +277,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "does not appear to be a Python project",
             "No `pyproject.toml` found",
             "pyproject.toml file in",
+            "go.mod file not found",
         ),
         pattern=r"does not appear to be a Python project|No `pyproject\.toml` found|"
-        r"could not find a pyproject\.toml file|[Rr]eadme (?:path|file).{0,160}(?:does not exist|not found)|"
+        r"go\.mod file not found in|could not find a pyproject\.toml file|"
+        r"[Rr]eadme (?:path|file).{0,160}(?:does not exist|not found)|"
         r"No file/folder found for package",
         message="The project is installed at a point of the Dockerfile where some of its files are not in the image "
         "yet (pyproject.toml, README.md, or the package's own folder).",
@@ -402,6 +293,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Poetry could not find a pyproject.toml file in /app or its parents",
             "Readme path `/app/README.md` does not exist.",
         ),
+        explains=INSTALL,
     ),
     build_failure(
         code="index-unreachable",
@@ -415,9 +307,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Could not fetch URL",
             "CondaHTTPError",
             "error sending request",
+            "after connection broken by",
         ),
         pattern=r"ReadTimeoutError: HTTPS?ConnectionPool|IncompleteRead|Connection broken|"
-        r"Could not fetch URL https?://|CondaHTTPError|(?:Failed to fetch|request failed).{0,20}`https?://|"
+        r"Retry\(total=0\b.{0,80}after connection broken by|Could not fetch URL https?://|"
+        r"CondaHTTPError|(?:Failed to fetch|request failed).{0,20}`https?://|"
         r"error sending request for url|pip\._vendor\.\S{1,80}(?:Timeout|Connection)Error",
         message="The index of the packages did not answer while the build asked it.",
         hint="Build again (Settings, Factory rebuild); if it stays, look at status.python.org.",
@@ -427,7 +321,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "error: Failed to fetch: `https://pypi.org/simple/torch/`",
             "CondaHTTPError: HTTP 000 CONNECTION FAILED for url <https://conda.anaconda.org/conda-forge/noarch>",
         ),
-        explains=(*_INSTALL, "pip-no-version"),
+        explains=(*INSTALL, "pip-no-version", "network-unreachable"),
     ),
     build_failure(
         code="conda-terms",
@@ -484,6 +378,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
             "error: Failed to read `requirements.txt`: UnicodeDecodeError: stream did not contain valid UTF-8",
         ),
-        explains=(*_INSTALL, "requirements-invalid"),
+        explains=(*INSTALL, "requirements-invalid"),
     ),
 )

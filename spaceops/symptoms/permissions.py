@@ -64,6 +64,31 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         explains=(*VAGUE, "appdir-permission", "build-permission"),
     ),
+    failure(
+        code="cache-permission",
+        needles=("cannot cache function",),
+        pattern=r"cannot cache function '[^']{1,80}': no locator available",
+        message="numba keeps compiled functions beside the package or in the home folder, and the app's user may write "
+        "in neither.",
+        hint="Add `ENV NUMBA_CACHE_DIR=/tmp/numba` to the Dockerfile.",
+        examples=(
+            "RuntimeError: cannot cache function '__shear_dense': no locator available for file "
+            "'/usr/local/lib/python3.10/site-packages/librosa/util/utils.py'",
+        ),
+    ),
+    crash(
+        code="appdir-permission",
+        needles=("Read-only file system", "read-only file system", "EROFS"),
+        pattern=r"(?:\[Errno 30\] |EROFS: )?[Rr]ead-only file system(?:[:,] (?:\w{1,20} )?'(?P<path>[^']{1,200})')?",
+        message="The app wants to write where nothing can be written: a volume that is attached for reading only.",
+        hint="Attach the volume for writing (take `:ro` or `read_only = true` out of [[volumes]] in space.toml; models "
+        "and datasets are always read-only, a bucket is not), or write to /tmp.",
+        examples=(
+            "OSError: [Errno 30] Read-only file system: '/data/cache'",
+            "Error: EROFS: read-only file system, mkdir '/models/tmp'",
+            "touch: cannot touch '/data/x': Read-only file system",
+        ),
+    ),
     crash(
         code="appdir-permission",
         needles=_DENIED,

@@ -47,8 +47,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
     refusal(
         code="zerogpu-docker-unsupported",
         places=EVERYWHERE,
-        needles=("ZeroGPU", "zero-a10g", "zero-gpu"),
-        pattern=r"to host Spaces with ZeroGPU|(?:ZeroGPU|zero-a10g).{0,120}(?:not supported|only|Gradio SDK|"
+        needles=("ZeroGPU", "zero-a10g", "zero-gpu", "spaces.GPU"),
+        pattern=r"to host Spaces with ZeroGPU|No @spaces\.GPU function detected|"
+        r"(?:ZeroGPU|zero-a10g).{0,120}(?:not supported|only|Gradio SDK|"
         r"incompatible|not compatible)",
         message="ZeroGPU works only with Gradio Spaces; a Docker Space cannot use it.",
         hint='Choose other hardware: `hardware = "cpu-basic"`, or a GPU such as `"t4-small"`, in space.toml.',

@@ -57,6 +57,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "reach database server",
             "P1001",
             "Error 111 connecting to",
+            "Connect call failed",
             "Error 110 connecting to",
             "Connection refused",
             "ECONNREFUSED",
@@ -67,7 +68,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"connection to server at \"(?P<host>[^\"]{1,200})\".{0,120}failed|could not connect to server|"
         r"could not translate host name|Can't connect to (?:local )?MySQL server|"
         r"(?:ServerSelection(?:Timeout)?Error)\b|P1001: Can't reach database|Error (?:111|110|-[235]) connecting to|"
-        r"ECONNREFUSED \S{0,60}:(?:5432|3306|27017|6379|1433|9200|11211)\b|SQLSTATE\[HY000\] \[2002\]|"
+        r"ECONNREFUSED \S{0,60}:(?:5432|3306|27017|6379|1433|9200|11211)\b|"
+        r"Connect call failed \('[^']{1,60}', (?:5432|3306|27017|6379|1433|6543)\b|SQLSTATE\[HY000\] \[2002\]|"
         r"SQLSTATE\[08006\]",
         message="The app does not reach its database: the address is wrong (in a Space, `localhost` is the container "
         "itself, which has no database), or the database does not let the Space in.",
@@ -101,6 +103,41 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "sqlite3.OperationalError: no such table: users",
             'psycopg2.errors.UndefinedTable: relation "users" does not exist',
             "django.db.utils.ProgrammingError: (1146, \"Table 'app.users' doesn't exist\")",
+        ),
+    ),
+    crash(
+        code="migration-failed",
+        needles=(
+            "Multiple head revisions",
+            "locate revision identified by",
+            "P3009",
+            "P3018",
+            "P3005",
+            "Conflicting migrations detected",
+            "Target database is not up to date",
+        ),
+        pattern=r"Multiple head revisions|Can't locate revision identified by|\bP30(?:05|09|18)\b|"
+        r"Conflicting migrations detected|Target database is not up to date",
+        message="The tables of the database cannot be brought up to date: the steps for it that the app holds do not "
+        "fit the ones that the database has seen.",
+        hint="Mend the steps on your machine against a copy of the database (`alembic merge heads`, "
+        "`python manage.py makemigrations --merge`, `npx prisma migrate resolve`), and push them.",
+        examples=(
+            "FAILED: Multiple head revisions are present for given argument 'head'",
+            "alembic.util.exc.CommandError: Can't locate revision identified by '9f2a1c'",
+            "Error: P3009 migrate found failed migrations in the target database",
+        ),
+    ),
+    crash(
+        code="sqlite-too-old",
+        needles=("unsupported version of sqlite3", "SQLite 3."),
+        pattern=r"unsupported version of sqlite3|SQLite 3\.\d{1,3}(?:\.\d{1,3})? or later is required",
+        message="The SQLite in the base image is older than a package of the app needs; it comes with the image's "
+        "system, not with pip.",
+        hint="Take a newer base image: `FROM python:3.12-slim-bookworm`.",
+        examples=(
+            "RuntimeError: Your system has an unsupported version of sqlite3. Chroma requires sqlite3 >= 3.35.0.",
+            "django.core.exceptions.ImproperlyConfigured: SQLite 3.31 or later is required (found 3.27.2).",
         ),
     ),
     trouble(
@@ -170,6 +207,24 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
     ),
     trouble(
+        code="outbound-port",
+        needles=("TimeoutError", "ETIMEDOUT", "Connection timeout", "timed out", "Network is unreachable"),
+        pattern=r"TimeoutError|ETIMEDOUT|Connection timeout|timed out|Network is unreachable",
+        near=r"smtplib|imaplib|poplib|aiosmtplib|smtp-connection|nodemailer|fastapi_mail|flask_mail|"
+        r"django/core/mail|javax\.mail|jakarta\.mail|PHPMailer",
+        message="The app does not reach a mail server: a Space may only connect outwards on the ports of the web (80, "
+        "443, 8080), and those of mail are closed.",
+        hint="Send mail through a service with a web interface (HTTPS), such as SendGrid, Mailgun, Resend or Amazon "
+        "SES.",
+        examples=(
+            '  File "/usr/local/lib/python3.11/smtplib.py", line 341, in connect\nTimeoutError: [Errno 110] Connection '
+            "timed out",
+            "Error: Connection timeout\n    at SMTPConnection._formatError (/app/node_modules/nodemailer/lib/"
+            "smtp-connection/index.js:809:19)",
+        ),
+        explains=("network-unreachable",),
+    ),
+    trouble(
         code="network-unreachable",
         places=EVERYWHERE,
         needles=(
@@ -237,9 +292,13 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Invalid API key",
             "insufficient_quota",
             "exceeded your current quota",
+            "Improper token has been passed",
+            "InvalidToken",
+            "Unauthorized",
         ),
         pattern=r"Incorrect API key|invalid_api_key|API key not valid|API_KEY_INVALID|invalid x-api-key|"
-        r"Invalid API [Kk]ey|insufficient_quota|exceeded your current quota",
+        r"Invalid API [Kk]ey|insufficient_quota|exceeded your current quota|Improper token has been passed|"
+        r"telegram\.error\.InvalidToken: (?!You must pass)|TelegramUnauthorizedError",
         message="Another service does not accept the key that the app gives it, or its quota is used up.",
         hint="Set the right key as a secret of the Space (`spaceops secrets set {repo_id} NAME`), without quotes and "
         "line breaks; look at the account there.",

@@ -62,10 +62,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Running at",
             "running on",
             "running at",
+            "launched from",
         ),
         pattern=r"(?:Starting development server at|Serving HTTP on|[Ss]erver (?:is )?(?:running|listening|"
-        r"started) (?:at|on)|Ready on|(?<!URL: )[Rr]unning at)\s{0,4}:?\s{0,4}(?:https?://)?127\.0\.0\.1(?::|"
-        r" port )(?P<port>\d{2,5})\b",
+        r"started) (?:at|on)|Ready on|is running on|launched from|"
+        r"(?<!URL: )[Rr]unning at)\s{0,4}:?\s{0,4}\[?(?:https?://)?127\.0\.0\.1(?::| port )(?P<port>\d{2,5})\b",
         message=_LOOPBACK_MESSAGE,
         hint="Let it listen on 0.0.0.0: `python manage.py runserver 0.0.0.0:7860` for Django, `app.listen(7860, "
         "'0.0.0.0')` for Node, `--host 0.0.0.0` for most others.",
@@ -73,6 +74,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Starting development server at http://127.0.0.1:8000/",
             "Server running at http://127.0.0.1:3000/",
             "Server listening on 127.0.0.1:8080",
+            "Server running on [http://127.0.0.1:8000].",
+            "Dash is running on http://127.0.0.1:8050/",
         ),
         unlike=("Server running at http://localhost:3000/", "Server running at http://0.0.0.0:3000/"),
         explains=(*VAGUE_IN_RUNS, "stuck-starting"),
@@ -165,6 +168,58 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "o.s.b.w.embedded.tomcat.TomcatWebServer  : Tomcat started on port 8080 (http) with context path '/'",
             "Now listening on: http://[::]:8080",
             "ready - started server on 0.0.0.0:3000, url: http://localhost:3000",
+        ),
+        explains=(*VAGUE_IN_RUNS, "stuck-starting"),
+    ),
+    crash(  # the words of an app's own programmer
+        code="port-mismatch",
+        needles=("http://localhost", "http://0.0.0.0", "launched from", "Starting vLLM", "http://127.0.0.1"),
+        pattern=r"(?i:\b(?:ready|available|launched|up|live|online|starting|started|running|go|open|visit|"
+        r"served?|serving)\b.{0,40}\b(?:at|on|from)\b:?|server (?:\d{1,2} )?on|(?:server|app|api|backend|url): )"
+        r"(?<!Uvicorn running on)(?<!Hypercorn running on)(?<!Running on)\s{0,4}\[?https?://(?:"
+        + _ANYWHERE
+        + r"|localhost):(?P<port>\d{2,5})\b",
+        unless=r"use `?--host`? to expose",
+        message=_PORT_MESSAGE,
+        hint=_PORT_HINT,
+        examples=(
+            "API ready at http://localhost:4000/graphql",
+            "Your app is available at http://localhost:8000",
+            "NiceGUI ready to go on http://localhost:8080, and http://10.0.0.4:8080",
+            "Starting vLLM API server on http://0.0.0.0:8000",
+        ),
+        unlike=("waiting for http://localhost:8000/health",),
+        explains=(*VAGUE_IN_RUNS, "stuck-starting"),
+    ),
+    crash(
+        code="port-mismatch",
+        needles=("on port", "listening on", "Listening on", "serving HTTP on", "Serving on", "serving on"),
+        pattern=r"^(?!.{0,300}(?i:connect|redis|postgres|mongo|mysql|database|metrics|debugg|probe|proxy|upstream|"
+        r"waiting|in use|fail|error)).{0,200}(?:(?i:\b(?:server|app|application|api|service|backend|frontend|"
+        r"express|dashboard|http|web|running|listening|started|starting|serving|ready|live|online)\b).{0,60}"
+        r"\bon port:? {0,2}|(?i:listening|serving)(?: and serving HTTP)? on :)"
+        r"(?P<port>(?!(?:5432|3306|6379|27017|11434|9200|11211|5672)\b)\d{2,5})\b",
+        message=_PORT_MESSAGE,
+        hint=_PORT_HINT,
+        examples=(
+            "[Server] Up in ONLINE mode on port 3000",
+            "[GIN-debug] Listening and serving HTTP on :8080",
+            "2026/03/01 10:00:00 notes listening on :8080 (4 loaded)",
+        ),
+        unlike=("Connected to the Redis server on port 6379", "Database server listening on port 5432"),
+        explains=(*VAGUE_IN_RUNS, "stuck-starting"),
+    ),
+    crash(
+        code="port-mismatch",
+        needles=("http",),
+        pattern=r"^(?:\[[^\]]{1,80}\] ){0,2}https?://[\w.-]{1,80}:(?P<port>\d{4,5})/(?:lab|tree)\b",
+        near=r"(?i)jupyter.{0,40}is running at",
+        message=_PORT_MESSAGE,
+        hint="Start it with `jupyter lab --ip 0.0.0.0 --port 7860 --no-browser`, or write `app_port: {port}` into the "
+        "block at the top of README.md.",
+        examples=(
+            "[I 2026-03-01 10:00:00.1 ServerApp] Jupyter Server 2.14 is running at:\n"
+            "[I 2026-03-01 10:00:00.1 ServerApp] http://localhost:8888/lab?token=...",
         ),
         explains=(*VAGUE_IN_RUNS, "stuck-starting"),
     ),

@@ -128,6 +128,22 @@ SYMPTOMS: tuple[Symptom, ...] = (
         explains=(*VAGUE_IN_BUILDS, *VAGUE_IN_RUNS, "containerd-128", "start-file-missing", "command-not-found"),
     ),
     crash(
+        code="exec-not-found-crlf",
+        needles=("Illegal option", "invalid option name", "command not found", "No such file or directory"),
+        pattern=r"\$'[^']{0,80}\\r': (?:command not found|No such file)|\bIllegal option -$|^: invalid option name",
+        message="The start script was saved with Windows line ends, and the shell takes the invisible character at the "
+        "end of each line for a part of the command.",
+        hint="Save it with Unix line ends (LF): `sed -i 's/\\r$//' start.sh`, and write `*.sh text eol=lf` into "
+        ".gitattributes.",
+        examples=(
+            "/app/start.sh: line 2: $'\\r': command not found",
+            "entrypoint.sh: line 3: cd: $'src\\r': No such file or directory",
+            "start.sh: 2: set: Illegal option -",
+        ),
+        unlike=("/bin/sh: 1: uvicorn: not found",),
+        explains=(*VAGUE_IN_RUNS, "start-file-missing", "command-not-found", "file-missing"),
+    ),
+    crash(
         code="script-not-executable",
         places=(Place.BUILD, Place.RUN, Place.SAID),
         needles=("permission denied", "Permission denied"),
