@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
-import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from spaceops.distributions import closure, normalized, provides
+from spaceops.distributions import closure, provides
 from spaceops.image import Copied, Image, Line
 from spaceops.pipcommands import (
     EDITORS,
@@ -23,6 +20,7 @@ from spaceops.pipcommands import (
     filled_by,
     is_local,
 )
+from spaceops.projectfiles import asked, locked, metadata
 from spaceops.requirementlines import Problem, Reference, Requirement, RequirementsFile, one
 from spaceops.requirementlines import read as read_requirements
 from spaceops.shell import UNKNOWN, Command
@@ -34,7 +32,6 @@ Reader = Callable[[str], str | None]  # the text of a file of the Space
 TOOL_IMAGES = ("ghcr.io/astral-sh/uv", "node", "golang", "rust", "denoland/deno", "oven/bun", "caddy", "ollama/ollama")
 MOST_STAGES = 20
 _BUILT_IN_EXTRAS = frozenset({"all"})
-LARGEST_PROJECT = 400_000  # characters of a pyproject.toml or lock file that is looked into
 
 
 @dataclass(frozen=True)
@@ -354,23 +351,24 @@ class _Walk:
         self.found = replace(self.found, brings_local=True)
         folder = posixpath.join(self.folder, path)
         text = self._file(posixpath.join(folder, "pyproject.toml"))
-        project = _toml(text) if text is not None else None
-        if project is None or not _is_static(project):
+        project = metadata(text) if text is not None else None
+        if project is None:
             self._gap(f"pip install {value}")
             return
         where = self._source(posixpath.join(folder, "pyproject.toml")) or "pyproject.toml"
         chosen = frozenset(extra.strip() for extra in extras.rstrip("]").split(",") if extra)
-        self._want(_of_project(project, text or "", where, self.python, chosen))
+        self._want(asked(project, text or "", where, self.python, chosen))
 
     def _project(self, words: tuple[str, ...], lock: str) -> None:
         """`uv sync`, `poetry install` and the like: everything that the lock file names."""
         self.found = replace(self.found, brings_local=True)
         self._of_other_python(words)
         text = self._file(lock)
-        if text is None or len(text) > LARGEST_PROJECT:
+        names = None if text is None else locked(text, lock)
+        if names is None:
             self._gap(f"{words[0] if words else 'install'} without {lock}")
             return
-        self.found = replace(self.found, locked=self.found.locked | _of_lock(text, lock))
+        self.found = replace(self.found, locked=self.found.locked | names)
 
     def _requirements_file(self, reference: Reference, seen: set[str]) -> None:
         if UNKNOWN in reference.name or not reference.name or "://" in reference.name or "$" in reference.name:
@@ -484,54 +482,3 @@ class _Walk:
     def _file(self, path: str) -> str | None:
         source = self._source(path)
         return None if source is None else self.read(source)
-
-
-def _toml(text: str) -> Mapping[str, object] | None:
-    try:
-        return tomllib.loads(text) if len(text) <= LARGEST_PROJECT else None
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return None
-
-
-def _is_static(project: Mapping[str, object]) -> bool:
-    table = project.get("project")
-    return isinstance(table, dict) and "dependencies" not in _strings(table.get("dynamic"))
-
-
-def _strings(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
-def _of_project(
-    project: Mapping[str, object], text: str, path: str, python: tuple[int, int] | None, extras: frozenset[str]
-) -> Iterator[Requirement]:
-    table = project.get("project")
-    asked = _strings(table.get("dependencies")) if isinstance(table, dict) else []
-    optional = table.get("optional-dependencies") if isinstance(table, dict) else None
-    for extra in extras:
-        asked += _strings(optional.get(extra)) if isinstance(optional, dict) else []
-    for wanted in asked:
-        found = one(wanted, path, _line_of(wanted, text), python)
-        if isinstance(found, Requirement):
-            yield found
-
-
-def _line_of(wanted: str, text: str) -> int:
-    position = text.find(wanted)
-    return text.count("\n", 0, position) + 1 if position >= 0 else 0
-
-
-def _of_lock(text: str, name: str) -> frozenset[str]:
-    """Every package that a lock file names."""
-    if name == "Pipfile.lock":
-        return _of_pipfile_lock(text)
-    return frozenset(normalized(found) for found in re.findall(r'^name = "([^"]+)"', text, re.MULTILINE))
-
-
-def _of_pipfile_lock(text: str) -> frozenset[str]:
-    try:
-        locked = json.loads(text)
-    except (ValueError, RecursionError):
-        return frozenset()
-    groups = [locked.get(group) for group in ("default", "develop")] if isinstance(locked, dict) else []
-    return frozenset(normalized(name) for group in groups if isinstance(group, dict) for name in group)
