@@ -95,9 +95,13 @@ def root_path(ctx: Context) -> Iterator[Finding]:
 
 
 def _is_behind_a_proxy(ctx: Context) -> bool:
-    """Whether a web server of the Space's own stands in front, which decides what the app's paths are."""
-    processes = ctx.startup.processes if ctx.startup else ()
-    return any(process.name in _PROXIES for process in processes)
+    """Whether a server of the Space's own stands in front, which decides what the app's paths are.
+
+    So it is where all that is known to listen does so on a port of its own, which the Hub does not ask.
+    """
+    processes, listeners = (ctx.startup.processes, ctx.startup.listeners) if ctx.startup else ((), ())
+    asked = [one for one in listeners if one.port in (None, ctx.app_port) and not one.is_local]
+    return any(process.name in _PROXIES for process in processes) or bool(listeners and not asked)
 
 
 def _at_the_root(path: str, where: str) -> Finding:

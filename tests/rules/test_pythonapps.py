@@ -66,6 +66,23 @@ def test_a_base_path_is_shown_instead_of_the_root(tmp_path):
     assert [] == said(tmp_path, "root-404", HEAD, README_md=readme)
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "count"), [("127.0.0.1", 8000, 0), ("0.0.0.0", 8000, 0), ("0.0.0.0", 7860, 1)]
+)
+def test_an_app_behind_another_server_need_not_answer_the_root(host, port, count, tmp_path):
+    start = f"#!/bin/sh\nuvicorn main:app --host {host} --port {port} &\nexec ./pages\n"
+
+    said_of = said(
+        tmp_path,
+        "root-404",
+        HEAD,
+        start_sh=start,
+        Dockerfile=('CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]', 'CMD ["sh", "start.sh"]'),
+    )
+
+    assert count == len(said_of)
+
+
 def test_routers_of_other_files_count(tmp_path):
     imports = "from api import pages\nfrom api.more import router as more\n"
     main = f'{HEAD}{imports}app.include_router(pages.router)\napp.include_router(more, prefix="/more")\n'
