@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spaceops.cases import SHOWS_BUILD, UP, Case, gather
-from spaceops.evidence import harmless
 from spaceops.findings import Fault, Finding, Report, Severity
-from spaceops.privacy import without_credentials
 from spaceops.refinements import REFINEMENTS, explaining, is_up, place_of
 from spaceops.reporting import as_markdown
 from spaceops.scanning import Failure, Hit, Section, scan
 from spaceops.symptoms import Place
+from spaceops.telling import SHOWN, proof, shown, step_line, telling
 from spaceops.tracebacks import Raised
 
 if TYPE_CHECKING:
     from spaceops.hub import Hub
 
 LATE = 40  # lines: what stands there at the end of a run log belongs to how it ended
-SHOWN = 6  # lines of evidence
+
 _AT_REST = ("BUILDING", "APP_STARTING", "PAUSED", "STOPPED", *UP)
 _BUILT = ("RUNTIME_ERROR", "APP_STARTING")
 # What is said of many failures, and so stands behind whatever else was found.
@@ -36,7 +35,6 @@ _VAGUE = frozenset(
 GENERIC = ("build-step-failed", "app-crashed", "app-exited")  # what a log shows by its structure alone
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 _THROWN = re.compile(r"(?:[\w$]{1,80}[.:]{1,2}){0,8}\w{0,80}(?:Error|Exception|Failure|Limit|InvalidToken)\b")
-_LAST_WORDS = ("error", "fatal", "exception", "failed", "cannot", "denied", "not found", "killed", "panic")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def conclude(case: Case) -> Diagnosis:
     if case.files is not None:
         folded = explaining(folded, case)
     findings = tuple(_lowered(finding, folded, case) for finding in folded)
-    notes = (*case.notes, *(() if findings else _telling(case)))
+    notes = (*case.notes, *(() if findings else telling(case)))
     return Diagnosis(case.subject, tuple(one for one, _ in sorted(findings, key=_order)), notes=notes, case=case)
 
 
@@ -237,12 +235,6 @@ def _finding(clue: Clue, case: Case) -> Finding:
     )
 
 
-def shown(text: str) -> str:
-    """A piece of a log as a sentence may hold it."""
-    text = harmless([without_credentials(text)])[0]
-    return text if len(text) <= 200 else f"{text[:199]}…"
-
-
 def _where(clue: Clue, section: Section, case: Case) -> str:
     if clue.place is Place.BUILD and section.failure and clue.weight == 1:
         return place_of(section, case)
@@ -275,20 +267,9 @@ def _evidence(clue: Clue, section: Section) -> tuple[str, ...]:
     """The lines that prove it: of a build the step and its error, of an exception where it came from."""
     line = clue.hit.line
     if clue.place is Place.BUILD and clue.weight == 1 and section.failure:
-        return proof([*_step_line(section), line, section.failure.line])
+        return proof([*step_line(section), line, section.failure.line])
     raised = _raised_with(clue.hit, section) if clue.place is Place.RUN else None
     return proof([*raised.lines[:3], line] if raised else [line])
-
-
-def _step_line(section: Section) -> list[str]:
-    failure = section.failure
-    return [f"--> {text}" for step, text in section.steps if failure and step == failure.step][-1:]
-
-
-def proof(lines: Iterable[str]) -> tuple[str, ...]:
-    """Lines of a log as a finding may hold them."""
-    distinct = list(dict.fromkeys(line for line in lines if line.strip()))
-    return tuple(harmless([without_credentials(line) for line in distinct[:SHOWN]]))
 
 
 # what the log says by its structure, where no symptom is known
@@ -339,7 +320,7 @@ def _step_failed(build: Section, failure: Failure, case: Case) -> Finding:
         code="build-step-failed",
         fault=Fault.YOURS,
         evidence=proof(
-            [*_step_line(build), *[line for line in failure.printed if "--> " not in line][-4:], failure.line]
+            [*step_line(build), *[line for line in failure.printed if "--> " not in line][-4:], failure.line]
         ),
     )
 
@@ -472,29 +453,3 @@ def _lowered(ranked: tuple[Finding, int], found: Iterable[tuple[Finding, int]], 
     if finding.severity is Severity.ERROR and (goes_on or (weight == 3 and is_decided)):
         return replace(finding, severity=Severity.WARNING), weight
     return ranked
-
-
-def _telling(case: Case) -> Iterator[str]:
-    """That no cause is known, and the lines that say most."""
-    if case.stage in UP and not any(section.raised for section in case.sections.values()):
-        yield f"The stage is {case.stage}, and nothing that is known to be wrong shows."
-        return
-    yield "No cause that is known shows: none is named, so that none is made up."
-    for place in (Place.BUILD, Place.RUN, Place.SAID):
-        section = case.sections.get(place)
-        lines = _telling_lines(section) if section else ()
-        if lines:
-            yield f"the lines of the {place} log that tell most:" + "".join(f"\n  | {line}" for line in lines)
-            return
-    if case.runtime is not None and case.runtime.error_message:
-        yield f"the Hub says: {proof(case.runtime.error_message.splitlines())[0]}"
-
-
-def _telling_lines(section: Section) -> tuple[str, ...]:
-    """The last step, the last exception, the last lines that speak of an error, or simply the last."""
-    if section.failure:
-        return proof([*_step_line(section), *section.failure.printed[-4:], section.failure.line])
-    if section.raised:
-        return proof(section.raised[-1].lines)
-    spoken = [line for line in section.tail if any(word in line.lower() for word in _LAST_WORDS)]
-    return proof((spoken or list(section.tail))[-SHOWN:])

@@ -27,6 +27,7 @@ _IN_FRONT = (
     re.compile(rb"(?m)^\d\d:\d\d:\d\d (?:build|run  |stage|step |gap  ) "),  # spaceops logs
     re.compile(rb"(?m)^[\w.-]{1,60} {1,20}\| "),  # docker compose
 )
+_PACKED = {b"\x1f\x8b": "gunzip -c", b"PK\x03\x04": "unzip -p", b"\x28\xb5\x2f\xfd": "zstd -dc", b"\xfd7zXZ": "xz -dc"}
 _FOLDED = re.compile(rb'^\s{0,20}\{|Traceback \(most recent call last\):\\n|\\n    at |\\n  File \\"')
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -43,11 +44,16 @@ _ENTRY = msgspec.json.Decoder(_Entry)
 
 
 def read(path: Path) -> Iterator[bytes]:
-    """The bytes of a file in pieces. Raises `BadInput` for one that cannot be read."""
+    """The bytes of a file in pieces. Raises `BadInput` for one that cannot be read, and for a packed one."""
     try:
         with path.open("rb") as stream:
-            while piece := stream.read(PIECE):
+            piece = stream.read(PIECE)
+            if unpack := next((tool for begins, tool in _PACKED.items() if piece.startswith(begins)), None):
+                hint = f"Unpack it first: {unpack} {path.name} > log.txt"
+                raise BadInput(f"{path} is packed, and not the text of a log", hint=hint)
+            while piece:
                 yield piece
+                piece = stream.read(PIECE)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}", hint="The path of a saved log.") from error
 
