@@ -142,18 +142,30 @@ def front_matter_yaml_error(ctx: Context) -> Iterator[Finding]:
     has_tabs = not problem.certain
     fix = _without_tabs(front) if has_tabs else _requoted(front, problem.line)
     yield Finding(
-        f"The front matter of README.md {_plainly(problem)}",
-        hint=_advice(front, problem.line, str(problem), fix, has_tabs=has_tabs),
+        f"The front matter of README.md {_plainly(problem, _is_indented(front, problem))}",
+        hint="Take away the space or tab at the beginning of the line."
+        if _is_indented(front, problem)
+        else _advice(front, problem.line, str(problem), fix, has_tabs=has_tabs),
         where=f"{README}:{line}",
         severity=Severity.WARNING if has_tabs else None,
         fix=fix,
     )
 
 
-def _plainly(problem: Problem) -> str:
+def _is_indented(front: FrontMatter, problem: Problem) -> bool:
+    """Whether the parser stumbles over a `key:` that stands further right than the line before it."""
+    lines = front.block.splitlines()
+    at = (problem.line or 1) - 1
+    is_it = "mapping values are not allowed" in problem.text and 0 < at < len(lines)
+    return is_it and lines[at][:1] in (" ", "\t") and lines[at - 1][:1] not in (" ", "\t", "")
+
+
+def _plainly(problem: Problem, is_indented: bool) -> str:
     """The parser's words in plain ones, where it is clear what they mean."""
     if key := re.search(r'duplicate key "(.{1,60}?)"', problem.text):
         return f"sets {key[1]} twice, which the Hub refuses"
+    if is_indented:
+        return "cannot be read: a line is indented, and so taken for more of the value above it"
     if "mapping values are not allowed" in problem.text:
         return "cannot be read: a value has a colon and a space in it and stands without quotes"
     if sign := re.search(r"found character '(.{1,4}?)' that cannot start", problem.text):

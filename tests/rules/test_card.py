@@ -295,3 +295,13 @@ def test_other_keys_are_left_alone(line, tmp_path):
 
 def test_a_space_without_a_title_gets_advice(tmp_path):
     assert [("title-missing", INFO)] == found(tmp_path, {"README.md": "---\nsdk: docker\n---\n"})
+
+
+@pytest.mark.parametrize("space", ["\t", "  "])
+def test_a_key_that_is_indented_is_told_as_such(space, tmp_path):
+    change = {"README.md": ("sdk: docker", f"{space}sdk: docker")}
+
+    [one] = [each for each in check(write(tmp_path, change)) if each.code == "front-matter-yaml-error"]
+
+    assert "a line is indented" in one.message
+    assert "Take away the space or tab at the beginning of the line." == one.hint
