@@ -28,7 +28,7 @@ _WITH_VALUE = """
 --no-binary --no-binary-package --only-binary --platform --prefix --progress-bar --proxy --python --python-version
 --report --resolution --retries --root --root-user-action --src --target --timeout --torch-backend --trusted-host
 --upgrade-package --upgrade-strategy --use-feature --with --without --only --no-group --only-group --package
---requirement --requirements --constraint --editable -C -P -f -i -p -t
+--requirement --requirements --constraint --editable --wheel-dir -C -P -f -i -p -t -w
 """
 WITH_VALUE = frozenset(_WITH_VALUE.split())
 _UNPACKERS = frozenset({"tar", "unzip", "bsdtar", "7z", "rsync", "hf", "huggingface-cli"})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -30,6 +31,8 @@ Reader = Callable[[str], str | None]  # the text of a file of the Space
 
 # Images that files are copied from for a tool that installs no Python packages.
 TOOL_IMAGES = ("ghcr.io/astral-sh/uv", "node", "golang", "rust", "denoland/deno", "oven/bun", "caddy", "ollama/ollama")
+BARE = ("debian", "ubuntu", "nvidia/cuda")  # images that have no Python but the one that apt installs
+_NO_MODULES = re.compile(r"python3-(dev|distutils|full|minimal|pip|setuptools|venv|wheel)")
 MOST_STAGES = 20
 _BUILT_IN_EXTRAS = frozenset({"all"})
 
@@ -168,12 +171,35 @@ def _has_no_python(image: Image | None) -> bool:
     return not any(PIP.fullmatch(name) or PYTHON.fullmatch(name) or name in ("uv", "poetry") for name in names)
 
 
+def _is_plain(image: Image) -> bool:
+    """Whether the base image has Python, and no packages but its own."""
+    return image.base.repository == "python" or image.base.repository.startswith("ghcr.io/astral-sh/uv")
+
+
+def _is_followed(image: Image | None, stage: Callable[[str], Image | None]) -> bool:
+    """Whether all that a stage may hand on is read from its own commands, or is no package."""
+    if image is None or not _is_plain(image):
+        return _has_no_python(image)
+    return all(_is_followed(stage(name), stage) for name in sources_of(image))
+
+
 def _base(image: Image, stage: Callable[[str], Image | None]) -> Requirements:
-    repository = image.base.repository
-    is_plain = repository == "python" or repository.startswith("ghcr.io/astral-sh/uv")
-    gaps = () if is_plain else (f"the base image {image.base.name}",)
-    foreign = [name for name in sources_of(image) if not _has_no_python(stage(name))]
-    return Requirements(gaps=(*gaps, *(f"COPY --from={name}" for name in foreign)), python=image.base.python)
+    gaps, doubts = list[str](), list[str]()
+    if image.base.repository in BARE:
+        gaps += [f"the package {name}" for name in _system_packages(image)]
+        doubts += ["the system's own Python"]
+    elif not _is_plain(image):
+        gaps += [f"the base image {image.base.name}"]
+    gaps += [f"COPY --from={name}" for name in sources_of(image) if not _is_followed(stage(name), stage)]
+    return Requirements(gaps=tuple(gaps), doubts=tuple(doubts), python=image.base.python)
+
+
+def _system_packages(image: Image) -> Iterator[str]:
+    """The packages of the system that bring modules for its Python."""
+    for _, command in image.runs:
+        if command.name in ("apt-get", "apt"):
+            named = [re.split("[=/:]", word)[0] for word in command.words if word.startswith("python3-")]
+            yield from (name for name in named if not _NO_MODULES.fullmatch(name))
 
 
 def _joined(first: Requirements, second: Requirements) -> Requirements:
@@ -262,7 +288,9 @@ class _Walk:
     def _pip(self, words: tuple[str, ...], tool: str) -> None:
         if "install" in words:
             self._install(words[words.index("install") + 1 :], tool)
-        elif words[:1] and words[0] in ("sync", "uninstall", "wheel"):
+        elif words[:1] == ("wheel",):
+            self._install(words[1:], tool)  # what it makes is installed later, from there
+        elif words[:1] and words[0] in ("sync", "uninstall"):
             self._gap(f"{tool} {words[0]}")
 
     def _uv(self, words: tuple[str, ...]) -> None:
@@ -347,6 +375,8 @@ class _Walk:
 
     def _local(self, value: str) -> None:
         """`pip install .`: what the project's metadata ask for, and its own packages."""
+        if self._is_of_stage(value):
+            return
         path, _, extras = value.partition("[")
         self.found = replace(self.found, brings_local=True)
         folder = posixpath.join(self.folder, path)
@@ -358,6 +388,13 @@ class _Walk:
         where = self._source(posixpath.join(folder, "pyproject.toml")) or "pyproject.toml"
         chosen = frozenset(extra.strip() for extra in extras.rstrip("]").split(",") if extra)
         self._want(asked(project, text or "", where, self.python, chosen))
+
+    def _is_of_stage(self, value: str) -> bool:
+        """Whether wheels are installed that another stage has made: what is in them was asked for there."""
+        folder, name = posixpath.split(posixpath.normpath(posixpath.join(self.folder, value)))
+        if name not in ("*", "*.whl") or self._image_before.names_in(folder):
+            return False
+        return any(one.is_foreign and folder == one.target for one in self._copied_before)
 
     def _project(self, words: tuple[str, ...], lock: str) -> None:
         """`uv sync`, `poetry install` and the like: everything that the lock file names."""

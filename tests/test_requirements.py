@@ -121,7 +121,36 @@ def test_the_stages_that_files_come_from_count_too(tmp_path):
     found = installed(tmp_path, Dockerfile=dockerfile)
 
     assert {"fastapi", "uvicorn"} == {one.name for one in found.wanted}
-    assert not found.is_complete
+    assert found.is_complete
+    assert not found.is_certain
+
+
+@pytest.mark.parametrize("line", ["FROM acme/build AS build", "FROM python:3.13 AS build\nRUN bash install.sh"])
+def test_a_stage_whose_packages_cannot_be_seen_is_a_gap(line, tmp_path):
+    dockerfile = f"{line}\nFROM python:3.13-slim\nCOPY --from=build /opt/venv /opt/venv\n"
+
+    assert not installed(tmp_path, Dockerfile=dockerfile).is_complete
+
+
+def test_wheels_that_a_stage_has_made_are_what_was_asked_for_there(tmp_path):
+    dockerfile = (
+        "FROM python:3.13 AS build\nWORKDIR /build\nCOPY requirements.txt .\n"
+        "RUN pip wheel --no-cache-dir -w /wheels -r requirements.txt\n"
+        "FROM python:3.13-slim\nCOPY --from=build /wheels /wheels\nRUN pip install --no-cache-dir /wheels/*.whl\n"
+    )
+
+    assert installed(tmp_path, Dockerfile=dockerfile).is_certain
+
+
+@pytest.mark.parametrize(
+    ("package", "is_complete"), [("python3-venv", True), ("python3-numpy", False), ("python3-opencv=4.6", False)]
+)
+def test_the_systems_own_packages_are_a_gap(package, is_complete, tmp_path):
+    dockerfile = f"FROM ubuntu:24.04\nRUN apt-get update && apt-get install -y python3 {package}\n"
+    found = installed(tmp_path, Dockerfile=dockerfile)
+
+    assert is_complete is found.is_complete
+    assert not found.is_certain
 
 
 def test_a_tool_from_another_image_is_no_gap(tmp_path):

@@ -44,7 +44,26 @@ CMD ["sh", "-c", "exec uvicorn main:app --host 0.0.0.0 --port 7860"]
     "space.toml": 'repo_id = "acme/hello"\nhardware = "t4-small"\n\n[limits]\nmax_hourly_cost = 1.0\n',
 }
 
-GOOD = {"the package's supervisord": PACKAGED_SUPERVISOR, "CUDA": CUDA}
+WHEELS = {
+    "Dockerfile": """\
+FROM python:3.13-slim AS wheels
+WORKDIR /wheels
+COPY requirements.txt .
+RUN pip wheel --no-cache-dir --wheel-dir /wheels -r requirements.txt
+
+FROM python:3.13-slim
+RUN useradd -m -u 1000 user
+WORKDIR /home/user/app
+COPY --from=wheels /wheels /wheels
+RUN pip install --no-cache-dir /wheels/*.whl
+USER user
+COPY --chown=user main.py .
+CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]
+""",
+    "main.py": APP,
+}
+
+GOOD = {"the package's supervisord": PACKAGED_SUPERVISOR, "CUDA": CUDA, "wheels of another stage": WHEELS}
 FAULTS = {
     "supervisord starts nginx on another port": (
         PACKAGED_SUPERVISOR,
@@ -61,7 +80,17 @@ FAULTS = {
         {"Dockerfile": ('"-n", ', "")},
         {"supervisord-daemon": "error"},
     ),
-    "another module below CUDA": (CUDA, {"Dockerfile": ("main:app", "app:app")}, {"asgi-module-missing": "warning"}),
+    "a package that CUDA's image lacks": (
+        CUDA,
+        {"main.py": APP.replace("from", "import httpx\nfrom", 1)},
+        {"module-not-found": "warning"},
+    ),
+    "a package that no stage makes a wheel of": (
+        WHEELS,
+        {"main.py": ("from fastapi", "import httpx\nfrom fastapi")},
+        {"module-not-found": "error"},
+    ),
+    "another module below CUDA": (CUDA, {"Dockerfile": ("main:app", "app:app")}, {"asgi-module-missing": "error"}),
 }
 
 
