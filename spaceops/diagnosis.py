@@ -313,7 +313,7 @@ def _step_failed(build: Section, failure: Failure, case: Case) -> Finding:
     said = "" if failure.command else _ERROR_LINE.sub("", failure.line)
     ending = f": {meaning or shown(said)}" if meaning or said else "; what it printed last says why"
     return Finding(
-        f"The build stopped: {what} failed{status}{ending}.",
+        f"The build stopped: {what} failed{status}{ending}",
         hint="Mend what the last lines name, or run that command alone on your machine to see it fail.",
         where=place_of(build, case),
         severity=Severity.ERROR,
@@ -330,9 +330,9 @@ def _crashed(raised: Raised, case: Case) -> Finding:
     frame = raised.own
     place = f", in {_own_place(raised, case)}" if frame else ""
     root = raised.root
-    because = f" It came of {root.kind}{f': {shown(root.said)}' if root.said else ''}." if root is not raised else ""
+    because = f"; it came of {root.kind}{f': {shown(root.said)}' if root.said else ''}" if root is not raised else ""
     return Finding(
-        f"The app ended with {raised.kind}{said}{place}.{because}",
+        f"The app ended with {raised.kind}{said}{place}{because}",
         hint="Mend that line, or what it needs; the app ends where nobody catches an exception."
         if frame
         else "Look at the first lines of the app's own code in the log above it.",
@@ -347,7 +347,7 @@ def _crashed(raised: Raised, case: Case) -> Finding:
 def _exited(status: int, run: Section | None) -> Finding:
     meaning = _STATUSES.get(status, "its log may say why")
     return Finding(
-        f"The app ended by itself, with exit status {status}: {meaning}.",
+        f"The app ended by itself, with exit status {status}: {meaning}",
         hint="Look at its last lines; if there are none, start the same command on your machine.",
         severity=Severity.ERROR,
         code="app-exited",
@@ -368,7 +368,7 @@ def _by_facts(case: Case) -> Iterator[tuple[Finding, int]]:
             _fact(
                 "stale-build",
                 f"Commit {runtime.sha[:7]} runs, but the newest one of the Space is {case.head[:7]}: "
-                "the old version still serves.",
+                "the old version still serves",
                 f"spaceops restart {case.repo_id or 'OWNER/NAME'} --factory builds the newest one.",
             ),
             0,
@@ -377,7 +377,7 @@ def _by_facts(case: Case) -> Iterator[tuple[Finding, int]]:
         yield (
             _fact(
                 "stuck-build-queued",
-                "The build waits in the Hub's queue: nothing of it has begun yet.",
+                "The build waits in the Hub's queue: nothing of it has begun yet",
                 "Wait some minutes; if it stays so, look at status.huggingface.co, and ask for a factory rebuild.",
                 fault=Fault.PLATFORM,
                 evidence=build.tail,
@@ -389,7 +389,7 @@ def _by_facts(case: Case) -> Iterator[tuple[Finding, int]]:
             _fact(
                 "stuck-starting",
                 f"The app answers already ({case.app_answers} for /), but the Hub says {case.stage}: it waits for "
-                "a good answer to GET and HEAD of /.",
+                "a good answer to GET and HEAD of /",
                 'Answer / with 200, also for HEAD: @app.api_route("/", methods=["GET", "HEAD"]).',
             ),
             0,

@@ -118,7 +118,7 @@ def _port(finding: Finding, hit: Hit, case: Case) -> Finding | None:
     return replace(
         finding,
         message=f"The server listens on port {shown}, but the Hub sends visitors to port {wanted} (app_port in "
-        "README.md), so that nobody reaches it.",
+        "README.md), so that nobody reaches it",
         hint=f"Let the server listen on {wanted}, or write app_port: {shown} into the block at the top of README.md.",
     )
 
@@ -134,7 +134,7 @@ def _timeout(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
         return replace(
             finding,
             message=f"The log shows a server on port {wanted}, and still the Hub got no good answer in the time that a "
-            "start may take: the server began too late, or / does not answer.",
+            "start may take: the server began too late, or / does not answer",
             hint="Answer / at once with 200, and load models afterwards; a start that must take long needs "
             "`startup_duration_timeout: 1h` in the block at the top of README.md.",
         )
@@ -142,7 +142,7 @@ def _timeout(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
         return replace(
             finding,
             message="The Hub got no answer in the time that a start may take, and no line of the log says that a "
-            "server listens: none was started, or what comes before it takes too long.",
+            "server listens: none was started, or what comes before it takes too long",
         )
     return finding
 
@@ -176,7 +176,7 @@ def _module(finding: Finding, hit: Hit, case: Case) -> Finding | None:
         return replace(
             finding,
             message=f"Python does not find the module {top}, although {own} is a file of the Space: it does not look "
-            "in that folder.",
+            "in that folder",
             hint=f"In the Dockerfile, WORKDIR must be the folder that {top} lies in once it is copied; or add a line: "
             f"ENV PYTHONPATH=/the/folder/of/{top}",
         )
@@ -211,14 +211,14 @@ def _secret(finding: Finding, hit: Hit, case: Case) -> Finding | None:
     if name in known:
         return replace(
             finding,
-            message=f"The app looks for {name}, which is set now, but was not there, or was empty, when it started.",
+            message=f"The app looks for {name}, which is set now, but was not there, or was empty, when it started",
             hint=f"spaceops restart {space}",
         )
     other = next((one for one in sorted(known) if _folded(one) == _folded(name)), None)
     if other:
         return replace(
             finding,
-            message=f"The app looks for {name}; what is set is named {other}, and names must agree to the letter.",
+            message=f"The app looks for {name}; what is set is named {other}, and names must agree to the letter",
             hint=f"Read {other} in the code, or set it under the other name: spaceops secrets set {space} {name}",
         )
     return replace(finding, hint=f"spaceops secrets set {space} {name}")
@@ -239,7 +239,7 @@ def _source(finding: Finding, hit: Hit, case: Case) -> Finding | None:
             return replace(
                 finding,
                 code="dockerignore-excludes",
-                message=f"COPY wants {path}, which is there, but a line of .dockerignore keeps it out of the build.",
+                message=f"COPY wants {path}, which is there, but a line of .dockerignore keeps it out of the build",
                 hint=f"Add as the last line of .dockerignore: !{path}",
             )
         return finding
@@ -247,7 +247,7 @@ def _source(finding: Finding, hit: Hit, case: Case) -> Finding | None:
     if similar:
         return replace(
             finding,
-            message=f"COPY wants {path}, but the file is named {similar}: small and capital letters count.",
+            message=f"COPY wants {path}, but the file is named {similar}: small and capital letters count",
             hint=f"Write {similar} in the Dockerfile.",
         )
     elsewhere = next((one for one in sorted(paths) if posixpath.basename(one) == posixpath.basename(path)), None)

@@ -170,7 +170,7 @@ def test_a_crash_tells_what_it_comes_of():
     (finding,) = told(run=STARTED + chain)
 
     assert "ended with EvenError" in finding.message
-    assert "It came of OddError: no such thing" in finding.message
+    assert "it came of OddError: no such thing" in finding.message
 
 
 # what the files add

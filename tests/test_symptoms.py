@@ -57,7 +57,7 @@ def test_a_symptom_tells_what_is_wrong_in_one_sentence_and_what_mends_it():
     for symptom in SYMPTOMS:
         assert symptom.examples, symptom.code
         assert re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", symptom.code)
-        assert symptom.message.endswith(".") and symptom.hint.endswith("."), symptom.code
+        assert not symptom.message.endswith(".") and symptom.hint.endswith("."), symptom.code
         assert "\n" not in symptom.message + symptom.hint, symptom.code
         assert len(symptom.message) < 330, symptom.code
         assert not re.search(r"\{\{|\}\}", symptom.message + symptom.hint), symptom.code  # shown as it stands, too

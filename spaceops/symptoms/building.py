@@ -15,7 +15,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code=_PARSE,
         needles=("parse error", "Parse error"),
         pattern=r"(?i)(?:dockerfile )?parse error (?:on )?line (?P<line>\d{1,6}): (?P<what>.{1,200})",
-        message="The Dockerfile cannot be read at line {line}: {what}.",
+        message="The Dockerfile cannot be read at line {line}: {what}",
         hint="Look at line {line} and the one above: a command goes on in the next line only after a `\\` that is the "
         "last character, and every other line begins with an instruction such as RUN, COPY or CMD.",
         examples=(
@@ -42,7 +42,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"file with no instructions|unterminated heredoc|(?:failed to solve|ERROR|[Ee]rror).{0,120}[Uu]nknown flag|"
         r"failed to process .{0,200}: unexpected end of statement|destination must be a directory and end with a /|"
         r"\b(?:COPY|ADD|RUN|ENV|ARG|USER|WORKDIR) requires (?:at least|exactly)",
-        message="The Dockerfile holds a line that is no valid instruction.",
+        message="The Dockerfile holds a line that is no valid instruction",
         hint="The log shows the line with `>>>`: begin it with an instruction (RUN, COPY, CMD …), or end the line "
         "above with `\\` if it belongs to it.",
         examples=(
@@ -61,7 +61,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Illegal option", "invalid option name", "command not found"),
         pattern=r"\$'[^']{0,80}\\r': command not found|\bIllegal option -$|^: invalid option name",
         message="A file was saved with Windows line ends, and the shell takes the invisible character at the end of "
-        "each line for a part of the command.",
+        "each line for a part of the command",
         hint="Save it with Unix line ends (LF): `sed -i 's/\\r$//' FILE`, and write `*.sh text eol=lf` into "
         ".gitattributes.",
         examples=(
@@ -77,7 +77,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         severity=Severity.WARNING,
         needles=("UndefinedVar",),
         pattern=r"UndefinedVar: Usage of undefined variable '\$?(?P<name>\w{1,80})'",
-        message="The Dockerfile uses the variable {name}, which nothing sets during the build, so it is empty there.",
+        message="The Dockerfile uses the variable {name}, which nothing sets during the build, so it is empty there",
         hint="Write `ARG {name}` above the line that uses it, below FROM; a variable of the Space's settings then has "
         "its value in the build too.",
         examples=("UndefinedVar: Usage of undefined variable '$MODEL_ID' (line 9)",),
@@ -88,7 +88,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("UndefinedArgInFrom", "should not be blank", "invalid reference format", "failed to parse stage name"),
         pattern=r"UndefinedArgInFrom|base name \((?P<base>.{0,100})\) should not be blank|(?:stage name|base image|"
         r"FROM) .{0,100}invalid reference format",
-        message="FROM names its image through a variable that is empty there, so there is no image to begin with.",
+        message="FROM names its image through a variable that is empty there, so there is no image to begin with",
         hint="Give the variable a value above FROM (`ARG BASE=python:3.12-slim`), and repeat `ARG NAME` below FROM "
         "where a later line uses it.",
         examples=(
@@ -102,7 +102,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("nvidia/cuda",),
         pattern=r"nvidia/cuda:(?P<version>(?:latest|\d{1,2}\.\d{1,2}(?:-[\w.-]{1,80})?))(?::| ).{0,80}(?:not found|"
         r"manifest unknown|does not exist)",
-        message="There is no image nvidia/cuda:{version}: its tags have three numbers and the name of a system.",
+        message="There is no image nvidia/cuda:{version}: its tags have three numbers and the name of a system",
         hint="Take one that exists, for example `FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04`; or begin with "
         "`python:3.12-slim`, because the GPU packages of PyTorch bring CUDA with them.",
         examples=(
@@ -120,7 +120,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("nvidia/cuda",),
         pattern=r"nvidia/cuda:(?P<version>\d{1,2}\.\d{1,2}\.\d{1,2}[\w.-]{0,80})(?::| ).{0,80}(?:not found|"
         r"manifest unknown|does not exist)",
-        message="There is no image nvidia/cuda:{version} (any more): NVIDIA deletes the images of old CUDA versions.",
+        message="There is no image nvidia/cuda:{version} (any more): NVIDIA deletes the images of old CUDA versions",
         hint="Take a newer one, for example `FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04`, and match the CUDA version "
         "of your packages.",
         examples=(
@@ -136,7 +136,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("THIS IMAGE IS DEPRECATED", "scheduled for DELETION"),
         pattern=r"THIS IMAGE IS DEPRECATED|scheduled for DELETION",
         message="The base image is of an old CUDA version that NVIDIA is going to delete; then the Space cannot be "
-        "built any more.",
+        "built any more",
         hint="Take a newer tag of nvidia/cuda, for example `12.6.3-runtime-ubuntu24.04`.",
         examples=("*** THIS IMAGE IS DEPRECATED and is scheduled for DELETION! ***",),
         explains=(),
@@ -145,7 +145,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="yaml-float-version",
         needles=("python:3.1",),
         pattern=r"library/python:3\.1(?:-[\w.-]{1,40})?: not found|python:3\.1(?:-\w{1,40})? not found",
-        message="There is no Python 3.1 image: 3.10 without quotes is read as the number 3.1.",
+        message="There is no Python 3.1 image: 3.10 without quotes is read as the number 3.1",
         hint='Write the version in quotes, `python_version: "3.10"`, and in the Dockerfile a whole tag such as '
         "`FROM python:3.12-slim`.",
         examples=(
@@ -173,7 +173,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         + _IMAGE
         + r":? (?:not found|failed to resolve|.{0,120}(?:not found|manifest unknown|MANIFEST_UNKNOWN|"
         r"pull access denied|insufficient_scope))",
-        message="The image {image}, with which FROM begins, does not exist, or is private.",
+        message="The image {image}, with which FROM begins, does not exist, or is private",
         hint="Look up the tags on hub.docker.com and write one that exists, for example `FROM python:3.12-slim`.",
         examples=(
             "--> ERROR: docker.io/library/python:3.99-slim: not found",
@@ -192,7 +192,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="base-image-not-found",
         needles=("manifest unknown", "MANIFEST_UNKNOWN", "pull access denied", "initializing source docker"),
         pattern=r"(?:manifest unknown|MANIFEST_UNKNOWN|pull access denied(?: for (?P<image>\S{1,200})|, repository))",
-        message="The image with which FROM begins does not exist, or is private.",
+        message="The image with which FROM begins does not exist, or is private",
         hint="Look up the tags on hub.docker.com and write one that exists, for example `FROM python:3.12-slim`.",
         examples=(
             "Error response from daemon: pull access denied for acme/base, repository does not exist or may require "
@@ -214,7 +214,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"toomanyrequests|pull rate limit|(?:failed to do request|failed to fetch anonymous token|"
         r"httpReadSeeker|registry-1\.docker\.io).{0,300}(?:timeout|deadline|EOF|reset|50\d|no such host|refused|429)",
-        message="The registry of the base image did not answer, or was asked too often; your files have no part in it.",
+        message="The registry of the base image did not answer, or was asked too often; your files have no part in it",
         hint="Build again in some minutes (Settings, Factory rebuild).",
         examples=(
             "toomanyrequests: You have reached your unauthenticated pull rate limit.",
@@ -237,7 +237,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"nvidia-smi: (?:command )?not found|Found no NVIDIA driver|libcuda\.so\.1: cannot open shared|"
         r"No CUDA GPUs are available|CUDA_HOME environment variable is not set|No CUDA runtime is found|"
         r"NVIDIA-SMI has failed",
-        message="A step of the build asks for a GPU, and a build never has one, whatever hardware the Space runs on.",
+        message="A step of the build asks for a GPU, and a build never has one, whatever hardware the Space runs on",
         hint="Move what needs the GPU to the start of the app; a package that compiles for GPUs needs a base image "
         "with "
         '`-devel-` in its tag and `ENV TORCH_CUDA_ARCH_LIST="7.5;8.0;8.6;8.9"`, or its published wheel.',
@@ -256,7 +256,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"/run/secrets/(?P<name>[\w.-]{1,100})'?\"?:? ?(?:No such file|Permission denied|can't open|"
         r"nonexistent|cannot|not found|\(Permission denied)|can't open '?/run/secrets/(?P<n2>[\w.-]{1,100})",
         message="A step of the build reads a secret from /run/secrets, but the step does not ask for it, or the user "
-        "of the image may not read it.",
+        "of the image may not read it",
         hint="Begin the step with `RUN --mount=type=secret,id=NAME,mode=0444,required=true …` and use `$(cat "
         "/run/secrets/NAME)` in the same step; NAME is a secret of the Space's settings.",
         examples=(
@@ -273,7 +273,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"Access to model \S{1,120} is restricted|\b401 (?:Client Error|Unauthorized).{0,80}(?:huggingface|"
         r"hf)\.co/\S{0,200}(?:/resolve/|api/(?:models|datasets)/)",
         message="A step of the build downloads from the Hub without a token that may read it: secrets of the Space "
-        "are not there during the build unless the step asks for them.",
+        "are not there during the build unless the step asks for them",
         hint="Begin the step with `RUN --mount=type=secret,id=HF_TOKEN,mode=0444,required=true HF_TOKEN=$(cat "
         "/run/secrets/HF_TOKEN) …`, set the secret HF_TOKEN, and accept the model's terms on its page.",
         examples=(
@@ -291,7 +291,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "secret",
         ),
         pattern=r"(?:solve|ERROR|rror): (?:failed to build: )?secret (?P<name>[\w.-]{1,100}): not found",
-        message="A step of the build needs the secret {name}, and the Space has none of that name.",
+        message="A step of the build needs the secret {name}, and the Space has none of that name",
         hint="Set it: `spaceops secrets set {repo_id} {name}`, or Settings, Variables and secrets; then build again.",
         examples=(
             "error: failed to solve: secret HF_TOKEN: not found",
@@ -305,7 +305,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:useradd|groupadd|adduser|addgroup|usermod|groupmod): .{0,30}\b(?P<kind>UID|GID|uid|gid|user|"
         r"group) '?(?P<id>[\w.-]{1,40})'? (?:is not unique|already exists|in use|is already in use)",
         message="The base image already has a {kind} {id} (node images have `node`, Ubuntu 24.04 has `ubuntu` as "
-        "number 1000), so another cannot be made.",
+        "number 1000), so another cannot be made",
         hint="Use the one that is there (`USER node` on node images), or delete it first: `RUN userdel -r ubuntu && "
         "useradd -m -u 1000 user`.",
         examples=(
@@ -329,7 +329,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"(?:chown|install): invalid (?:user|group):? .?(?P<name>[\w:.-]{1,60})|unable to find (?:user|"
         r"group) (?P<n2>[\w.-]{1,60})|(?:chown|su): (?:unknown|invalid) user",
-        message="The Dockerfile names a user or group that does not exist in the image (yet).",
+        message="The Dockerfile names a user or group that does not exist in the image (yet)",
         hint="Make it above that line: `RUN useradd -m -u 1000 user` (on Alpine `RUN adduser -D -u 1000 user`).",
         examples=(
             "chown: invalid user: 'user:user'",
@@ -344,7 +344,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("exec format error", "Exec format error", "cannot execute binary file", "no match for platform"),
         pattern=r"[Ee]xec format error|cannot execute binary file|no match for platform in manifest",
         message="A program in the image is for another kind of processor (an Apple or ARM one), or it is a script "
-        "without a first line `#!/bin/sh`; the Hub's machines are linux/amd64.",
+        "without a first line `#!/bin/sh`; the Hub's machines are linux/amd64",
         hint="Take out `--platform=linux/arm64`, download the `amd64` (`x86_64`) file of the program, and give a "
         "script `#!/bin/sh` as its first line.",
         examples=(
@@ -366,7 +366,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"could not read Username for '(?P<url>[^']{1,200})'|(?:remote: Repository not found|"
         r"fatal: repository '[^']{1,200}' not found)|Host key verification failed|Permission denied \(publickey",
         message="A step of the build fetches a git repository that is private, does not exist, or is addressed "
-        "through SSH, and the build has no key.",
+        "through SSH, and the build has no key",
         hint="Use the `https://` address of a public repository (`pip install git+https://…`), copy the files into "
         "the Space, or mount a token: `RUN --mount=type=secret,id=GITHUB_TOKEN,mode=0444,required=true …`.",
         examples=(
@@ -379,7 +379,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="download-failed",
         needles=("curl",),
         pattern=r"curl: \((?P<exit>22|6|7|28|35|52|56)\) (?P<what>.{1,200})",
-        message="A step of the build downloads a file and did not get it: {what}.",
+        message="A step of the build downloads a file and did not get it: {what}",
         hint="Open the address in a browser: it may have moved or need a login; write the new one, or keep the file "
         "in the Space's repository.",
         examples=(
@@ -402,7 +402,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"\bERROR (?P<status>40[34]|410|50\d): |wget: (?:unable to resolve host|server returned error)|"
         r"urllib\.error\.HTTPError: HTTP Error",
         message="A step of the build downloads a file and did not get it: the address is wrong, has moved, or needs a "
-        "login.",
+        "login",
         hint="Open the address in a browser and write the one that works, or keep the file in the Space's repository.",
         examples=(
             "2026-03-01 10:00:00 ERROR 404: Not Found.",

@@ -25,7 +25,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"command '(?P<name>\S{0,80}(?:gcc|g\+\+|cc|clang|c\+\+))' failed: No such file|"
         r"unable to execute '(?P<n2>\S{1,40})':|CMAKE_C(?:XX)?_COMPILER (?:not set|could be found)|"
         r"No CMAKE_C(?:XX)?_COMPILER|Unknown compiler\(s\)|\b(?:gcc|g\+\+|cc|clang|make|cmake): not found",
-        message="A package has to be compiled for this image, and the image has no compiler.",
+        message="A package has to be compiled for this image, and the image has no compiler",
         hint="Add above the pip line: `RUN apt-get update && apt-get install -y --no-install-recommends "
         "build-essential cmake`; or choose a version of the package (or of Python) that has a ready-made wheel.",
         examples=(
@@ -44,7 +44,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"can't find Rust compiler|(?:rustc|[Cc]argo),? (?:the [^,]{0,60},? )?is not (?:installed|on PATH)|"
         r"requires Rust(?: and Cargo)? to",
         message="A package has to be compiled with Rust, and the image has no Rust: there is no ready-made wheel of "
-        "this version for the image's Python.",
+        "this version for the image's Python",
         hint="Take a newer version of that package, or an older Python (`FROM python:3.12-slim`); else install "
         "`rustc` and `cargo` with apt-get above the pip line.",
         examples=(
@@ -72,7 +72,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"ld: cannot find -l(?P<lib>[\w.-]{1,60})|Could not find directory of OpenSSL installation|"
         r"failed to run custom build command for `(?P<crate>[\w-]{1,60}-sys) ",
         message="A package has to be compiled, and the files of a system library that it builds on are not in the "
-        "image.",
+        "image",
         hint="Install the `-dev` package that has them above that line (`libssl-dev pkg-config` for OpenSSL, "
         "`libpq-dev` for pg_config, "
         "`portaudio19-dev` for portaudio.h, `python3-dev` for Python.h, `default-libmysqlclient-dev` for MySQL), or "
@@ -99,7 +99,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"Failed to build(?: installable wheels for)?(?: some [^(]{0,60}(?= \())?|Could not build wheels for|"
         r"Building wheels? for) [`'(]?(?P<package>[\w.\[\]@=-]{1,80})(?!.{0,80}(?:started|"
         r"finished with status 'done'))",
-        message="The package {package} has no ready-made file (wheel) for the image's Python, and compiling it failed.",
+        message="The package {package} has no ready-made file (wheel) for the image's Python, and compiling it failed",
         hint="Take a newer version of {package}, or a Python that the pinned version knows (`FROM python:3.11-slim` "
         "for older pins); else install its compiler and libraries with apt-get above the pip line.",
         examples=(
@@ -134,7 +134,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"legacy-install-failure|python setup\.py egg_info.{0,40}error|build backend returned an error|"
         r"pkgutil' has no attribute 'ImpImporter|use_2to3 is invalid|"
         r"Getting requirements to build wheel (?:did not run|exited)",
-        message="A package has no ready-made file (wheel) for the image's Python, and compiling it failed.",
+        message="A package has no ready-made file (wheel) for the image's Python, and compiling it failed",
         hint="The lines above name the package: take a newer version of it, or a Python that the pinned version knows "
         "(`FROM python:3.11-slim` for older pins); else install its compiler and libraries with apt-get above the pip "
         "line.",

@@ -14,7 +14,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=_NOT_FOUND,
         pattern=r"\"/?(?:.{0,80}/)?(?P<word>\|\||&&|2>(?:/dev/null|&1)?|>|true|null)\"(?::| ).{0,20}not found",
         message="A COPY line holds `{word}` as on a command line, but no shell reads COPY, so it is taken for the "
-        "name of a file.",
+        "name of a file",
         hint="Take `2>/dev/null || true` out of the COPY line; for a folder that may be missing, keep an empty "
         "`.gitkeep` in it.",
         examples=(
@@ -34,7 +34,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "outside build context",
         ),
         pattern=r"(?:[Ff]orbidden path )?outside (?:of )?(?:the )?(?:build )?context",
-        message="COPY names a file outside of the Space's repository, and a build sees only what is inside.",
+        message="COPY names a file outside of the Space's repository, and a build sees only what is inside",
         hint="Move the file into the repository and write its path from there, without `../`.",
         examples=(
             "COPY failed: forbidden path outside the build context: ../requirements.txt ()",
@@ -48,7 +48,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"invalid from flag value (?P<stage>\S{1,100})|COPY --from=(?P<from>\S{1,100}).{0,300}(?:not found|"
         r"no such file|did not complete)",
         message="COPY --from takes a file from a stage or image that is not there: the stage has another name, or its "
-        "step did not make the file.",
+        "step did not make the file",
         hint="Compare the name with the `AS NAME` of the stage, and look whether the command that should make the "
         "file says so (take out a `|| true` that hides its failure).",
         examples=(
@@ -65,7 +65,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=_NOT_FOUND,
         pattern=r"\"(?P<path>/(?:root|usr|opt|home|var|tmp|etc|root/\.local|venv)/[^\"]{1,300})\"(?::|"
         r" ).{0,20}not found",
-        message="COPY takes {path} from an earlier stage, and no step of that stage made it.",
+        message="COPY takes {path} from an earlier stage, and no step of that stage made it",
         hint="Look at the command of that stage that should make {path}: it may have failed behind a `|| true`, or "
         "put it elsewhere. `RUN mkdir -p {path}` in that stage makes an empty one.",
         examples=(
@@ -79,7 +79,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="copy-source-missing",
         needles=_NOT_FOUND,
         pattern=r"\"(?P<path>/?[^\"]{1,300})\"(?:: not found| not found: not found| not found)",
-        message="The Dockerfile copies {path}, but the Space's repository has no such file.",
+        message="The Dockerfile copies {path}, but the Space's repository has no such file",
         hint="Push the file (capital letters count, and .gitignore or .dockerignore may leave it out), or take it out "
         "of the COPY line.",
         examples=(
@@ -105,7 +105,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"failed to walk \S{1,200}: lstat (?P<p2>\S{1,300}): no such|(?:copier: stat|failed to get fileinfo for|"
         r"no items matching glob):? .{1,300}(?:no such file|copied)|no source files were specified",
         message="The Dockerfile copies a file that the Space's repository does not have, or that .dockerignore leaves "
-        "out.",
+        "out",
         hint="Push the file (capital letters count), or take it out of the COPY line.",
         examples=(
             "COPY failed: file not found in build context or excluded by .dockerignore: stat app/main.py: file does "
@@ -121,7 +121,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="dockerignore-excludes",
         needles=("CopyIgnoredFile",),
         pattern=r"CopyIgnoredFile: Attempting to (?:Copy|Add) file \"(?P<path>[^\"]{1,300})\" that is excluded",
-        message="The Dockerfile copies {path}, but .dockerignore leaves it out.",
+        message="The Dockerfile copies {path}, but .dockerignore leaves it out",
         hint="Write `!{path}` as the last line of .dockerignore, or take out the line that leaves it out.",
         examples=(
             'CopyIgnoredFile: Attempting to Copy file "requirements.txt" that is excluded by .dockerignore (line 4)',

@@ -26,7 +26,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"(?:File|error\s{1,8}Path) does not exist:? (?P<p3>\S{1,200})|Could not open input file: (?P<p4>\S{1,200})|"
         r"cannot open file '(?P<p5>[^']{1,200}\.R)'|Could not find or load main class|^(?:ba|da|"
         r"z)?sh: (?:\d{1,4}: )?(?:cannot open |can't open ')?(?P<p6>[\w./-]{1,200}\.(?:sh|bash))'?: No such file",
-        message="The start command names a file that is not in the image at that place.",
+        message="The start command names a file that is not in the image at that place",
         hint="Compare the name (capital letters count) and the folder with WORKDIR and COPY in the Dockerfile, and "
         "push the file if the Space has none.",
         examples=(
@@ -50,7 +50,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Could not locate a Flask application|Failed to find Flask application|(?:While importing|"
         r"Could not import) '(?P<module>[\w.]{1,80})'",
         message="Flask does not find the app: the command or FLASK_APP names a module that is not in the folder where "
-        "it starts.",
+        "it starts",
         hint='Write `CMD ["flask", "--app", "main", "run", "--host", "0.0.0.0", "--port", "7860"]` with the name of '
         "your file.",
         examples=(
@@ -63,7 +63,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("FileNotFoundError", "No such file or directory", "FileNotFound"),
         pattern=r"FileNotFoundError: (?:\[Errno 2\] )?(?:No such file or directory|"
         r"[^:]{1,120}): '?\"?(?P<path>[^'\"\s]{1,200})",
-        message="The app reads the file {path}, which is not in the image or not at that place.",
+        message="The app reads the file {path}, which is not in the image or not at that place",
         hint="Push the file and COPY it; a relative path is looked up from WORKDIR, so `Path(__file__).parent / …` "
         "finds it wherever the app starts. A file that the app makes itself needs its folder: `RUN mkdir -p FOLDER`.",
         examples=(
@@ -76,7 +76,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="file-missing",
         needles=("NO_SUCHFILE", "Model path does not exist", "NoSuchFile"),
         pattern=r"NO_SUCHFILE|Model path does not exist: (?P<path>\S{1,200})",
-        message="The app loads a model from a file that is not in the image or not at that place.",
+        message="The app loads a model from a file that is not in the image or not at that place",
         hint="Push the file (through git-xet or `hf upload`) and COPY it, or download it in the Dockerfile; a relative "
         "path is looked up from WORKDIR.",
         examples=(
@@ -93,7 +93,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"(?P<path>(?!/run/secrets)[\w@./*+-]{1,200})['\u2019]?"
         r"(?: for reading)?: No such file or directory|"
         r"can't (?:open|read|stat) '?(?P<p2>(?!/run/secrets)[\w@./*+-]{1,200})'?: No such file",
-        message="A step of the Dockerfile uses a file that is not in the image at that point.",
+        message="A step of the Dockerfile uses a file that is not in the image at that point",
         hint="COPY it above that step, at the very place that the step names (WORKDIR counts for a relative path), and "
         "push it if the Space does not have it; capital letters count.",
         examples=(
@@ -107,7 +107,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="program-missing",
         needles=("Cannot find command", "do you have"),
         pattern=r"Cannot find command '(?P<name>[^']{1,60})'",
-        message="pip fetches a package with the program {name}, which is not in the image.",
+        message="pip fetches a package with the program {name}, which is not in the image",
         hint="Add above the pip line: `RUN apt-get update && apt-get install -y --no-install-recommends {name}`.",
         examples=("ERROR: Cannot find command 'git' - do you have 'git' installed and in your PATH?",),
         explains=(*VAGUE, "file-missing"),
@@ -131,7 +131,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"(?P<n2>tesseract|TesseractNotFoundError)\b.{0,40}(?:is not installed or|not in your)|"
         r"PDFInfoNotInstalledError|Couldn't find (?:ffmpeg|ffprobe) or avconv.{0,40}$|"
         r"ExecutableNotFound: failed to execute",
-        message="The app calls a program that is not in the image; pip cannot install it.",
+        message="The app calls a program that is not in the image; pip cannot install it",
         hint="Install it above USER in the Dockerfile: `RUN apt-get update && apt-get install -y "
         "--no-install-recommends ffmpeg` (tesseract-ocr, poppler-utils, graphviz, git …).",
         examples=(

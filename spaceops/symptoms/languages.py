@@ -21,7 +21,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"UnsupportedClassVersionError|invalid (?:target|source) release: (?P<version>\d{1,2})|"
         r"release version (?P<v2>\d{1,2}) not supported|Unsupported class file major version|"
         r"requires at least JVM runtime version",
-        message="The app was compiled for, or asks for, another Java than the one in the image.",
+        message="The app was compiled for, or asks for, another Java than the one in the image",
         hint="Use the same Java to build and to run, for example `FROM eclipse-temurin:21-jdk` and `FROM "
         "eclipse-temurin:21-jre`, and set it in pom.xml or build.gradle.",
         examples=(
@@ -35,7 +35,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="java-no-main",
         needles=("no main manifest attribute", "ClassNotFoundException"),
         pattern=r"no main manifest attribute|Caused by: java\.lang\.ClassNotFoundException: (?P<name>[\w.$]{1,200})",
-        message="The jar file says no class to start with, or its packages are not in it.",
+        message="The jar file says no class to start with, or its packages are not in it",
         hint="Start the jar that holds everything (Spring Boot: the one without `-plain` and `.original`), and build "
         "it with `mvn package` or `gradle bootJar`.",
         examples=("no main manifest attribute, in /app/app.jar",),
@@ -49,7 +49,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Failed to determine a suitable driver class",
         ),
         pattern=r"Failed to configure a DataSource|Failed to determine a suitable driver class",
-        message="Spring wants a database, and no address of one is set.",
+        message="Spring wants a database, and no address of one is set",
         hint="Set SPRING_DATASOURCE_URL (and …_USERNAME, …_PASSWORD) as secrets of the Space: `spaceops secrets set "
         "{repo_id} SPRING_DATASOURCE_URL`.",
         examples=(
@@ -61,7 +61,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="missing-secret",
         needles=("Could not resolve placeholder",),
         pattern=r"Could not resolve placeholder '(?P<name>[\w.-]{1,100})'",
-        message="Spring wants a value for {name}, and neither its settings nor the environment hold one.",
+        message="Spring wants a value for {name}, and neither its settings nor the environment hold one",
         hint="Set it as a secret or variable of the Space, in capital letters and with `_` for dots: `spaceops "
         "secrets set {repo_id} NAME`.",
         examples=(
@@ -74,7 +74,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Could not resolve dependencies", "Could not find artifact", "Could not resolve all"),
         pattern=r"Could not resolve dependencies for project|Could not find artifact (?P<package>\S{1,200})|"
         r"Could not resolve all (?:files|dependencies|artifacts) for configuration",
-        message="Maven or Gradle finds a package, or a version of one, in none of its repositories.",
+        message="Maven or Gradle finds a package, or a version of one, in none of its repositories",
         hint="Correct its name and version (search.maven.org), or add the repository that has it.",
         examples=(
             "[ERROR] Failed to execute goal on project app: Could not resolve dependencies for project "
@@ -98,7 +98,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"feature `edition2024` is required|invalid go version|NETSDK1045|"
         r"Your Ruby version is \S{1,20}, but your Gemfile specified (?P<v3>\S{1,20})|"
         r"lock file version `?\d`? (?:was found, but this version of Cargo|requires)",
-        message="The project asks for a newer version of its language's tools than the base image has.",
+        message="The project asks for a newer version of its language's tools than the base image has",
         hint="Take the version that it names in FROM, for example `FROM golang:1.25`, `FROM rust:1.90` or `FROM "
         "ruby:3.4`.",
         examples=(
@@ -123,7 +123,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"lock file .{0,120}needs to be updated but --(?:locked|frozen)|"
         r"no required module provides package (?P<package>[^\s;]{1,200})|"
         r"lock file is not up to date with the latest changes in composer\.json",
-        message="The list of packages and the file with their exact versions do not fit each other.",
+        message="The list of packages and the file with their exact versions do not fit each other",
         hint="Run `go mod tidy` (`cargo update`, `composer update`) on your machine and push both files.",
         examples=(
             "main.go:4:2: missing go.sum entry for module providing package github.com/gin-gonic/gin; to add:",
@@ -136,7 +136,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="go-panic",
         needles=("panic:",),
         pattern=r"^panic: (?P<what>(?!open )(?!listen ).{1,200})",
-        message="The Go program stopped itself: {what}.",
+        message="The Go program stopped itself: {what}",
         hint="The lines after it name the file and the line; often a setting or a file is missing there.",
         examples=(
             "panic: runtime error: invalid memory address or nil pointer dereference",
@@ -147,7 +147,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="rust-panic",
         needles=("panicked at",),
         pattern=r"thread '(?P<thread>[^']{1,60})' (?:\(\d{1,10}\) )?panicked at",
-        message="The Rust program stopped itself; the line, or the one after it, says why.",
+        message="The Rust program stopped itself; the line, or the one after it, says why",
         hint="Often a setting or a file is missing at that place; set `ENV RUST_BACKTRACE=1` to see the way there.",
         examples=(
             "thread 'main' panicked at src/main.rs:14:38:",
@@ -161,7 +161,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"there is no package called ['\u2018\"](?P<package>[\w.]{1,80})|"
         r"ERROR: dependenc\w{1,3} .{1,200} (?:is|are) not available for package|"
         r"package ['\u2018\"](?P<p2>[\w.]{1,80})['\u2019\"] is not available for",
-        message="An R package that the app needs is not installed in the image.",
+        message="An R package that the app needs is not installed in the image",
         hint="Install it in the Dockerfile, `RUN R -e \"install.packages('NAME')\"`; a package that fails to compile "
         "says above which library it lacks (rocker images have `install2.r`).",
         examples=(
@@ -176,7 +176,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("had non-zero exit status", "configuration failed for package"),
         pattern=r"installation of package ['\u2018\"](?P<package>[\w./]{1,80})['\u2019\"] had non-zero exit status|"
         r"configuration failed for package ['\u2018\"](?P<p2>[\w.]{1,80})",
-        message="An R package could not be compiled, most often because a library of the system is missing.",
+        message="An R package could not be compiled, most often because a library of the system is missing",
         hint="The lines above name the Debian package that it wants (libcurl4-openssl-dev, libssl-dev, libxml2-dev "
         "…): install it with apt-get above the R step, or use `rocker/r2u` with ready-made packages.",
         examples=(
@@ -191,7 +191,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("PHP Fatal error", "PHP Parse error", "Fatal error: Uncaught", "Failed opening required"),
         pattern=r"(?:PHP )?(?:Fatal|Parse) error: {1,3}(?P<what>(?:Uncaught|require|Class|syntax|Failed|Call to|"
         r"Allowed memory).{1,200})",
-        message="PHP stopped: {what}.",
+        message="PHP stopped: {what}",
         hint="Where `vendor/autoload.php` is named, add `RUN composer install --no-dev` after COPY; a missing "
         "function or class of an extension needs `RUN docker-php-ext-install NAME`.",
         examples=(
@@ -211,7 +211,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"could not be resolved to an installable set of packages|requires? (?P<package>ext-\w{1,40}|"
         r"php)\b.{0,120}(?:missing from your system|does not satisfy)",
         message="The packages of composer.json do not fit together, or need an extension of PHP or another PHP than "
-        "the image has.",
+        "the image has",
         hint="Install the extension (`RUN docker-php-ext-install gd zip pdo_mysql`), or change the version in FROM.",
         examples=(
             "Your requirements could not be resolved to an installable set of packages.",
@@ -229,7 +229,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"No application encryption key|MissingAppKeyException|Missing `secret_key_base`",
         message="The framework wants its own secret key (APP_KEY of Laravel, SECRET_KEY_BASE of Rails), and the "
-        "environment holds none.",
+        "environment holds none",
         hint="Make one (`php artisan key:generate --show`, `rails secret`) and set it: `spaceops secrets set "
         "{repo_id} APP_KEY` or SECRET_KEY_BASE.",
         examples=(
@@ -243,7 +243,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Could not find gem", "Bundler::GemNotFound", "Could not find", "cannot load such file"),
         pattern=r"Could not find gem '(?P<package>[^']{1,80})|Bundler::GemNotFound|"
         r"cannot load such file -- (?P<p2>\S{1,80})",
-        message="A Ruby package (gem) that the app needs is not installed in the image.",
+        message="A Ruby package (gem) that the app needs is not installed in the image",
         hint="Add it to the Gemfile, run `bundle install` in the Dockerfile after COPY of Gemfile and Gemfile.lock, "
         "and start with `bundle exec`; on another system than the lock file's run `bundle lock --add-platform "
         "x86_64-linux` first.",
@@ -262,7 +262,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"A fatal error occurred\. The required library libhostfxr",
         places=(Place.BUILD, Place.RUN),
         message="The app needs another version of .NET than the one in the image, or ASP.NET where only the plain "
-        "runtime is.",
+        "runtime is",
         hint="Take the same version to build and to run: `FROM mcr.microsoft.com/dotnet/sdk:9.0` and `FROM "
         "mcr.microsoft.com/dotnet/aspnet:9.0`.",
         examples=(

@@ -25,7 +25,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"dataset) \S{1,120} is restricted|not in the authorized list|awaiting a review from the repo|"
         r"\b401 (?:Client Error|Unauthorized).{0,80}" + _HUB + r"/\S{0,200}(?:/resolve/|api/(?:models|datasets)/)",
         message="The app may not read a model (or data set) of the Hub: it is gated or private, and the Space has no "
-        "token of an account that was given access.",
+        "token of an account that was given access",
         hint="Accept the terms on the model's page, make a token with read access, and set it: `spaceops secrets set "
         "{repo_id} HF_TOKEN`.",
         examples=(
@@ -54,7 +54,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"(?<!Local)EntryNotFoundError|RevisionNotFoundError|Entry Not Found for url|DatasetNotFoundError|"
         r"does not appear to have a file named (?P<path>\S{1,100})",
         message="The app loads a model, a data set or a file of one that the Hub does not have under that name, or "
-        "that is private.",
+        "that is private",
         hint="Check the name on huggingface.co (`owner/name`, capital letters count); for a private one set a token: "
         "`spaceops secrets set {repo_id} HF_TOKEN`.",
         examples=(
@@ -84,7 +84,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         + r"|OfflineModeIsEnabled|outgoing traffic has been disabled|LocalEntryNotFoundError|"
         r"\b50[0234] Server Error.{0,80}" + _HUB + r"|host='" + _HUB + r"'.{0,200}(?:timed out|Max retries)",
         message="The app did not get a file from the Hub and has no copy of it: the Hub did not answer, or the app is "
-        "told to stay offline.",
+        "told to stay offline",
         hint="Take HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE out of the settings if they are there; else restart; a "
         "model that is downloaded in the Dockerfile is there at each start.",
         examples=(
@@ -113,7 +113,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         + _HUB
         + r"/\S{0,200}(?:/commit/|/preupload/|/repos/create|lfs/objects/batch)|LocalTokenNotFoundError|"
         r"Token is required|You don't have write access to this repo",
-        message="The app wants to write to the Hub, and its token may not, or there is none in the Space.",
+        message="The app wants to write to the Hub, and its token may not, or there is none in the Space",
         hint="Make a token with write access to that repository and set it, `spaceops secrets set {repo_id} "
         'HF_TOKEN`; in the code `HfApi(token=os.environ["HF_TOKEN"])`.',
         examples=(
@@ -128,7 +128,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="hf-transfer-missing",
         needles=("hf_transfer", "hf-transfer"),
         pattern=r"hf_transfer.{0,80}(?:not available|not installed)",
-        message="HF_HUB_ENABLE_HF_TRANSFER asks for a faster way to download whose package is not installed.",
+        message="HF_HUB_ENABLE_HF_TRANSFER asks for a faster way to download whose package is not installed",
         hint="Take the variable HF_HUB_ENABLE_HF_TRANSFER out, or add `hf_transfer` to requirements.txt.",
         examples=(
             "ValueError: Fast download using 'hf_transfer' is enabled (HF_HUB_ENABLE_HF_TRANSFER=1) but 'hf_transfer' "
@@ -142,7 +142,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"set the option `trust_remote_code=True`|contains custom code which must be executed|"
         r"Dataset scripts are no longer supported|trust_remote_code.{0,40}(?:not supported|no longer|is required)",
         message="The model or data set brings code of its own, which the library runs only when it is told to (or not "
-        "any more).",
+        "any more)",
         hint="If you trust its author, pass `trust_remote_code=True` with a fixed `revision=`; for a data set take "
         "one without a script.",
         examples=(
@@ -163,7 +163,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"does not recognize this architecture|Unrecognized (?:configuration class|model in)|"
         r"unknown model architecture: '(?P<name>[^']{1,60})'|Tokenizer class \S{1,60} does not exist",
-        message="The installed library is older than the model and does not know its kind.",
+        message="The installed library is older than the model and does not know its kind",
         hint="Take a newer version of the library that loads it (`transformers`, `llama-cpp-python`, `vllm`) in "
         "requirements.txt.",
         examples=(
@@ -184,7 +184,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"Weights only load failed|upgrade torch to at least|vulnerability issue in `torch\.load`",
         message="Newer PyTorch does not load a file that holds more than numbers unless it is told to, or "
-        "transformers wants a newer PyTorch for such files.",
+        "transformers wants a newer PyTorch for such files",
         hint="If you trust the file, `torch.load(path, weights_only=False)`; better save it as safetensors, or take "
         "`torch>=2.6`.",
         examples=(
@@ -209,7 +209,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"INVALID_PROTOBUF|Protobuf parsing failed|gguf_init_from_file.{0,60}invalid magic|file signature not found|"
         r"size mismatch for \S{1,120}: copying a param",
         message="A model file cannot be read: it is cut short or no model at all (a web page, a pointer of git LFS), "
-        "or it belongs to another model.",
+        "or it belongs to another model",
         hint="Compare its size with the original, upload or download it again, and load it with the code it was made "
         "for.",
         examples=(
@@ -224,7 +224,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="nltk-data-missing",
         needles=("nltk.download",),
         pattern=r"nltk\.download\('(?P<name>[\w.-]{1,60})'\)",
-        message="NLTK's data {name} is not in the image; pip does not bring it.",
+        message="NLTK's data {name} is not in the image; pip does not bring it",
         hint="Add to the Dockerfile, above USER: `RUN python -m nltk.downloader -d /usr/local/share/nltk_data {name}`.",
         examples=(">>> nltk.download('punkt_tab')", ">>> nltk.download('stopwords')"),
         unlike=("[nltk_data] Downloading package punkt to /root/nltk_data...",),
@@ -233,7 +233,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="spacy-model-missing",
         needles=("E050", "Can't find model"),
         pattern=r"\[E050\]|Can't find model '(?P<name>[\w.-]{1,60})'",
-        message="The spaCy model that the app loads is not installed in the image.",
+        message="The spaCy model that the app loads is not installed in the image",
         hint="Add to the Dockerfile, below the pip line: `RUN python -m spacy download en_core_web_sm` (with the name "
         "in the message).",
         examples=(
@@ -247,7 +247,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Fetching", "Downloading shards", "model.safetensors", "pytorch_model.bin"),
         pattern=r"^(?:Downloading shards|Fetching \d{1,5} files|model(?:-\d{5}-of-\d{5})?\.safetensors|"
         r"pytorch_model\.bin): {1,4}(?:[0-9]|[1-4][0-9])%\|",
-        message="The app downloads a model at its start, and nothing is answered until that is done.",
+        message="The app downloads a model at its start, and nothing is answered until that is done",
         hint="Download it in the Dockerfile, name it under `preload_from_hub` in README.md, or load it after the "
         "server listens; `startup_duration_timeout: 1h` in README.md allows for a long start.",
         examples=(
@@ -263,7 +263,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"argument of type 'bool' is not (?:iterable|a container)|Cannot parse schema (?:True|False)|"
         r"APIInfoParseError",
         message="An older gradio does not understand what a newer pydantic says of the app's inputs, so its first "
-        "page fails.",
+        "page fails",
         hint="Take a newer gradio, or write `pydantic==2.10.6` into requirements.txt.",
         places=(Place.RUN,),
         examples=(

@@ -17,7 +17,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"ERR_PNPM_(?:OUTDATED|NO)_LOCKFILE|YN0028|lockfile had changes, but lockfile is frozen|"
         r"Your lockfile needs to be updated)",
         message="The file with the exact versions of the packages (package-lock.json, yarn.lock or pnpm-lock.yaml) is "
-        "missing, or does not fit package.json.",
+        "missing, or does not fit package.json",
         hint="Run `npm install` (yarn, pnpm) on your machine and push package.json together with the lock file; or "
         "write `RUN npm install` in place of `npm ci`.",
         examples=(
@@ -34,7 +34,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="npm-eresolve",
         needles=("ERESOLVE", "Conflicting peer dependency"),
         pattern=r"(?:ERR!|error).{0,20}ERESOLVE|^(?:npm (?:ERR!|error) )?Conflicting peer dependency",
-        message="Two packages of package.json ask for versions of a third that exclude each other.",
+        message="Two packages of package.json ask for versions of a third that exclude each other",
         hint="Write `RUN npm install --legacy-peer-deps`, or change one of the two versions that the lines name.",
         examples=(
             "npm error code ERESOLVE",
@@ -58,7 +58,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:ERR!|error) (?:code )?(?:E404|ETARGET|404|notarget)\b|ERR_PNPM_(?:FETCH_404|NO_MATCHING_VERSION)|"
         r"[Cc]ouldn't find (?:package|any versions for) \"(?P<package>[^\"]{1,120})",
         message="package.json names a package, or a version of one, that the npm registry does not have (or that is "
-        "private).",
+        "private)",
         hint="Look the name and its versions up on npmjs.com and correct package.json and its lock file.",
         examples=(
             "npm error code E404",
@@ -81,7 +81,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"(?:npm (?:ERR!|error)|yarn|pnpm|error).{0,80}(?:ECONNRESET|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET_TIMEOUT|"
         r"network timeout at)|trouble with your network connection",
-        message="The npm registry did not answer while the build asked it.",
+        message="The npm registry did not answer while the build asked it",
         hint="Build again (Settings, Factory rebuild).",
         examples=(
             "npm error code ECONNRESET",
@@ -95,7 +95,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("gyp ERR", "gyp", "node-gyp", "node-pre-gyp"),
         pattern=r"gyp ERR! (?:find Python|not ok|stack Error: (?:not found: make|Could not find any Python))|"
         r"gyp.{0,40}not found: make|node-pre-gyp ERR! (?:build error|not ok)|node-gyp.{0,20}: not found",
-        message="A Node package has to be compiled, and the image lacks Python or a compiler for it.",
+        message="A Node package has to be compiled, and the image lacks Python or a compiler for it",
         hint="Install them above npm: `RUN apt-get update && apt-get install -y python3 make g++` (Alpine: `apk add "
         "--no-cache python3 make g++`), or take `node:22` in place of its slim or Alpine form.",
         examples=(
@@ -113,7 +113,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Missing script", "missing script", "ERR_PNPM_NO_SCRIPT", "Couldn't find a script named"),
         pattern=r"[Mm]issing script:? \"?(?P<name>[\w:.-]{1,60})|ERR_PNPM_NO_SCRIPT|"
         r"[Cc]ouldn't find a script named \"(?P<n2>[^\"]{1,60})|Command \"(?P<n3>[\w:.-]{1,60})\" not found\.$",
-        message="package.json has no script of the name that the Dockerfile calls.",
+        message="package.json has no script of the name that the Dockerfile calls",
         hint='Add it under "scripts" in package.json, or call the program itself: `CMD ["node", "server.js"]`.',
         examples=(
             'npm error Missing script: "start"',
@@ -136,7 +136,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"ENOENT.{0,60}open '(?P<path>[^']{0,200}package\.json)'|Could not read package\.json|"
         r"enoent Could not read|ERR_PNPM_NO_\w{3,9}_?MANIFEST|Couldn't find a package\.json file|EJSONPARSE|"
         r"Failed to parse (?:root )?package\.json",
-        message="npm finds no readable package.json in the folder where it runs.",
+        message="npm finds no readable package.json in the folder where it runs",
         hint="Write `COPY package*.json ./` above the npm step, with the WORKDIR in which both belong.",
         examples=(
             "npm error enoent Could not read package.json: Error: ENOENT: no such file or directory, open "
@@ -162,7 +162,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"Node\.js version \"?(?P<wanted>\S{1,30})\"? is required|(?:requires at least|requires|"
         r"needs) Node(?:\.js)? (?:version )?(?:v|\^|>=? ?)?(?P<w2>\d{2}[\d.]{0,6})|No such built-in module: node:|"
         r"You are using Node\.js \S{1,12}\. .{0,80}required",
-        message="The project needs another version of Node.js than the one in the image.",
+        message="The project needs another version of Node.js than the one in the image",
         hint="Change FROM, for example to `FROM node:22-slim`, and set `engines` in package.json to the same.",
         examples=(
             'error next@16.0.0: The engine "node" is incompatible with this module. Expected version ">=20.9.0". Got '
@@ -180,7 +180,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         places=(Place.BUILD,),
         needles=("EBADENGINE",),
         pattern=r"(?i:npm warn) EBADENGINE\s{1,4}Unsupported engine",
-        message="A package is made for another version of Node.js than the one in the image.",
+        message="A package is made for another version of Node.js than the one in the image",
         hint="Change FROM, for example to `FROM node:22-slim`.",
         examples=("npm warn EBADENGINE Unsupported engine {", "npm WARN EBADENGINE Unsupported engine {"),
     ),
@@ -188,7 +188,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="node-openssl",
         needles=("ERR_OSSL_EVP_UNSUPPORTED", "digital envelope routines"),
         pattern=r"ERR_OSSL_EVP_UNSUPPORTED|digital envelope routines::(?:unsupported|initialization error)",
-        message="An old bundler (webpack 4) uses a kind of encryption that newer Node.js has switched off.",
+        message="An old bundler (webpack 4) uses a kind of encryption that newer Node.js has switched off",
         hint="Add `ENV NODE_OPTIONS=--openssl-legacy-provider` above the build step, or move to webpack 5.",
         examples=(
             "Error: error:0308010C:digital envelope routines::unsupported",
@@ -220,7 +220,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"Module not found: (?:Error: )?Can't resolve|Could not resolve (?:\"|entry module)|"
         r"Rollup failed to resolve import|\[ERROR\] COMPILATION ERROR|error: cannot find symbol|"
         r"^error: could not compile `|RollupError:|Build error occurred",
-        message="The source code does not compile: a mistake in it, or a file that it needs was not pushed.",
+        message="The source code does not compile: a mistake in it, or a file that it needs was not pushed",
         hint="The lines around name the file; run the same build on your machine in a fresh clone of the Space, which "
         "shows files that were never committed (capital letters count on Linux).",
         examples=(
@@ -260,7 +260,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"^e: (?:file://)?\S{1,200}\.kts?:\S{1,20} (?P<w5>.{1,160})|\" is not exported by \"|"
         r"Execution failed for task '[^']{0,60}:compile|"
         r"^\S{1,200}\.(?:c|cc|cpp|cxx|h|hpp|cu):\d{1,6}:\d{1,4}: error: (?P<w3>.{1,160})",
-        message="The source code does not compile; the lines around name the file, the line and the reason.",
+        message="The source code does not compile; the lines around name the file, the line and the reason",
         hint="Mend that line, or push the file that it needs, and run the same build on your machine in a fresh clone "
         "of the Space.",
         examples=(
@@ -278,7 +278,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("ELIFECYCLE", "Lifecycle script", "Command failed with exit code"),
         pattern=r"(?:npm (?:ERR!|error)|ERR_PNPM_|\s|^)(?:code )?ELIFECYCLE|"
         r"Lifecycle script `(?P<name>[^`]{1,60})` failed|^error Command failed with exit code",
-        message="A script of package.json failed; the reason stands above, where the script itself speaks.",
+        message="A script of package.json failed; the reason stands above, where the script itself speaks",
         hint="Read the lines above, and run the same script on your machine.",
         examples=(
             "npm ERR! code ELIFECYCLE",
@@ -295,7 +295,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Cannot find package",
         ),
         pattern=r"Cannot find (?:module|package) '(?P<module>(?![./])[^']{1,120})'",
-        message="The app asks for the Node package {module}, which is not installed in the image.",
+        message="The app asks for the Node package {module}, which is not installed in the image",
         hint="Add it to package.json under dependencies (`npm install {module}`; devDependencies are left out by "
         "`--omit=dev`), push package.json and its lock file, and install after COPY without copying a node_modules "
         "over it.",
@@ -311,7 +311,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="start-file-missing",
         needles=("Cannot find module",),
         pattern=r"Cannot find module '(?P<path>(?:\.{0,2}/)[^']{1,200})'",
-        message="Node.js is told to load {path}, which is not in the image.",
+        message="Node.js is told to load {path}, which is not in the image",
         hint="Compare the name (capital letters count) with COPY and WORKDIR in the Dockerfile; a file that the build "
         "makes (dist, build) needs `RUN npm run build` before.",
         examples=(
@@ -325,7 +325,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="file-missing",
         needles=("ENOENT",),
         pattern=r"ENOENT: no such file or directory, \w{1,20} '(?P<path>(?![^']{0,200}package\.json)[^']{1,200})'",
-        message="The app reads the file {path}, which is not in the image or not at that place.",
+        message="The app reads the file {path}, which is not in the image or not at that place",
         hint="Push the file and COPY it; a relative path is looked up from WORKDIR. A file that the app makes itself "
         "needs its folder: `RUN mkdir -p FOLDER`.",
         examples=(
@@ -342,7 +342,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"Could not find a production build in the|routes-manifest\.json.{0,80}no such file|"
         r"BUILD_ID.{0,80}no such file",
-        message="`next start` finds no built app in the image.",
+        message="`next start` finds no built app in the image",
         hint="Add `RUN npm run build` after COPY in the Dockerfile; in a second stage copy `.next` (or "
         "`.next/standalone` and `.next/static`) too.",
         examples=(
@@ -364,7 +364,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Cannot use import statement outside a module|ERR_REQUIRE_ESM|require is not defined in ES module|"
         r"require\(\) of ES Module|Unexpected token 'export'|Unknown file extension \"\.ts",
         message="Node.js reads a file as the other kind of module than it is written for (`import` or `require`), or "
-        "gets TypeScript that was not compiled.",
+        "gets TypeScript that was not compiled",
         hint='Write `"type": "module"` into package.json for files with `import` (and end files with `require` in '
         ".cjs); compile TypeScript in the build (`npm run build`) and start the result.",
         examples=(
@@ -381,7 +381,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Prisma Client could not locate the Query Engine|@prisma/client did not initialize yet|"
         r"PrismaClientInitializationError: (?:Unable to require|Query engine)|Prisma failed to detect the libssl|"
         r"Unable to require\(.{1,200}libquery_engine",
-        message="The database client Prisma was not made for this image: its generated part, or OpenSSL, is missing.",
+        message="The database client Prisma was not made for this image: its generated part, or OpenSSL, is missing",
         hint="Write `RUN apt-get update && apt-get install -y openssl` and, after COPY, `RUN npx prisma generate`.",
         examples=(
             "PrismaClientInitializationError: Prisma Client could not locate the Query Engine for runtime "
@@ -401,7 +401,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Could not load the \"sharp\" module|Cannot find module @rollup/rollup-linux|"
         r"Cannot find native binding|invalid ELF header",
         message="A compiled Node package is for another system than the image: node_modules was copied from a machine "
-        "with another system, or the lock file was made on one.",
+        "with another system, or the lock file was made on one",
         hint="Put `node_modules` into .dockerignore, install inside of the image (`RUN npm ci`), and make the lock "
         "file anew if it stays.",
         examples=(
@@ -418,7 +418,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "P1012",
         ),
         pattern=r"Environment variable not found: (?P<name>[A-Z][A-Z0-9_]{1,80})",
-        message="The app wants {name} in its environment, and nothing sets it.",
+        message="The app wants {name} in its environment, and nothing sets it",
         hint="Set it: `spaceops secrets set {repo_id} {name}` for what must stay hidden, else under [variables] in "
         "space.toml.",
         examples=(

@@ -20,7 +20,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"Cannot install (?P<packages>.{1,200}) because these package versions have conflicting dependencies",
         message="The packages {packages} cannot be installed together: they ask for versions of one package that "
-        "exclude each other.",
+        "exclude each other",
         hint=_CONFLICT_HINT,
         examples=(
             "ERROR: Cannot install -r requirements.txt (line 3) and httpx==0.28.1 because these package versions have "
@@ -45,7 +45,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"ResolutionImpossible|No solution found when resolving|requirements are unsatisfiable|"
         r"version solving failed|SolverProblemError|Unable to find a resolution|UnsatisfiableError|resolution-too-deep",
         message="The packages of the Space cannot be installed together: two of them ask for versions of a third that "
-        "exclude each other.",
+        "exclude each other",
         hint=_CONFLICT_HINT,
         examples=(
             "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/topics/dependency-resolution/",
@@ -61,8 +61,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="sklearn-deprecated",
         needles=("sklearn",),
         pattern=r"'sklearn' PyPI package is deprecated",
-        message="requirements.txt names `sklearn`, which is no package that can be installed; its name is "
-        "scikit-learn.",
+        message="requirements.txt names `sklearn`, which is no package that can be installed; its name is scikit-learn",
         hint="Write `scikit-learn` in place of `sklearn`.",
         examples=("The 'sklearn' PyPI package is deprecated, use 'scikit-learn'",),
         explains=INSTALL,
@@ -77,7 +76,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"[Pp]ackage '?(?P<package>[\w.-]{1,80})'? requires a different Python: (?P<version>[\d.]{1,12}) not "
         r"in '(?P<wanted>[^']{1,60})'",
-        message="The package {package} works with Python {wanted} only, and the base image has {version}.",
+        message="The package {package} works with Python {wanted} only, and the base image has {version}",
         hint="Change the version of Python in FROM (`FROM python:3.12-slim`), or take another version of {package}.",
         examples=(
             "ERROR: Package 'acme-ml' requires a different Python: 3.9.21 not in '>=3.10'",
@@ -98,7 +97,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"[Cc]urrent Python version \((?P<version>[\d.]{1,12})\) is not (?:allowed|supported) by the project|"
         r"requested (?:Python version|interpreter).{0,120}(?:does not satisfy|incompatible)|"
         r"does not satisfy Python\s?[<>=]",
-        message="A package, or the project itself, does not work with the Python of the base image.",
+        message="A package, or the project itself, does not work with the Python of the base image",
         hint="Change the version of Python in FROM to one that `requires-python` allows, for example `FROM "
         "python:3.12-slim`.",
         examples=(
@@ -116,7 +115,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:find a version that satisfies the requirement|"
         r"No matching distribution found for) (?P<package>[^\s(]{1,120})",
         message="pip finds no version of {package} that it may install: the name or the version is wrong, the module "
-        "belongs to Python itself, or no version fits the image's Python.",
+        "belongs to Python itself, or no version fits the image's Python",
         hint="Look it up on pypi.org: the name to install may differ from the one to import (opencv-python-headless, "
         "not cv2), and a module of Python (os, json, sqlite3) must not stand in requirements.txt.",
         examples=(
@@ -132,7 +131,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("is not a supported wheel on this platform",),
         pattern=r"(?P<package>[^\s/]{1,160}\.whl) is not a supported wheel on this platform",
         message="The file {package} was made for another version of Python or another kind of machine than the base "
-        "image's (its name says which: cp311 is Python 3.11, manylinux x86_64 the Hub's machines).",
+        "image's (its name says which: cp311 is Python 3.11, manylinux x86_64 the Hub's machines)",
         hint="Name the package in place of its file and let pip choose, or take the file for the Python in FROM.",
         examples=("ERROR: acme_ml-0.2.90-cp310-cp310-linux_x86_64.whl is not a supported wheel on this platform.",),
         explains=INSTALL,
@@ -151,7 +150,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"there (?:are no versions|is no version) of (?P<p2>\S{1,120})|PackagesNotFoundError|"
         r"Could not find a matching version of package (?P<p3>\S{1,120})|"
         r"nothing provides (?:requested )?(?P<p4>\S{1,80})",
-        message="A package that the Space asks for does not exist by that name, or not in that version.",
+        message="A package that the Space asks for does not exist by that name, or not in that version",
         hint="Look its name and its versions up on pypi.org (for conda on anaconda.org), and correct the line.",
         examples=(
             "╰─▶ Because pilow was not found in the package registry and you require pilow, we can conclude that your "
@@ -175,7 +174,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:ERROR: )?Invalid requirement: (?P<what>.{1,160})|(?:Couldn't|Could not|"
         r"Failed to) parse (?:requirement|the (?:requirement|file))|InvalidRequirement",
         message="requirements.txt holds a line that is no package: conflict marks of git, Markdown or a command, for "
-        "example.",
+        "example",
         hint="Leave one package per line, `name` or `name==version`, and comments after `#`.",
         examples=(
             "ERROR: Invalid requirement: '<<<<<<< HEAD' (from line 1 of requirements.txt)",
@@ -190,7 +189,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Could not install packages due to an \w{1,30}: .{0,40}No such file or directory: "
         r"'(?P<path>(?!(?:git|hg)')[^']{1,300})'",
         message="requirements.txt names a package by {path}, a place on the machine where the list was written (conda "
-        "writes such lines).",
+        "writes such lines)",
         hint="Write `name==version` in that line, or make the list again with `pip list --format=freeze > "
         "requirements.txt`.",
         examples=(
@@ -204,7 +203,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Could not open requirements file", "File not found"),
         pattern=r"Could not open requirements file: .{0,40}No such file or directory: '(?P<path>[^']{1,200})'|"
         r"[Ff]ile not found: `(?P<p2>[^`]{1,200}requirements[^`]{0,60})`",
-        message="pip is told to read a requirements file that is not in the image at that point.",
+        message="pip is told to read a requirements file that is not in the image at that point",
         hint="Copy it before the RUN that reads it: `COPY requirements.txt .`; names are told apart by capital "
         "letters.",
         examples=(
@@ -218,8 +217,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="pip-hash-mismatch",
         needles=("DO NOT MATCH THE HASHES", "hashes are required", "Hash mismatch", "do not match the hash"),
         pattern=r"DO NOT MATCH THE HASHES|hashes are required|[Hh]ash mismatch|do not match the hash",
-        message="A package's file is not the one whose hash the list of requirements names, or a hash is missing "
-        "there.",
+        message="A package's file is not the one whose hash the list of requirements names, or a hash is missing there",
         hint="Make the list again (`pip-compile --generate-hashes`, `uv pip compile --generate-hashes`), or leave the "
         "hashes out.",
         examples=(
@@ -232,7 +230,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="externally-managed",
         needles=("externally-managed-environment", "externally managed"),
         pattern=r"externally-managed-environment|(?:is|environment is) externally managed",
-        message="The base image's own Python belongs to its system, and pip refuses to install into it.",
+        message="The base image's own Python belongs to its system, and pip refuses to install into it",
         hint="Begin with `FROM python:3.12-slim`, or make an environment of your own first: `RUN python3 -m venv "
         "/venv` and `ENV PATH=/venv/bin:$PATH`.",
         examples=(
@@ -245,7 +243,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="uv-no-environment",
         needles=("No virtual environment found", "no virtual environment"),
         pattern=r"No virtual environment found",
-        message="uv installs only into a virtual environment, and the image has none.",
+        message="uv installs only into a virtual environment, and the image has none",
         hint="Write `RUN uv pip install --system …`, or set `ENV UV_SYSTEM_PYTHON=1` above it.",
         examples=(
             "error: No virtual environment found; run `uv venv` to create an environment, or pass `--system` to "
@@ -258,7 +256,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"pyproject\.toml changed significantly since poetry\.lock|poetry\.lock is not (?:up to date|"
         r"compatible)|[Tt]he (?:lock ?file|lockfile) at `?uv\.lock`? needs to be updated|Unable to find lockfile|"
         r"Pipfile\.lock \(.{1,80}\) out of date|Lockfile not found",
-        message="The lock file does not fit the list of packages beside it, or was not pushed.",
+        message="The lock file does not fit the list of packages beside it, or was not pushed",
         hint="Make it again on your machine (`uv lock`, `poetry lock`, `pipenv lock`) and push both files.",
         examples=(
             "pyproject.toml changed significantly since poetry.lock was last generated. Run `poetry lock` to fix the "
@@ -284,7 +282,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"[Rr]eadme (?:path|file).{0,160}(?:does not exist|not found)|"
         r"No file/folder found for package",
         message="The project is installed at a point of the Dockerfile where some of its files are not in the image "
-        "yet (pyproject.toml, README.md, or the package's own folder).",
+        "yet (pyproject.toml, README.md, or the package's own folder)",
         hint="Copy them before the RUN that installs (`COPY . .`), or install only what the project needs (`uv sync "
         "--no-install-project`, `poetry install --no-root`).",
         examples=(
@@ -313,7 +311,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"Retry\(total=0\b.{0,80}after connection broken by|Could not fetch URL https?://|"
         r"CondaHTTPError|(?:Failed to fetch|request failed).{0,20}`https?://|"
         r"error sending request for url|pip\._vendor\.\S{1,80}(?:Timeout|Connection)Error",
-        message="The index of the packages did not answer while the build asked it.",
+        message="The index of the packages did not answer while the build asked it",
         hint="Build again (Settings, Factory rebuild); if it stays, look at status.python.org.",
         examples=(
             "pip._vendor.urllib3.exceptions.ReadTimeoutError: HTTPSConnectionPool(host='files.pythonhosted.org', "
@@ -328,7 +326,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         fault=Fault.POLICY,
         needles=("CondaToSNonInteractiveError", "Terms of Service have not been accepted"),
         pattern=r"CondaToSNonInteractiveError|Terms of Service have not been accepted",
-        message="conda's own channels may be used only after their terms are accepted, which the build did not do.",
+        message="conda's own channels may be used only after their terms are accepted, which the build did not do",
         hint="Use `-c conda-forge --override-channels`, or a base image such as `condaforge/miniforge3`.",
         examples=("CondaToSNonInteractiveError: Terms of Service have not been accepted for the following channels.",),
     ),
@@ -338,7 +336,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("gradio", "streamlit"),
         pattern=r"pip install .{0,200}(?:gradio\[oauth[^\]]{0,20}\]==|streamlit==)\S{1,20} \"?(?:uvicorn>=|altair<|"
         r"spaces)",
-        message="The Hub built this Space as a Gradio or Streamlit one and did not look at the Dockerfile.",
+        message="The Hub built this Space as a Gradio or Streamlit one and did not look at the Dockerfile",
         hint="Write `sdk: docker` in the block at the top of README.md.",
         examples=(
             '--> RUN pip install --no-cache-dir -r requirements.txt gradio[oauth]==4.44.1 "uvicorn>=0.14.0" spaces',
@@ -354,7 +352,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:Downloading|Collecting|Downloaded|Installing collected packages:.{0,3000}) ?nvidia[_-](?:cublas|"
         r"cudnn)",
         message="PyTorch is installed with its GPU libraries (gigabytes), which make the build slow and the image "
-        "large and are of no use on CPU hardware.",
+        "large and are of no use on CPU hardware",
         hint="On CPU hardware write `--extra-index-url https://download.pytorch.org/whl/cpu` as the first line of "
         "requirements.txt.",
         examples=(
@@ -371,7 +369,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"'utf-8' codec can't decode byte 0xff in position 0",
         places=(Place.BUILD,),
         message="requirements.txt is saved as UTF-16 (Windows PowerShell does that with `>`), which the tool cannot "
-        "read.",
+        "read",
         hint="Save it as UTF-8: `Get-Content requirements.txt | Set-Content -Encoding utf8 requirements.txt`, or in "
         "the editor with Save with encoding.",
         examples=(

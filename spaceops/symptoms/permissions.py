@@ -31,7 +31,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=_DENIED,
         pattern=_WORDS + r"\s{0,3}['\"`]?" + _CACHE,
         message="The app keeps downloads in {path}, where its user may not write: the image has no home folder for "
-        "that user, or root made the folder.",
+        "that user, or root made the folder",
         hint="Make a home and point the caches at it: `RUN useradd -m -u 1000 user`, `USER user`, `ENV "
         "HOME=/home/user HF_HOME=/home/user/.cache/huggingface`.",
         examples=(
@@ -54,7 +54,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"problem when trying to write in your cache folder|cannot create directory '?\u2018?/\.(?:cache|"
         r"local|config)",
-        message="The app keeps downloads in a folder where its user may not write.",
+        message="The app keeps downloads in a folder where its user may not write",
         hint="Give the user a home: `RUN useradd -m -u 1000 user`, `USER user`, `ENV HOME=/home/user "
         "HF_HOME=/home/user/.cache/huggingface`; or set `ENV HF_HOME=/tmp/hf`.",
         examples=(
@@ -69,7 +69,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("cannot cache function",),
         pattern=r"cannot cache function '[^']{1,80}': no locator available",
         message="numba keeps compiled functions beside the package or in the home folder, and the app's user may write "
-        "in neither.",
+        "in neither",
         hint="Add `ENV NUMBA_CACHE_DIR=/tmp/numba` to the Dockerfile.",
         examples=(
             "RuntimeError: cannot cache function '__shear_dense': no locator available for file "
@@ -80,7 +80,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="appdir-permission",
         needles=("Read-only file system", "read-only file system", "EROFS"),
         pattern=r"(?:\[Errno 30\] |EROFS: )?[Rr]ead-only file system(?:[:,] (?:\w{1,20} )?'(?P<path>[^']{1,200})')?",
-        message="The app wants to write where nothing can be written: a volume that is attached for reading only.",
+        message="The app wants to write where nothing can be written: a volume that is attached for reading only",
         hint="Attach the volume for writing (take `:ro` or `read_only = true` out of [[volumes]] in space.toml; models "
         "and datasets are always read-only, a bucket is not), or write to /tmp.",
         examples=(
@@ -95,7 +95,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=_WORDS
         + r"\s{0,3}['\"`](?P<path>(?!(?:/root)?/\.\w|/root/|/home/\w{1,30}/\.(?:cache|local|config)|/(?:nltk_data|"
         r"matplotlib)|(?:0\.0\.0\.0|\[?::))[\w./@ +-]{1,200})['\"`]",
-        message="The app wants to write {path}, which belongs to root, and runs as an ordinary user.",
+        message="The app wants to write {path}, which belongs to root, and runs as an ordinary user",
         hint="Give it that user: `COPY --chown=user . .` and, above USER, `RUN mkdir -p {path} && chown -R user "
         "{path}`; or write to /tmp or a volume.",
         examples=(
@@ -123,7 +123,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"stream or file \"(?P<p3>[^\"]{1,200})\" could not be opened|[Ff]ailed to open stream: Permission denied|"
         r"(?:: |cannot create )(?P<p4>/[\w./-]{1,200}): Permission denied$|"
         r"PermissionDenied, message: \"Permission denied\"",
-        message="The app, or its start script, wants to write where only root may, and runs as an ordinary user.",
+        message="The app, or its start script, wants to write where only root may, and runs as an ordinary user",
         hint="Make the folder and give it that user above USER in the Dockerfile: `RUN mkdir -p FOLDER && chown -R "
         "user FOLDER`; copy with `COPY --chown=user . .`; or write to /tmp.",
         examples=(
@@ -147,7 +147,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"EACCES: permission denied, \w{1,20} '(?!/\.npm)|Permission denied: '/(?:usr|opt|app|etc|code|venv|var|home)|"
         r"cannot open .{0,100}: Permission denied|: /[\w./-]{1,200}: Permission denied$|failed to (?:create|open|"
         r"write).{0,160}Permission denied \(os error 13\)",
-        message="A step of the build writes where only root may, after the Dockerfile has changed to an ordinary user.",
+        message="A step of the build writes where only root may, after the Dockerfile has changed to an ordinary user",
         hint="Move the step above `USER`, or give the folder to the user first: `RUN chown user /app` above USER, "
         "`COPY --chown=user …`.",
         examples=(
@@ -166,7 +166,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("readonly database", "unable to open database file", "SQLITE_READONLY", "SQLITE_CANTOPEN"),
         pattern=r"attempt to write a readonly database|unable to open database file|SQLITE_READONLY|SQLITE_CANTOPEN",
         message="The SQLite database cannot be written: its file or the folder around it belongs to root (SQLite "
-        "makes further files beside it), or the folder does not exist.",
+        "makes further files beside it), or the folder does not exist",
         hint="Above USER write `RUN mkdir -p /app/db && chown -R user /app/db` (the folder, not only the file), or "
         "keep the file on a volume: [[volumes]] in space.toml.",
         examples=(
@@ -188,7 +188,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Executable doesn't exist at (?P<path>\S{1,200})|playwright install\b(?!.{0,20}(?:done|ing))|"
         r"Could not find (?:Chrome|Chromium)\b|Host system is missing dependencies",
         message="The browser that the app drives is not where its user looks for it: it was not installed, or as root "
-        "into root's folder.",
+        "into root's folder",
         hint="Write above USER `ENV PLAYWRIGHT_BROWSERS_PATH=/opt/browsers` and `RUN playwright install --with-deps "
         "chromium && chmod -R a+rx /opt/browsers`.",
         examples=(
@@ -211,7 +211,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"DevToolsActivePort file doesn't exist|without --no-sandbox is not supported|"
         r"session not created: .{0,200}|cannot find Chrome binary|Unable to obtain driver for (?:chrome|firefox)",
         message="The browser that the app drives did not start: it is not in the image, does not fit its driver, or "
-        "must not use its sandbox in a container.",
+        "must not use its sandbox in a container",
         hint="Install both from one source, `RUN apt-get update && apt-get install -y chromium chromium-driver`, and "
         "start it with `--headless=new --no-sandbox --disable-dev-shm-usage`.",
         examples=(

@@ -30,7 +30,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:(?:[Jj]ob|[Bb]uild) failed with|successfully:|returned a non-zero) (?:exit )?code: 137|"
         r"[Jj]ob failed .{0,80}OOMKilled|[Cc]annot allocate memory|Killed signal terminated|ResourceExhausted|"
         r"\(?signal: (?:9, SIGKILL|killed)|failed .{0,60}SIGKILL",
-        message="The build was killed because it took more memory than the build machine has (exit code 137).",
+        message="The build was killed because it took more memory than the build machine has (exit code 137)",
         hint="Install ready-made wheels in place of compiling (llama-cpp-python, flash-attn …), limit parallel work "
         "(`ENV MAX_JOBS=1 CMAKE_BUILD_PARALLEL_LEVEL=1`), and fetch large models at the start of the app.",
         examples=(
@@ -46,7 +46,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="build-oom-137",
         needles=("Killed",),
         pattern=r"^(?:/bin/(?:ba)?sh: (?:line )?\d{1,4}: {1,7}\d{1,7} )?Killed\b(?! .{0,20}signal)",
-        message="A command of the build was killed, most often because it took more memory than the build machine has.",
+        message="A command of the build was killed, most often because it took more memory than the build machine has",
         hint="Install ready-made wheels in place of compiling, limit parallel work (`ENV MAX_JOBS=1`), and fetch "
         "large models at the start of the app.",
         examples=("Killed", "/bin/sh: line 1:     9 Killed                  npm run build"),
@@ -56,7 +56,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="node-heap-out-of-memory",
         needles=("JavaScript heap out of memory", "heap limit Allocation failed"),
         pattern=r"JavaScript heap out of memory|heap limit Allocation failed",
-        message="Node.js used up the memory that it allows itself (the machine may have more).",
+        message="Node.js used up the memory that it allows itself (the machine may have more)",
         hint="Raise the limit: `ENV NODE_OPTIONS=--max-old-space-size=4096` above the step or the CMD.",
         examples=(
             "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
@@ -70,7 +70,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"was sent SIGKILL! Perhaps out of memory|exited with code 137|"
         r"^(?:\S{1,80}: (?:line )?\d{1,4}: {1,6}\d{1,7} )?Killed\b|terminated by SIGKILL|OOMKilled|"
         r"Out of memory: Killed process",
-        message="The app was killed, most often for taking more memory than the hardware has.",
+        message="The app was killed, most often for taking more memory than the hardware has",
         hint=_LESS_MEMORY,
         examples=(
             "[2026-03-01 10:00:00 +0000] [1] [ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?",
@@ -97,7 +97,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"unable to create)|DefaultCPUAllocator: (?:can't allocate|not enough) memory|"
         r"Unable to allocate \d.{0,60}for an array|runtime: out of memory|\[Errno 12\] Cannot allocate memory|"
         r"memory allocation of \d{1,20} bytes failed",
-        message="The app asked for more memory than the hardware has.",
+        message="The app asked for more memory than the hardware has",
         hint=_LESS_MEMORY,
         examples=(
             "MemoryError",
@@ -129,7 +129,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"cudaMalloc failed: out of memory|No available memory for the cache blocks|"
         r"larger than the maximum number of tokens that can be stored in KV cache|"
         r"Failed to allocate memory for requested buffer",
-        message="The GPU has too little memory for the model and what it works on.",
+        message="The GPU has too little memory for the model and what it works on",
         hint="Load the model in half precision or quantised (`torch_dtype=torch.float16`, 4 bit), make batches and "
         "inputs smaller, or choose a GPU with more memory (`spaceops hardware ls`).",
         examples=(
@@ -158,7 +158,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?i)no space left on device|ENOSPC\b(?!: System limit)|database or disk is full|"
         r"not enough (?:free )?disk space|disk quota exceeded",
         message="The container's disk is full: the image, downloaded models and the app's own files take more than "
-        "the hardware has.",
+        "the hardware has",
         hint="Delete temporary files, keep data on a bucket volume ([[volumes]] in space.toml), load smaller models, "
         "or choose hardware with a larger disk.",
         examples=(
@@ -175,7 +175,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"System limit for number of file watchers reached|inotify watch limit reached|"
         r"OS file watch limit reached",
         message="The app watches its files for changes, as on a developer's machine, and the container allows only "
-        "few watches.",
+        "few watches",
         hint="Start it without watching: no `--reload`, no `nodemon`; for Streamlit `--server.fileWatcherType none`.",
         examples=(
             "Error: ENOSPC: System limit for number of file watchers reached, watch '/app/src'",
@@ -204,7 +204,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"CUDA is required but not available|CUDA device but torch\.cuda\.is_available\(\) is False|(?:No GPU found|"
         r"No NVIDIA GPU)\W.{0,60}(?:needed|required|quantization)",
         message="The app asks for a GPU, and there is none: the Space runs on CPU hardware, or the installed PyTorch "
-        "is its CPU version.",
+        "is its CPU version",
         hint='Choose the device in the code, `device = "cuda" if torch.cuda.is_available() else "cpu"` (and '
         "`map_location=device` for torch.load); "
         'or set GPU hardware in space.toml, `hardware = "t4-small"`.',
@@ -232,7 +232,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"forward compatibility was attempted|unsupported display driver",
         places=EVERYWHERE,
         message="The installed packages, or the base image, want a newer GPU driver than the Hub's machines have; the "
-        "driver cannot be changed from inside.",
+        "driver cannot be changed from inside",
         hint="Take a base image and packages for an older CUDA version, for example PyTorch from `--index-url "
         "https://download.pytorch.org/whl/cu124`.",
         examples=(
@@ -253,7 +253,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"no kernel image is available for execution|is not compatible with the current PyTorch installation|"
         r"(?i:compute capability).{0,80}(?:at least|required|not supported|minimum|requires)|"
         r"requires.{0,80}compute capability",
-        message="A package was compiled for another kind of GPU than the Space's.",
+        message="A package was compiled for another kind of GPU than the Space's",
         hint="Install the version of it for this GPU (a newer PyTorch for newer GPUs), use `float16` in place of "
         "`bfloat16` on a T4, or choose a newer GPU such as `l4x1` or `a10g-small`.",
         examples=(
@@ -269,7 +269,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?P<library>lib(?:cudart|cudnn\w{0,40}|cublas\w{0,5}|cufft|nvrtc|cusparse|curand|"
         r"nccl)[\w.-]{0,20}): cannot open shared object|(?:Unable to load|Could not load library|"
         r"Unable to find) .{0,60}libcudnn",
-        message="A package looks for a library of CUDA that is not in the image, or not in that version.",
+        message="A package looks for a library of CUDA that is not in the image, or not in that version",
         hint="Install the version of the package for the CUDA in the image, or the library itself (`pip install "
         "nvidia-cudnn-cu12 nvidia-cublas-cu12`), or begin with an `nvidia/cuda:…-cudnn-runtime-…` image; on CPU "
         "hardware take the package's CPU version.",
@@ -293,8 +293,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"(?P<library>libGL\.so\.1|libgthread-2\.0\.so\.0|libglib-2\.0\.so\.0|libSM\.so\.6|libX(?:ext|"
         r"render)\.so\.\d): cannot open shared object",
-        message="OpenCV was installed in the version that opens windows, and its library {library} is not in the "
-        "image.",
+        message="OpenCV was installed in the version that opens windows, and its library {library} is not in the image",
         hint="Write `opencv-python-headless` in place of `opencv-python` in requirements.txt, or install above USER: "
         "`RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0`.",
         examples=(
@@ -322,7 +321,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"Error loading shared library (?P<l2>\S{1,80}?):|(?P<l3>sndfile|PortAudio) library not found|"
         r"no library called \"(?P<l4>[\w.-]{1,60})\"|cannot load library '(?P<l5>[^']{1,80})'|"
         r"failed to find (?P<l6>libmagic)|Unable to find (?P<l7>zbar) shared library",
-        message="A package needs a library of the system that is not in the image, and that pip cannot install.",
+        message="A package needs a library of the system that is not in the image, and that pip cannot install",
         hint="Install the Debian package that has the named file above USER, `RUN apt-get update && apt-get install "
         "-y --no-install-recommends NAME` (libsndfile1, libmagic1, libgomp1, libpango-1.0-0, portaudio19-dev …); "
         "packages.debian.org finds it by the file's name.",
@@ -340,7 +339,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("GLIBC_2", "GLIBCXX_3", "CXXABI_1", "ld-linux-x86-64"),
         pattern=r"version `(?P<version>(?:GLIBC|GLIBCXX|CXXABI)_[\d.]{1,10})' not found|"
         r"ld-linux-x86-64\.so\.2: no such file",
-        message="A program was compiled on a newer system than the base image's, and needs {version} of its libraries.",
+        message="A program was compiled on a newer system than the base image's, and needs {version} of its libraries",
         hint="Take a newer base image (`-trixie` or `-bookworm` in place of `-bullseye`), build and run in the same "
         "image, or compile without the system's libraries (Go: `CGO_ENABLED=0`, Rust: the musl target).",
         examples=(
@@ -361,7 +360,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"Segmentation fault|\bSIGSEGV\b|exit(?:ed with)? code:? 139",
         message="A program was ended by the system for reading memory that is not its own: a fault in a compiled "
-        "library, or two that do not fit each other.",
+        "library, or two that do not fit each other",
         hint="Pin the library that was loading last, and numpy or torch beside it, to versions that are known to work "
         "together; on Alpine take a Debian image (`python:3.12-slim`).",
         examples=(
@@ -382,7 +381,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"Illegal instruction|\bSIGILL\b|exit(?:ed with)? code:? 132\b",
         message="A library uses commands that the machine's processor does not have: it was compiled for another "
-        "processor.",
+        "processor",
         hint="Install it from its published wheel in place of compiling it, or compile without `-march=native` "
         "(llama.cpp: `-DGGML_NATIVE=OFF`).",
         examples=(
@@ -405,7 +404,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"[Ss]ignal received, starting graceful shutdown|Handling signal: term|received SIGTERM|"
         r"signal 15 \(SIGTERM\)|Received SIGTERM",
         message="The platform ended the app (a newer version, sleep, a pause, or a start that took too long); the "
-        "cause stands before this line, if there is one.",
+        "cause stands before this line, if there is one",
         hint="Look at what the app did before it; where nothing is wrong, nothing needs to be done.",
         examples=(
             "Signal received, starting graceful shutdown",

@@ -31,7 +31,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"NOAUTH Authentication required|invalid username-password pair|Login failed for user|"
         r"P1000: Authentication failed|no pg_hba\.conf entry|Tenant or user not found|(?:SCRAM|"
         r"client password must be a string)",
-        message="The database does not accept the user or the password that the app gives it.",
+        message="The database does not accept the user or the password that the app gives it",
         hint="Set the secret with the address again, `spaceops secrets set {repo_id} DATABASE_URL`; in an address, "
         "special characters of the password are encoded (`@` is `%40`, `#` is `%23`).",
         examples=(
@@ -72,7 +72,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"Connect call failed \('[^']{1,60}', (?:5432|3306|27017|6379|1433|6543)\b|SQLSTATE\[HY000\] \[2002\]|"
         r"SQLSTATE\[08006\]",
         message="The app does not reach its database: the address is wrong (in a Space, `localhost` is the container "
-        "itself, which has no database), or the database does not let the Space in.",
+        "itself, which has no database), or the database does not let the Space in",
         hint="Give the address of a database on the internet as a secret (`spaceops secrets set {repo_id} "
         "DATABASE_URL`) and allow all addresses there (a Space has no fixed one); SQLite on a volume needs no server.",
         examples=(
@@ -95,7 +95,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"Table '(?P<n3>[^']{1,100})' doesn't exist|UndefinedTable|P2021|"
         r"database \"(?P<n4>[^\"]{1,80})\" does not exist",
         message="The database is there, but the table (or the database) that the app asks for is not: nothing has "
-        "made it yet.",
+        "made it yet",
         hint="Make the tables at the start, before the server: in the start script `python manage.py migrate`, "
         "`alembic upgrade head` or `npx prisma migrate deploy`. Without a volume, a SQLite file is new after each "
         "restart.",
@@ -119,7 +119,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Multiple head revisions|Can't locate revision identified by|\bP30(?:05|09|18)\b|"
         r"Conflicting migrations detected|Target database is not up to date",
         message="The tables of the database cannot be brought up to date: the steps for it that the app holds do not "
-        "fit the ones that the database has seen.",
+        "fit the ones that the database has seen",
         hint="Mend the steps on your machine against a copy of the database (`alembic merge heads`, "
         "`python manage.py makemigrations --merge`, `npx prisma migrate resolve`), and push them.",
         examples=(
@@ -133,7 +133,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("unsupported version of sqlite3", "SQLite 3."),
         pattern=r"unsupported version of sqlite3|SQLite 3\.\d{1,3}(?:\.\d{1,3})? or later is required",
         message="The SQLite in the base image is older than a package of the app needs; it comes with the image's "
-        "system, not with pip.",
+        "system, not with pip",
         hint="Take a newer base image: `FROM python:3.12-slim-bookworm`.",
         examples=(
             "RuntimeError: Your system has an unsupported version of sqlite3. Chroma requires sqlite3 >= 3.35.0.",
@@ -145,7 +145,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("database is locked", "SQLITE_BUSY"),
         pattern=r"database is locked|SQLITE_BUSY",
         message="Several workers write to one SQLite file at once, which it does not allow, least of all on a volume "
-        "of the Hub.",
+        "of the Hub",
         hint="Run one worker, set `PRAGMA journal_mode=WAL` and a time-out on a local file, or use a database server.",
         examples=("sqlite3.OperationalError: database is locked", "SqliteError: SQLITE_BUSY: database is locked"),
     ),
@@ -162,7 +162,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"::1\]?):(?P<p2>\d{2,5})).{0,300}(?i:connection refused)|ECONNREFUSED (?:127\.0\.0\.1|::1|"
         r"localhost)?:(?P<p3>\d{2,5})|[Ff]ailed to connect to Ollama",
         message="The app asks a second program in its own container (`localhost`), and nothing listens there: it was "
-        "not started, or is not ready yet.",
+        "not started, or is not ready yet",
         hint="Start it in the start script before the app and wait until it answers, or give the address of a server "
         "elsewhere through a variable.",
         examples=(
@@ -180,7 +180,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"api\.telegram\.org.{0,300}(?i:timed? ?out|resolve|resolution|unreachable|refused|reset|max retries|"
         r"ENOTFOUND|ETIMEDOUT|not known|failed)|(?i:cannot connect|timed? ?out|ENOTFOUND|ETIMEDOUT|"
         r"resolve).{0,200}api\.telegram\.org",
-        message="The app does not reach Telegram: its address is reported to be closed to Spaces.",
+        message="The app does not reach Telegram: its address is reported to be closed to Spaces",
         hint="Run the bot elsewhere, or go through a relay on a server of your own.",
         examples=(
             "aiohttp.client_exceptions.ClientConnectorError: Cannot connect to host api.telegram.org:443 ssl:default",
@@ -197,7 +197,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"port )(?P<port>25|465|587|993|995|143)\b|(?::|port )(?P<p2>25|465|587|993)\b.{0,120}(?i:timed ?out|"
         r"unreachable)|smtplib\.\w{1,40}.{0,80}(?i:timed out|unreachable)|ESOCKET.{0,80}(?:smtp|:465|:587)",
         message="The app does not reach a mail server: a Space may only connect outwards on the ports of the web (80, "
-        "443, 8080), and those of mail are closed.",
+        "443, 8080), and those of mail are closed",
         hint="Send mail through a service with a web interface (HTTPS), such as SendGrid, Mailgun, Resend or Amazon "
         "SES.",
         examples=(
@@ -213,7 +213,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         near=r"smtplib|imaplib|poplib|aiosmtplib|smtp-connection|nodemailer|fastapi_mail|flask_mail|"
         r"django/core/mail|javax\.mail|jakarta\.mail|PHPMailer",
         message="The app does not reach a mail server: a Space may only connect outwards on the ports of the web (80, "
-        "443, 8080), and those of mail are closed.",
+        "443, 8080), and those of mail are closed",
         hint="Send mail through a service with a web interface (HTTPS), such as SendGrid, Mailgun, Resend or Amazon "
         "SES.",
         examples=(
@@ -243,7 +243,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"getaddrinfo (?:failed|E\w{1,20})|\bENOTFOUND\b|Network is unreachable|NameResolutionError|"
         r"Could not resolve host|dial tcp: lookup .{1,120}no such host|EAI_AGAIN",
         message="The app asks a server by a name or on a way that does not exist for it: the address is misspelled, "
-        "belongs to docker-compose (`db`, `redis`), or the network did not answer just then.",
+        "belongs to docker-compose (`db`, `redis`), or the network did not answer just then",
         hint="Correct the address in the variables; programs of one Space reach each other as `127.0.0.1`; if it is "
         "right, restart.",
         examples=(
@@ -270,7 +270,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|certificate has expired|"
         r"unable to get local issuer certificate|x509: certificate|certificate verification failed",
         message="The other server's certificate is not trusted: the image has no list of certificates, or the "
-        "certificate has run out.",
+        "certificate has run out",
         hint="Install the list: `RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates`.",
         examples=(
             "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get "
@@ -299,7 +299,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Incorrect API key|invalid_api_key|API key not valid|API_KEY_INVALID|invalid x-api-key|"
         r"Invalid API [Kk]ey|insufficient_quota|exceeded your current quota|Improper token has been passed|"
         r"telegram\.error\.InvalidToken: (?!You must pass)|TelegramUnauthorizedError",
-        message="Another service does not accept the key that the app gives it, or its quota is used up.",
+        message="Another service does not accept the key that the app gives it, or its quota is used up",
         hint="Set the right key as a secret of the Space (`spaceops secrets set {repo_id} NAME`), without quotes and "
         "line breaks; look at the account there.",
         examples=(
@@ -324,7 +324,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"fork: (?:retry: )?Resource temporarily unavailable",
         fault=Fault.YOURS,
         message="The app opened more files, connections or threads than the container allows; most often it does not "
-        "close them.",
+        "close them",
         hint="Close files and clients after use (`with …`), share one HTTP client, and run fewer workers or threads.",
         examples=(
             "OSError: [Errno 24] Too many open files",

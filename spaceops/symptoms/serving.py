@@ -19,10 +19,10 @@ _LISTENS = (
 )
 _LOOPBACK_MESSAGE = (
     "The server listens on 127.0.0.1 only (port {port}), which nothing outside of the container reaches, so the Hub "
-    "never gets an answer."
+    "never gets an answer"
 )
 _PORT_MESSAGE = (
-    "The server listens on port {port}, and the Hub sends its requests to `app_port` of README.md (7860 without one)."
+    "The server listens on port {port}, and the Hub sends its requests to `app_port` of README.md (7860 without one)"
 )
 _PORT_HINT = "Write `app_port: {port}` into the block at the top of README.md, or let the server listen on 7860."
 
@@ -85,7 +85,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Network: use --host to expose", "use --host to expose", "use `--host` to expose"),
         pattern=r"use `?--host`? to expose",
         message="Vite listens on 127.0.0.1 only, which nothing outside of the container reaches, so the Hub never "
-        "gets an answer.",
+        "gets an answer",
         hint="Start it with `npm run dev -- --host 0.0.0.0 --port 7860`, or better serve the built pages: `npm run "
         "build`, then `npx serve -s dist -l 7860`.",
         examples=("➜  Network: use --host to expose", "➜ Network: use `--host` to expose"),
@@ -244,7 +244,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"celery@\S{1,80} ready",
         unless=r"(?i)running on https?://|listening (?:on|at)|Application startup complete",
         message="The log shows a bot or a worker and no web server; a Space is taken for started only when something "
-        "answers HTTP requests on its port.",
+        "answers HTTP requests on its port",
         hint="Serve a small page beside it on 0.0.0.0:7860, for example `python -m http.server 7860 --bind 0.0.0.0 &` "
         "before the bot in the start script.",
         examples=(
@@ -271,7 +271,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"[Aa]ddress already in use|EADDRINUSE|Connection in use: \(|"
         r"Web server failed to start\. Port \d{1,5} was already|Cannot find empty port|"
         r"Port \d{2,5} is (?:already )?in use|Port \d{2,5} is not available",
-        message="Two programs of the app want the same port, and only one can have it.",
+        message="Two programs of the app want the same port, and only one can have it",
         hint="Start the server once only (not from the file and from the command line too, no `--reload`), or give "
         "the second program another port; only the one behind `app_port` is reached from outside.",
         examples=(
@@ -290,7 +290,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"bind\(\) to (?:0\.0\.0\.0|\[::\]|127\.0\.0\.1|"
         r"\S{1,40}):(?P<port>\d{1,3}) failed \(13: Permission denied\)",
         message="nginx wants port {port}, which the container's ordinary user may not open; and the Hub asks on "
-        "`app_port`, not there.",
+        "`app_port`, not there",
         hint="Write `listen 7860;` in place of `listen {port};` in the nginx configuration.",
         examples=(
             "nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)",
@@ -309,7 +309,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"could not bind to address \S{1,40}:(?P<p2>\d{1,3})\b|"
         r"(?:attempting to bind on address \('[^']{1,40}', (?P<p3>\d{1,3})\)|"
         r"listen tcp \S{0,40}:\d{1,3}: bind): permission denied",
-        message="The server wants a port below 1024, which the container's ordinary user may not open.",
+        message="The server wants a port below 1024, which the container's ordinary user may not open",
         hint="Let it listen on 7860, the port that the Hub asks on.",
         examples=(
             "Error: listen EACCES: permission denied 0.0.0.0:80",
@@ -334,7 +334,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"'(?P<v2>\$\{?\w{1,40}\}?)' is not a valid port number|ERR_SOCKET_BAD_PORT|"
         r"invalid literal for int\(\) with base 10: '(?P<v3>\$\{?PORT\}?|)'$",
         message="The port is given as a variable that nobody fills in: the square-bracket form of CMD does not read "
-        "variables, or the variable is not set.",
+        "variables, or the variable is not set",
         hint="Write the number, `--port 7860`; or set it (`ENV PORT=7860`) and let a shell read it: `CMD uvicorn "
         "main:app --host 0.0.0.0 --port $PORT`.",
         examples=(
@@ -348,7 +348,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("shareable link must be created",),
         pattern=r"When localhost is not accessible, a shareable link must be created",
         message="Gradio cannot reach its own server: it was started for another address, through a proxy, or an error "
-        "in the app's description of its inputs stops its first page (look for a traceback above).",
+        "in the app's description of its inputs stops its first page (look for a traceback above)",
         hint='Start it with `demo.launch(server_name="0.0.0.0", server_port=7860)`; if a traceback about `bool` '
         "stands above, pin `pydantic==2.10.6` or take a newer gradio.",
         examples=(
@@ -361,7 +361,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("nginx", "[emerg]", "could not open error log file"),
         pattern=r"(?:\[emerg\]|\[alert\]|nginx).{0,60}(?:mkdir|open|"
         r"chown)\(\) \"(?P<path>/[^\"]{1,200})\" failed \((?:13|30|1): ",
-        message="nginx wants to write {path}, which belongs to root, and the container runs as an ordinary user.",
+        message="nginx wants to write {path}, which belongs to root, and the container runs as an ordinary user",
         hint="In the nginx configuration write `pid /tmp/nginx.pid;`, the `*_temp_path` lines under /tmp, `error_log "
         "/dev/stderr;` and `access_log /dev/stdout;`, or begin with `FROM nginxinc/nginx-unprivileged`.",
         examples=(
@@ -377,7 +377,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"\[emerg\].{0,20} (?P<what>(?:unknown directive|unexpected|invalid|\"\w{1,40}\" directive|"
         r"no \"events\"|host not found in upstream|directive|cannot load certificate|duplicate|unknown \"|"
         r"no \"ssl_certificate|could not build|zero size|open\(\) \"\S{1,200}\" failed \(2:).{0,200})",
-        message="nginx does not accept its configuration: {what}.",
+        message="nginx does not accept its configuration: {what}",
         hint="Mend the line that it names; a whole nginx.conf needs an `events` block, and an `http` block around its "
         "`server` blocks, a file under /etc/nginx/conf.d only `server`; other programs of the container are "
         "`127.0.0.1:PORT`.",
@@ -394,7 +394,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"connect\(\) (?:to \S{1,100} )?failed \(1(?:11|04|13): .{1,60}\) while connecting to upstream|"
         r"no live upstreams while|<title>502 Bad Gateway",
         message="nginx answers, but the program behind it does not: it has not started yet, has ended, or listens on "
-        "another port.",
+        "another port",
         hint="Compare the port of `proxy_pass` with the one on which the program listens, look for its own error "
         "above, and start it before nginx.",
         examples=(
@@ -416,7 +416,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"upstream timed out \(110: .{1,60}\) while|WORKER TIMEOUT \(pid:|(?:<title>|\" |"
         r"\b)504 Gateway Time-?out",
-        message="A request took longer than the server in front waits, so it was cut off.",
+        message="A request took longer than the server in front waits, so it was cut off",
         hint="Answer at once and do the work in the background (a job that the page asks for), or raise the limit: "
         "`gunicorn --timeout 300`, `proxy_read_timeout 300s;` in nginx.",
         examples=(
@@ -432,7 +432,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"invalid Upgrade header|WebSocket connection to '\S{1,300}' failed|Unsupported upgrade request|"
         r"No supported WebSocket library detected|Can \"Upgrade\" only to \"WebSocket\"|insecure WebSocket connection",
         message="A websocket connection was not accepted: the server in front does not pass it on, the server has no "
-        "websocket package, or the page asks by `ws://` where the Space is https.",
+        "websocket package, or the page asks by `ws://` where the Space is https",
         hint="In nginx write `proxy_http_version 1.1;`, `proxy_set_header Upgrade $http_upgrade;` and "
         "`proxy_set_header Connection "
         '"upgrade";`; install `uvicorn[standard]`; in the page use `wss://`.',

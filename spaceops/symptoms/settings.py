@@ -16,7 +16,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="missing-secret",
         needles=("KeyError",),
         pattern=r"KeyError: '(?P<name>[A-Z][A-Z0-9]{0,60}(?:_[A-Z0-9]{1,40}){1,8})'",
-        message="The app reads {name} from its environment, and nothing sets it.",
+        message="The app reads {name} from its environment, and nothing sets it",
         hint=_HINT,
         examples=("KeyError: 'OPENAI_API_KEY'", "KeyError: 'HF_TOKEN'", "builtins.KeyError: 'DATABASE_URL'"),
         unlike=("KeyError: 'label'", "KeyError: 'LABEL'"),
@@ -26,7 +26,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("KeyError",),
         pattern=r"KeyError: '(?P<name>[A-Za-z]\w{0,80})'",
         near=r"\bos\.environ\b|\bgetenv\b|/os\.py\", line|<frozen os>",
-        message="The app reads {name} from its environment, and nothing sets it.",
+        message="The app reads {name} from its environment, and nothing sets it",
         hint=_HINT,
         examples=(
             '    token = os.environ["token"]\n            ~~~~~~~~~~^^^^^^^^^\n  File "<frozen os>", line 716, in '
@@ -57,7 +57,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"URI|_ID|DSN|PASS|USER|HOST|CREDENTIALS|ENDPOINT))\b[`'\"]?(?: environment variable| env(?:ironment)? var|"
         r" is| was| must|:|(?= not)).{0,60}(?:not (?:set|found|defined|configured|provided|specified)|missing|"
         r"required|must be (?:set|provided)|be set|undefined|set$)",
-        message="The app wants {name} in its environment, and nothing sets it.",
+        message="The app wants {name} in its environment, and nothing sets it",
         hint=_HINT,
         examples=(
             "ValueError: HF_TOKEN environment variable not set",
@@ -94,7 +94,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"NoCredentialsError|Unable to locate credentials|(?:EnvError|"
         r"[Mm]issing(?: required)?) ?:? ?(?:[Ee]nvironment|env) var\w{0,8}:? .{1,80}|"
         r"Did not find \w{1,60}, please add an environment variable)",
-        message="The app wants a key or password that its environment does not hold.",
+        message="The app wants a key or password that its environment does not hold",
         hint="Set it as a secret of the Space, under the name that the app reads: `spaceops secrets set {repo_id} "
         "NAME`; a copy of a Space does not bring its secrets along.",
         examples=(
@@ -112,7 +112,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="missing-secret",
         needles=("unbound variable", "parameter not set", "parameter null or not set"),
         pattern=r": (?P<name>[A-Z][A-Z0-9_]{1,60}): (?:unbound variable|parameter (?:null or )?not set)",
-        message="The start script reads {name} from its environment, and nothing sets it.",
+        message="The start script reads {name} from its environment, and nothing sets it",
         hint=_HINT,
         examples=("/app/start.sh: line 5: HF_TOKEN: unbound variable", "start.sh: 4: PORT: parameter not set"),
     ),
@@ -122,7 +122,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Set the (?P<name>[A-Z][A-Z0-9_]{2,60}) environment variable|"
         r"Could not resolve placeholder '(?P<n2>[A-Za-z][\w.-]{1,80})'|[Ii]nvalid environment variables|"
         r"line \d{1,5}: (?P<n3>[A-Z][A-Z0-9_]{1,60}): .{0,60}(?:not set|must be set|required|missing)",
-        message="The app wants a value in its environment that is not there; the line names it.",
+        message="The app wants a value in its environment that is not there; the line names it",
         hint="Set it as a secret of the Space, `spaceops secrets set {repo_id} NAME`, or under [variables] in "
         "space.toml.",
         examples=(
@@ -139,7 +139,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r".{0,120}?\b(?P<name>[A-Z][A-Z0-9]{1,30}(?:_[A-Z0-9]{1,30}){1,6})\b[`'\"]?(?: env(?:ironment)? var(?:iable)?)?"
         r"(?: is| was)? (?:not set|required|missing|must be set|undefined)",
         near=r"^exit status \d|^Node\.js v\d|goroutine \d|log\.Fatal|^Traceback|process\.exit",
-        message="The app wants {name} in its environment, and nothing sets it.",
+        message="The app wants {name} in its environment, and nothing sets it",
         hint=_HINT,
         examples=("2026/03/01 10:00:00 DATABASE_URL environment variable is not set\nexit status 1",),
         unlike=("DATABASE_URL environment variable is not set",),
@@ -150,7 +150,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:os\.environ\.get|os\.getenv|\bgetenv)\(['\"](?P<name>\w{1,80})['\"]\)",
         near=r"(?:TypeError|ValueError|AttributeError|ArgumentError|InvalidToken|InvalidURL|ValidationError)\b.{0,200}"
         r"(?:NoneType|\bNone\b|must be (?:a )?str|must pass the token)",
-        message="The app reads {name} from its environment, nothing sets it, and it goes on with None in its place.",
+        message="The app reads {name} from its environment, nothing sets it, and it goes on with None in its place",
         hint=_HINT,
         examples=(
             '  File "/app/bot.py", line 5, in <module>\n    API_ID = int(os.environ.get("API_ID"))\nTypeError: int() '
@@ -174,7 +174,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Could not parse SQLAlchemy URL|Expected string or URL object, got None|"
         r"expected token to be a str, received NoneType|You must pass the token you received|"
         r"Missing `secret_key_base`|No application encryption key has been specified",
-        message="A key or an address that the app reads from its environment is empty or not there.",
+        message="A key or an address that the app reads from its environment is empty or not there",
         hint="Set it as a secret of the Space, under the name that the app reads: `spaceops secrets set {repo_id} "
         "NAME`.",
         examples=(
@@ -188,7 +188,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Field required", "field required"),
         pattern=r"[Ff]ield required \[?\(?type=(?:missing|value_error\.missing)",
         near=r"(?i)validation errors? for \w{0,40}(?:settings|config|env)",
-        message="The app's settings want a value that its environment does not hold; the line above names it.",
+        message="The app's settings want a value that its environment does not hold; the line above names it",
         hint="Set it (in capital letters) as a secret of the Space, `spaceops secrets set {repo_id} NAME`, or under "
         "[variables] in space.toml.",
         examples=(

@@ -28,7 +28,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("executable file not found", "command not found"),
         pattern=r"exec: \"(?P<name>[^\"]{1,120})\": executable file not found|"
         r"executable file `?(?P<n2>[^`\s]{1,120})`? not found in \$?PATH",
-        message="The start command names the program {name}, which is not in the image or not in the folders of PATH.",
+        message="The start command names the program {name}, which is not in the image or not in the folders of PATH",
         hint="Install it in the Dockerfile; what pip installed after `USER user` needs `ENV "
         "PATH=/home/user/.local/bin:$PATH`, or "
         'start it as a module: `CMD ["python", "-m", "uvicorn", …]`.',
@@ -44,7 +44,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="command-not-found",
         needles=("not found",),
         pattern=_SHELL + r"(?P<name>" + _NODE + r")" + _MISSING,
-        message="The program {name} is called, which comes with a Node package that is not installed in the image.",
+        message="The program {name} is called, which comes with a Node package that is not installed in the image",
         hint="Run `npm ci` (or `npm install`) before that step, with the development packages (no `--omit=dev`, no "
         "`NODE_ENV=production` above it), and see that {name} stands in package.json.",
         examples=("sh: 1: vite: not found", "sh: next: not found", "/bin/sh: line 1: tsc: command not found"),
@@ -55,7 +55,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("not found",),
         pattern=_SHELL + r"(?P<name>" + _PYTHON + r")" + _MISSING,
         message="The program {name} is called, which comes with a Python package and is not in the image or not in "
-        "the folders of PATH.",
+        "the folders of PATH",
         hint="Add {name} to requirements.txt; what pip installs after `USER user` needs `ENV "
         "PATH=/home/user/.local/bin:$PATH`; `python -m {name}` works without PATH.",
         examples=(
@@ -69,7 +69,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="command-not-found",
         needles=("not found",),
         pattern=_SHELL + r"(?P<name>" + _OF_ANOTHER_SYSTEM + r")" + _MISSING,
-        message="The command {name} belongs to another kind of Linux than the one in the base image.",
+        message="The command {name} belongs to another kind of Linux than the one in the base image",
         hint="Debian and Ubuntu have apt-get and useradd, Alpine has apk and adduser (`apk add --no-cache bash` for "
         "bash), Red Hat has dnf: change the command, or the image in FROM.",
         examples=("/bin/sh: apt-get: not found", "/bin/sh: useradd: not found", "/bin/sh: 1: apk: not found"),
@@ -83,7 +83,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         + "|".join((_NODE, _PYTHON, _OF_ANOTHER_SYSTEM))
         + r"):)[\w@.+/-]{1,120})"
         + _MISSING,
-        message="The command {name} is called, which is not in the image.",
+        message="The command {name} is called, which is not in the image",
         hint="Install what brings it, `RUN apt-get update && apt-get install -y {name}` above USER in the Dockerfile "
         "(the package may have another name), or correct the command.",
         examples=(
@@ -104,7 +104,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="command-not-found",
         needles=("can't find command",),
         pattern=r"spawnerr: can't find command '(?P<name>[^']{1,120})'",
-        message="supervisord is told to start {name}, which is not in the image.",
+        message="supervisord is told to start {name}, which is not in the image",
         hint="Correct the line `command=` of its configuration, or install the program in the Dockerfile.",
         examples=("INFO spawnerr: can't find command '/usr/bin/uvicorn'",),
     ),
@@ -115,7 +115,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"\bexec:? \"?(?P<path>/?[\w./-]{1,200})\"?: (?:stat \S{1,200}: )?no such file or directory|"
         r"bad interpreter: (?:No such file|.{0,40}\^M)|env: .{0,3}(?:bash|sh|python3?|node)\\r.{0,3}: No such file",
         message="The start script cannot be run although it may be there: its first line names a program that is not "
-        "in the image, or it was saved with Windows line ends.",
+        "in the image, or it was saved with Windows line ends",
         hint="Save it with Unix line ends (`sed -i 's/\\r$//' start.sh`, and `*.sh text eol=lf` in .gitattributes); "
         "on Alpine begin it with `#!/bin/sh`; and check that COPY puts it there.",
         examples=(
@@ -132,7 +132,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("Illegal option", "invalid option name", "command not found", "No such file or directory"),
         pattern=r"\$'[^']{0,80}\\r': (?:command not found|No such file)|\bIllegal option -$|^: invalid option name",
         message="The start script was saved with Windows line ends, and the shell takes the invisible character at the "
-        "end of each line for a part of the command.",
+        "end of each line for a part of the command",
         hint="Save it with Unix line ends (LF): `sed -i 's/\\r$//' start.sh`, and write `*.sh text eol=lf` into "
         ".gitattributes.",
         examples=(
@@ -149,7 +149,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("permission denied", "Permission denied"),
         pattern=r"\bexec:? \"?(?P<path>/?[\w./-]{1,200})\"?: permission denied|(?:^|[\s:])(?:/bin/)?(?:ba|da|"
         r"a)?sh: (?:line )?(?:\d{1,4}: )?(?P<p2>\.{0,2}/[\w./-]{1,200}): Permission denied$",
-        message="The start command names a file that is not marked as a program, so the system refuses to run it.",
+        message="The start command names a file that is not marked as a program, so the system refuses to run it",
         hint='Start it through its interpreter, `CMD ["bash", "start.sh"]`, or add `RUN chmod +x start.sh` above USER.',
         examples=(
             'exec: "./start.sh": permission denied: unknown',
@@ -163,7 +163,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="supervisor-gave-up",
         needles=("gave up", "entered FATAL state"),
         pattern=r"gave up: (?P<name>[\w:.-]{1,60}) entered FATAL state|\b(?P<n2>[\w:.-]{1,60}) entered FATAL state",
-        message="supervisord started one of the app's programs several times, and it ended each time.",
+        message="supervisord started one of the app's programs several times, and it ended each time",
         hint="Send the program's own output to the log to see why: `stdout_logfile=/dev/stdout`, "
         "`stdout_logfile_maxbytes=0`, and the same for stderr.",
         examples=("INFO gave up: api entered FATAL state, too many start retries too quickly",),
@@ -175,7 +175,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"\bexited: (?P<name>[\w:.-]{1,60}) \((?:exit status \d{1,3}; not expected|terminated by SIG\w{1,10})|"
         r"^\[\d\][+-]?\s{1,4}(?:Exit|Killed|Done|Terminated)\b",
         message="One of several programs of the container ended while the others go on, so that the Space looks alive "
-        "and a part of it does not answer.",
+        "and a part of it does not answer",
         hint="Let the start script end with `wait -n; exit 1`, or start the programs under supervisord with "
         "`autorestart=true`.",
         examples=(

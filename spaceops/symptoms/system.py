@@ -22,7 +22,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"The repository '?(?P<url>\S{1,200}) (?P<version>[\w./-]{1,60}) Release'? (?:does not have|"
         r"no longer has)",
-        message="The base image is of an old system ({version}) whose packages are no longer where apt looks for them.",
+        message="The base image is of an old system ({version}) whose packages are no longer where apt looks for them",
         hint="Take a newer base image: its tag with `-bookworm` or `-trixie`, for example `FROM "
         "python:3.12-slim-bookworm`.",
         examples=(
@@ -40,7 +40,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:Failed to fetch|^Err:\d{1,3}) https?://\S{1,100}(?:debian|"
         r"ubuntu)\S{0,60}[ /](?:dists/)?(?P<version>jessie|stretch|buster|groovy|hirsute|impish|kinetic|lunar|"
         r"mantic)\b.{0,200}(?:404|Release)",
-        message="The base image is of an old system ({version}) whose packages are no longer where apt looks for them.",
+        message="The base image is of an old system ({version}) whose packages are no longer where apt looks for them",
         hint="Take a newer base image: its tag with `-bookworm` or `-trixie`, for example `FROM "
         "python:3.12-slim-bookworm`.",
         examples=(
@@ -64,7 +64,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"are you root\?|Unable to lock database: Permission denied|(?:has to be run (?:under|with)|must be run (?:as|"
         r"with)) (?:the )?(?:root|superuser)",
         message="A step installs system packages after the Dockerfile has changed to an ordinary user, who may not do "
-        "that.",
+        "that",
         hint="Move the `RUN apt-get …` line above `USER`, or write `USER root` before it and `USER user` after it.",
         examples=(
             "E: List directory /var/lib/apt/lists/partial is missing. - Acquire (13: Permission denied)",
@@ -81,7 +81,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:Package '?(?P<package>[\w.+:-]{1,80})'? (?:has no installation candidate|is a virtual package)|"
         r"Unable to locate package (?P<p2>(?:" + _RENAMED + r"))(?![\w.+-]))",
         message="A package that the Dockerfile installs has another name in the system of the base image, or is not "
-        "in it any more.",
+        "in it any more",
         hint="Use the new name (`libgl1` for libgl1-mesa-glx, `python3` for python, `libncurses6` for libncurses5, "
         "`netcat-openbsd` for netcat), or an older system: `FROM python:3.12-slim-bookworm`.",
         examples=(
@@ -105,7 +105,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"(?:Unable to locate package|Couldn't find any package by (?:glob|regex)|No match for argument:|"
         r"Unable to find a match:|No package(?= \S{1,80} available)) '?(?P<package>[\w.+:*-]{1,80})",
         message="The package {package} is not among those of the base image's system: it is misspelled, belongs to "
-        "another system, or the lists of packages were not fetched first.",
+        "another system, or the lists of packages were not fetched first",
         hint="Write `apt-get update` in the same RUN before `apt-get install -y {package}`, and look its name up on "
         "packages.debian.org; take it out if nothing needs it.",
         examples=(
@@ -120,7 +120,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="apt-package-unknown",
         needles=("(no such package)", "no such package"),
         pattern=r"^(?P<package>[\w.+-]{1,80}) \(no such package\)",
-        message="The package {package} is not among those of Alpine Linux, the system of the base image.",
+        message="The package {package} is not among those of Alpine Linux, the system of the base image",
         hint="Look its name up on pkgs.alpinelinux.org (Debian's names differ), or take a Debian image such as "
         "`python:3.12-slim` with `apt-get`.",
         examples=("build-essential (no such package):", "python3-dev-x (no such package):"),
@@ -130,7 +130,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="apt-package-version",
         needles=("was not found",),
         pattern=r"Version '(?P<version>[^']{1,80})' for '(?P<package>[^']{1,80})' was not found",
-        message="The version {version} of {package} is not offered (any more) by the base image's system.",
+        message="The version {version} of {package} is not offered (any more) by the base image's system",
         hint="Take the version away (`{package}` in place of `{package}={version}`), or write one that is offered.",
         examples=("E: Version '7.88.1-10+deb12u4' for 'curl' was not found",),
     ),
@@ -145,7 +145,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"you have held broken packages|have unmet dependencies|unable to select packages|"
         r"unsatisfiable constraints",
         message="The system packages of one step cannot be installed together: one needs a version of another that "
-        "the base image's system has not.",
+        "the base image's system has not",
         hint="Read the lines around it for the two names, take out foreign package sources (PPA, other "
         "distributions), or use a base image that brings the program with it.",
         examples=(
@@ -159,7 +159,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="apt-no-yes",
         needles=("Do you want to continue", "Abort."),
         pattern=r"Do you want to continue\? ?\[Y/n\].{0,20}Abort|^Abort\.$",
-        message="apt asks whether to go on, and in a build nobody can answer.",
+        message="apt asks whether to go on, and in a build nobody can answer",
         hint="Write `apt-get install -y …`.",
         examples=("Do you want to continue? [Y/n] Abort.", "Abort."),
         unlike=("Do you want to continue? [Y/n] y",),
@@ -176,7 +176,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"Temporary failure resolving|E: Failed to fetch|Unable to fetch some archives|Hash Sum mismatch|"
         r"temporary error \(try again later\)",
-        message="The servers of the system's packages did not answer, or a file on them was just being changed.",
+        message="The servers of the system's packages did not answer, or a file on them was just being changed",
         hint="Build again; if it stays, put `apt-get update` into the same RUN as `apt-get install`, so that no old "
         "list from the cache is used.",
         examples=(
@@ -191,7 +191,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         needles=("NO_PUBKEY", "is not signed", "EXPKEYSIG", "UNTRUSTED signature"),
         pattern=r"NO_PUBKEY (?P<key>\w{1,40})|The repository '.{1,200}' is not signed|EXPKEYSIG|UNTRUSTED signature",
         message="apt does not trust a source of packages that the Dockerfile adds, because its key is missing or has "
-        "run out.",
+        "run out",
         hint="Install the key that the maker of the source names now (a file in /etc/apt/keyrings and `signed-by=` in "
         "the source), or take a newer base image.",
         examples=(
@@ -204,7 +204,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="build-no-space",
         needles=("enough free space", "No space left on device", "no space left on device", "Disk quota exceeded"),
         pattern=r"(?i)no space left on device|don't have enough free space|disk quota exceeded",
-        message="The build's disk is full: the image, with all that its steps install and download, is too large.",
+        message="The build's disk is full: the image, with all that its steps install and download, is too large",
         hint="Install the CPU version of PyTorch (`--index-url https://download.pytorch.org/whl/cpu`), add "
         "`--no-cache-dir` to pip, delete downloads in the RUN that made them, and fetch models at the start.",
         examples=(
@@ -229,7 +229,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         pattern=r"Python (?:version )?\(?(?P<version>[23]\.\d{1,2})[\d.]{0,4}\)?,? .{0,80}(?:end of (?:its )?life|"
         r"no longer)|Node\.?js (?P<n2>\d{1,2})\.x is no longer actively supported",
         message="The base image has a Python or Node that gets no repairs any more, and new packages stop supporting "
-        "it.",
+        "it",
         hint="Take a newer base image: `FROM python:3.12-slim`, or `FROM node:22-slim`.",
         examples=(
             "FutureWarning: You are using a Python version 3.9 past its end of life. Google will update",
