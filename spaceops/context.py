@@ -138,7 +138,8 @@ class Context:
 
         if self.image is None or self.requirements is None or self.startup is None:
             return None
-        started = [entry for process in self.startup.processes for entry in entries(process)]
+        world, projects = self.startup.world, self.requirements.projects
+        started = [entry for process in self.startup.processes for entry in entries(process, world, projects)]
         return follow(started, self.image, self.text, self.requirements.python)
 
     @cached_property

@@ -77,6 +77,7 @@ class Requirements:
     gaps: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     brings_local: bool = False  # `pip install .`: the Space's own packages are installed
+    projects: tuple[str, ...] = ()  # the folders of the image where those lie
     python: tuple[int, int] | None = None
     locked: frozenset[str] = frozenset()  # of a lock file: everything that is installed
 
@@ -213,6 +214,7 @@ def _joined(first: Requirements, second: Requirements) -> Requirements:
         gaps=tuple(dict.fromkeys((*first.gaps, *second.gaps))),
         doubts=tuple(dict.fromkeys((*first.doubts, *second.doubts))),
         brings_local=first.brings_local or second.brings_local,
+        projects=(*first.projects, *second.projects),
         python=second.python if second.python == first.python else None,
         locked=first.locked | second.locked,
     )
@@ -378,8 +380,8 @@ class _Walk:
         if self._is_of_stage(value):
             return
         path, _, extras = value.partition("[")
-        self.found = replace(self.found, brings_local=True)
-        folder = posixpath.join(self.folder, path)
+        folder = posixpath.normpath(posixpath.join(self.folder, path))
+        self._brings(folder)
         text = self._file(posixpath.join(folder, "pyproject.toml"))
         project = metadata(text) if text is not None else None
         if project is None:
@@ -389,16 +391,20 @@ class _Walk:
         chosen = frozenset(extra.strip() for extra in extras.rstrip("]").split(",") if extra)
         self._want(asked(project, text or "", where, self.python, chosen))
 
+    def _brings(self, folder: str) -> None:
+        self.found = replace(self.found, brings_local=True, projects=(*self.found.projects, folder))
+
     def _is_of_stage(self, value: str) -> bool:
         """Whether wheels are installed that another stage has made: what is in them was asked for there."""
         folder, name = posixpath.split(posixpath.normpath(posixpath.join(self.folder, value)))
-        if name not in ("*", "*.whl") or self._image_before.names_in(folder):
+        names = self._image_before.names_in(folder)
+        if name not in ("*", "*.whl") or any(one.endswith(".whl") for one in names):
             return False
         return any(one.is_foreign and folder == one.target for one in self._copied_before)
 
     def _project(self, words: tuple[str, ...], lock: str) -> None:
         """`uv sync`, `poetry install` and the like: everything that the lock file names."""
-        self.found = replace(self.found, brings_local=True)
+        self._brings(self.folder)
         self._of_other_python(words)
         text = self._file(lock)
         names = None if text is None else locked(text, lock)

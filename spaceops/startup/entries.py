@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from spaceops.pipcommands import PYTHON
 from spaceops.shell import UNKNOWN
 from spaceops.startup.apps import APP_SERVERS, app_of, search_path
-from spaceops.startup.facts import Process
+from spaceops.startup.facts import Process, World
+from spaceops.startup.gunicorn import config_place
 from spaceops.startup.options import option
 
 _NUMBER = re.compile(r"(?:--?[\w-]+=)?[\d.:]*")  # a port or an address, whatever else it may be changed to
+_FOLDERS = re.compile(r"\b(?:chdir|pythonpath)\b")
 _MODULE = re.compile(r"[A-Za-z_][\w.]*")
 _SCRIPT_RUNNERS = frozenset({"streamlit", "chainlit", "panel", "bokeh", "marimo", "mesop", "gradio", "solara", "shiny"})
 _FASTAPI_DEFAULTS = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
@@ -33,8 +35,19 @@ class Entry:
     is_certain: bool = True  # it surely does, with these roots
 
 
-def entries(process: Process) -> Iterator[Entry]:
-    """What a process imports or runs; nothing where it is no Python of the Space."""
+def entries(process: Process, world: World, projects: Iterable[str] = ()) -> Iterator[Entry]:
+    """What a process imports or runs; nothing where it is no Python of the Space.
+
+    `projects` are the folders whose own packages are installed, from their top or from `src` in it.
+    """
+    installed = tuple(root for folder in projects for root in (posixpath.join(folder, "src"), folder))
+    for entry in _begun(process):
+        roots = tuple(dict.fromkeys((*entry.roots, *installed)))
+        is_certain = entry.is_certain and not _looks_elsewhere(process, world)
+        yield replace(entry, roots=roots, is_certain=is_certain)
+
+
+def _begun(process: Process) -> Iterator[Entry]:
     name = process.name
     scripts = [word for word in process.words[1:] if word.endswith(".py") and UNKNOWN not in word]
     if name in APP_SERVERS:
@@ -75,11 +88,17 @@ def _of_flask(process: Process) -> Iterator[Entry]:
 def _entry(process: Process, entry: Entry) -> Entry:
     """The entry with the folders of PYTHONPATH, and how certain it is."""
     roots = tuple(dict.fromkeys((*entry.roots, *search_path(process))))
-    is_known = UNKNOWN not in "".join((*roots, entry.module, entry.place)) and not _names_more(process)
+    is_known = UNKNOWN not in "".join((*roots, entry.module, entry.place))
     is_certain = process.is_certain and is_known and all(map(_NUMBER.fullmatch, process.doubtful))
     return replace(entry, roots=roots, is_certain=is_certain)
 
 
-def _names_more(process: Process) -> bool:
-    """Whether a gunicorn is told of a file or a folder that may change where it looks."""
-    return any(word.startswith(("--pythonpath", "--config")) or word == "-c" for word in process.words)
+def _looks_elsewhere(process: Process, world: World) -> bool:
+    """Whether a gunicorn is told of a folder, or a file that may name one, where it looks before others."""
+    if process.name != "gunicorn":
+        return False
+    place = config_place(process)
+    found = world.text_at(place) if place else None
+    if option(process.words, "--pythonpath"):
+        return True
+    return bool(_FOLDERS.search(found[1])) if found else option(process.words, "-c", "--config") is not None

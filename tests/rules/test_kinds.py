@@ -62,8 +62,44 @@ CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "7860"]
 """,
     "main.py": APP,
 }
+UV = {
+    "Dockerfile": """\
+FROM ghcr.io/astral-sh/uv:python3.13-bookworm-slim
+RUN useradd -m -u 1000 user
+USER user
+WORKDIR /home/user/app
+COPY --chown=user pyproject.toml uv.lock ./
+COPY --chown=user src src
+RUN uv sync --frozen
+ENV HOME=/home/user PATH=/home/user/app/.venv/bin:$PATH
+CMD ["uvicorn", "hello.main:app", "--host", "0.0.0.0", "--port", "7860"]
+""",
+    "pyproject.toml": '[project]\nname = "hello"\nversion = "1"\ndependencies = ["fastapi", "uvicorn"]\n',
+    "uv.lock": '[[package]]\nname = "fastapi"\n\n[[package]]\nname = "uvicorn"\n',
+    "src/hello/__init__.py": "",
+    "src/hello/main.py": APP,
+}
+GUNICORN = {
+    "Dockerfile": """\
+FROM python:3.13-slim
+WORKDIR /srv
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY gunicorn.conf.py pages.py ./
+CMD ["gunicorn", "--config", "gunicorn.conf.py", "pages:pages"]
+""",
+    "requirements.txt": "flask==3.1.1\ngunicorn==23.0.0\n",
+    "gunicorn.conf.py": 'bind = "0.0.0.0:7860"\n',
+    "pages.py": "from flask import Flask\n\npages = Flask(__name__)\n\n\n@pages.get('/')\ndef home():\n    return 'hi'\n",
+}
 
-GOOD = {"the package's supervisord": PACKAGED_SUPERVISOR, "CUDA": CUDA, "wheels of another stage": WHEELS}
+GOOD = {
+    "a package below src": UV,
+    "gunicorn with a configuration": GUNICORN,
+    "the package's supervisord": PACKAGED_SUPERVISOR,
+    "CUDA": CUDA,
+    "wheels of another stage": WHEELS,
+}
 FAULTS = {
     "supervisord starts nginx on another port": (
         PACKAGED_SUPERVISOR,
@@ -89,6 +125,21 @@ FAULTS = {
         WHEELS,
         {"main.py": ("from fastapi", "import httpx\nfrom fastapi")},
         {"module-not-found": "error"},
+    ),
+    "a package that uv.lock lacks": (
+        UV,
+        {"src/hello/main.py": ("from fastapi", "import httpx\nfrom fastapi")},
+        {"module-not-found": "warning"},
+    ),
+    "a package that gunicorn's app lacks": (
+        GUNICORN,
+        {"pages.py": ("from flask", "import pandas\nfrom flask")},
+        {"module-not-found": "error"},
+    ),
+    "a package that gunicorn may find in another folder": (
+        GUNICORN,
+        {"pages.py": ("from flask", "import pandas\nfrom flask"), "gunicorn.conf.py": ("bind", "chdir = '/srv'\nbind")},
+        {"module-not-found": "warning"},
     ),
     "another module below CUDA": (CUDA, {"Dockerfile": ("main:app", "app:app")}, {"asgi-module-missing": "error"}),
 }
