@@ -37,11 +37,7 @@ class Server:
     set_port: str = ""
 
 
-def _server(host: str | None, port: int | None, **facts: object) -> Server:
-    return Server(host, port, **facts)  # type: ignore[arg-type]
-
-
-_JUPYTER = _server(
+_JUPYTER = Server(
     "127.0.0.1",
     8888,
     port_options=("--port", "--ServerApp.port", "--NotebookApp.port"),
@@ -50,8 +46,8 @@ _JUPYTER = _server(
     no_port=("--config",),
     has_config=True,
 )
-_VLLM = _server(EVERYWHERE, 8000, no_port=("--uds", "--config"))
-_MLFLOW = _server(
+_VLLM = Server(EVERYWHERE, 8000, no_port=("--uds", "--config"))
+_MLFLOW = Server(
     "127.0.0.1",
     5000,
     port_options=("--port", "-p"),
@@ -59,8 +55,8 @@ _MLFLOW = _server(
     port_variables=("MLFLOW_PORT",),
     host_variables=("MLFLOW_HOST",),
 )
-_BOKEH = _server(EVERYWHERE, 5006, host_options=("--address",))
-_NEXT = _server(
+_BOKEH = Server(EVERYWHERE, 5006, host_options=("--address",))
+_NEXT = Server(
     EVERYWHERE,
     3000,
     port_options=("-p", "--port"),
@@ -69,8 +65,8 @@ _NEXT = _server(
     set_host="-H 0.0.0.0",
     set_port="-p {port}",
 )
-_VITE = _server("127.0.0.1", 5173, set_host="--host 0.0.0.0")
-_RAILS = _server(
+_VITE = Server("127.0.0.1", 5173, set_host="--host 0.0.0.0")
+_RAILS = Server(
     None,
     3000,
     port_options=("-p", "--port"),
@@ -79,26 +75,26 @@ _RAILS = _server(
     set_host="-b 0.0.0.0",
     set_port="-p {port}",
 )
-_ARTISAN = _server("127.0.0.1", 8000, port_variables=("SERVER_PORT",), host_variables=("SERVER_HOST",))
-_LLAMA = _server("127.0.0.1", 8080, port_variables=("LLAMA_ARG_PORT",), host_variables=("LLAMA_ARG_HOST",))
+_ARTISAN = Server("127.0.0.1", 8000, port_variables=("SERVER_PORT",), host_variables=("SERVER_HOST",))
+_LLAMA = Server("127.0.0.1", 8080, port_variables=("LLAMA_ARG_PORT",), host_variables=("LLAMA_ARG_HOST",))
 
 # By the program and, where it has several, its first word.
 SERVERS: Mapping[str, Server] = {
-    "uvicorn": _server(
+    "uvicorn": Server(
         "127.0.0.1",
         8000,
         port_variables=("UVICORN_PORT",),
         host_variables=("UVICORN_HOST",),
         no_port=("--uds", "--fd", "--env-file"),
     ),
-    "granian": _server(
+    "granian": Server(
         "127.0.0.1",
         8000,
         port_variables=("GRANIAN_PORT",),
         host_variables=("GRANIAN_HOST",),
         no_port=("--uds", "--env-files"),
     ),
-    "daphne": _server(
+    "daphne": Server(
         "127.0.0.1",
         8000,
         port_options=("-p", "--port"),
@@ -107,10 +103,10 @@ SERVERS: Mapping[str, Server] = {
         set_host="-b 0.0.0.0",
         set_port="-p {port}",
     ),
-    "waitress-serve": _server(EVERYWHERE, 8080, no_port=("--listen", "--unix-socket")),
-    "fastapi run": _server(EVERYWHERE, 8000, port_variables=("PORT",)),
-    "fastapi dev": _server("127.0.0.1", 8000, port_variables=("PORT",)),
-    "flask run": _server(
+    "waitress-serve": Server(EVERYWHERE, 8080, no_port=("--listen", "--unix-socket")),
+    "fastapi run": Server(EVERYWHERE, 8000, port_variables=("PORT",)),
+    "fastapi dev": Server("127.0.0.1", 8000, port_variables=("PORT",)),
+    "flask run": Server(
         "127.0.0.1",
         5000,
         port_options=("--port", "-p"),
@@ -123,36 +119,36 @@ SERVERS: Mapping[str, Server] = {
     "jupyter server": _JUPYTER,
     "jupyter-lab": _JUPYTER,
     "jupyter-notebook": _JUPYTER,
-    "tensorboard": _server("127.0.0.1", 6006, no_port=("--bind_all",)),
+    "tensorboard": Server("127.0.0.1", 6006, no_port=("--bind_all",)),
     "mlflow ui": _MLFLOW,
     "mlflow server": _MLFLOW,
     "panel serve": _BOKEH,
     "bokeh serve": _BOKEH,
-    "chainlit run": _server("127.0.0.1", 8000, port_variables=("CHAINLIT_PORT",), host_variables=("CHAINLIT_HOST",)),
-    "mesop": _server(None, 32123),
-    "ttyd": _server(EVERYWHERE, 7681, port_options=("-p", "--port"), host_options=(), no_port=("-i", "--interface")),
+    "chainlit run": Server("127.0.0.1", 8000, port_variables=("CHAINLIT_PORT",), host_variables=("CHAINLIT_HOST",)),
+    "mesop": Server(None, 32123),
+    "ttyd": Server(EVERYWHERE, 7681, port_options=("-p", "--port"), host_options=(), no_port=("-i", "--interface")),
     "vllm serve": _VLLM,
     "vllm.entrypoints.openai.api_server": _VLLM,
-    "text-generation-launcher": _server(
+    "text-generation-launcher": Server(
         EVERYWHERE, 3000, port_options=("--port", "-p"), host_options=("--hostname",), port_variables=("PORT",)
     ),
     "llama-server": _LLAMA,
-    "llama_cpp.server": _server("127.0.0.1", 8000, port_variables=("PORT",), host_variables=("HOST",)),
+    "llama_cpp.server": Server("127.0.0.1", 8000, port_variables=("PORT",), host_variables=("HOST",)),
     "next start": _NEXT,
     "next dev": _NEXT,
     "vite": _VITE,
     "vite dev": _VITE,
     "vite preview": replace(_VITE, port=4173),
-    "serve": _server(
+    "serve": Server(
         EVERYWHERE, 3000, port_options=("-p", "--port"), port_variables=("PORT",), no_port=("-l", "--listen")
     ),
-    "http-server": _server(
+    "http-server": Server(
         EVERYWHERE, 8080, port_options=("-p", "--port"), host_options=("-a",), port_variables=("PORT",)
     ),
     "artisan serve": _ARTISAN,
     "rails server": _RAILS,
     "rails s": _RAILS,
-    "http.server": _server(EVERYWHERE, 8000, host_options=("--bind", "-b"), set_port="{port}"),
+    "http.server": Server(EVERYWHERE, 8000, host_options=("--bind", "-b"), set_port="{port}"),
 }
 _RENAMED = {"jupyterlab": "jupyter-lab", "notebook": "jupyter-notebook", "waitress": "waitress-serve"}
 
