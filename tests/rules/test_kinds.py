@@ -90,7 +90,7 @@ CMD ["gunicorn", "--config", "gunicorn.conf.py", "pages:pages"]
 """,
     "requirements.txt": "flask==3.1.1\ngunicorn==23.0.0\n",
     "gunicorn.conf.py": 'bind = "0.0.0.0:7860"\n',
-    "pages.py": "from flask import Flask\n\npages = Flask(__name__)\n\n\n@pages.get('/')\ndef home():\n    return 'hi'\n",
+    "pages.py": "from flask import Flask\n\npages = Flask(__name__)\n\n\n@pages.get('/')\ndef home():\n    return ''\n",
 }
 
 GOOD = {
