@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 
 from spaceops.logtext import plain
 from spaceops.symptoms import Place, Symptom, all_symptoms
@@ -22,6 +23,8 @@ WIDEST = 4000  # characters of a line that the patterns see
 AROUND = 12  # lines in which `near` is looked for
 OFTEN, MOST_KNOWN = 8, 4096  # times that a line is looked at, and lines that are remembered
 MANY = 16  # tracebacks of a block that are read from its begin and from its end, each
+SMALL = 1 << 18  # bytes of a block in which every line with a needle is looked at
+LOOKS, FEWEST = 600, 1  # of a larger block: lines looked at from its begin, and of each needle at least
 KEPT = 4  # hits of a symptom that are kept from the begin and from the end, each
 LAST = 60  # lines at the end of a log
 HEAD = 40  # lines above the log in which the Hub's own words may stand
@@ -210,13 +213,32 @@ class _Scan:
         words = self._buffer[self._done : limit].translate(_LETTERS).split()
         wanted: list[tuple[bytes, list[int | Symptom]]] = [(needle, [mark]) for needle, mark in _WORDLESS]
         wanted += [pair for word in (_ANY, *_words().intersection(words)) for pair in _needles().get(word, {}).items()]
+        most = max(FEWEST, LOOKS // len(wanted)) if limit - self._done > SMALL else SMALL
         for needle, those in wanted:
-            starts = list(self._lines(needle, limit))
-            if those == [_RAISED] and len(starts) > 2 * MANY:
-                starts = starts[:MANY] + starts[-MANY:]
-            for start in starts:
+            kinds = {one if isinstance(one, int) else None for one in those}
+            for start in self._starts(needle, limit, MANY if kinds & {_RAISED, _CRASHED} else most, kinds):
                 found.setdefault(start, []).extend(those)
         return found
+
+    def _starts(self, needle: bytes, limit: int, most: int, kinds: set[int | None]) -> list[int]:
+        """Where the lines begin that hold this: all that divide the log, of others some of the first and of the last.
+
+        What decides stands at the end, and a text that nearly every line holds tells little by itself.
+        """
+        if kinds & {_SECTION, _STEP, _FAILED, _LINE, _DONE}:
+            return list(self._lines(needle, limit))
+        first = list(islice(self._lines(needle, limit), most))
+        if len(first) < most:
+            return first
+        return first + list(islice(self._lines_back(needle, first[-1], limit), most * (1 if _RAISED in kinds else 2)))
+
+    def _lines_back(self, needle: bytes, start: int, limit: int) -> Iterator[int]:
+        """The same from the end, down to the line at `start`."""
+        buffer, at = self._buffer, limit
+        floor = buffer.find(b"\n", start, limit) + 1
+        while floor and (at := buffer.rfind(needle, floor, at)) >= 0:
+            at = buffer.rfind(b"\n", 0, at) + 1
+            yield at
 
     def _lines(self, needle: bytes, limit: int) -> Iterator[int]:
         """Where the lines begin that hold this."""

@@ -211,7 +211,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     crash(
         code="port-mismatch",
-        needles=("http",),
+        needles=("lab?token", "tree?token"),
         pattern=r"^(?:\[[^\]]{1,80}\] ){0,2}https?://[\w.-]{1,80}:(?P<port>\d{4,5})/(?:lab|tree)\b",
         near=r"(?i)jupyter.{0,40}is running at",
         message=_PORT_MESSAGE,

@@ -55,6 +55,9 @@ def logs() -> Iterator[tuple[str, bytes]]:
     yield "words", _filled(words)
     for name, line in (("an exception each", TRACEBACK), ("access log", ACCESS), ("pip", PIP)):
         yield name, _filled("".join(line.format(number) for number in range(1000, 6000)))
+    needles = [needle for those in all_symptoms().values() for one in those for needle in one.needles]
+    yield "all needles", _filled("".join(f"{number} {chance.choice(needles)}\n" for number in range(200_000)))
+    yield "ports", _filled("".join(f"INFO client http://localhost:{number} on port 1\n" for number in range(200_000)))
     yield "progress bar", _filled("\r 45%|####      | 450/1000 [00:10<00:12, 44.2it/s]")
     yield "random bytes", chance.randbytes(SIZE) + f"\n{END}".encode()
     entry = json.dumps({"data": "INFO: at work on a request\n", "timestamp": "2026-01-31T21:54:36.123456Z"})
