@@ -184,11 +184,8 @@ class _Walk:
         module = self.modules[visit.path]
         for one in module.imports:
             self._import(visit, one, min(visit.reach, _reach(one.place, is_main=visit.is_main)))
-        for call in module.called("uvicorn.run"):
-            app = call.args[0] if call.args else None
-            if isinstance(app, str) and ":" in app:
-                named = Import(app.partition(":")[0], (), 0, call.line, call.place)
-                self._import(visit, named, min(visit.reach, Reach.LATER))
+        for name, call in _named(module):
+            self._import(visit, Import(name, (), 0, call.line, call.place), min(visit.reach, Reach.LATER))
 
     def _load(self, path: str) -> None:
         text = self.read(path) if len(self.modules) < MOST_FILES and self.size < MOST_TEXT else None
@@ -267,6 +264,17 @@ class _Walk:
         if place not in self.known:
             self.known[place] = self.image.source_of(place)
         return self.known[place]
+
+
+def _named(module: Module) -> Iterator[tuple[str, Call]]:
+    """Modules that a call names as text, to be imported: the app of `uvicorn.run`, and the settings of Django."""
+    for call in module.called("uvicorn.run"):
+        app = call.args[0] if call.args else None
+        if isinstance(app, str) and ":" in app:
+            yield app.partition(":")[0], call
+    for call in module.called("os.environ.setdefault"):
+        if len(call.args) > 1 and call.args[0] == "DJANGO_SETTINGS_MODULE" and isinstance(call.args[1], str):
+            yield call.args[1], call
 
 
 def _reach(place: Place, *, is_main: bool) -> Reach:

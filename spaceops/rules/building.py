@@ -117,11 +117,11 @@ def useradd_uid_taken(ctx: Context) -> Iterator[Finding]:
     for run in ctx.runs:
         before = run.known.accounts
         added = before.added(run.command) if run.name in ADDING else None
-        if added is None or not run.is_certain or not run.known.is_read or added.is_doubled or added.is_service:
+        if added is None or not run.is_certain or not run.known.is_read or added.is_doubled:
             continue
         owner = before.by_uid(added.uid) if added.uid is not None else None
         other = before.users.get(added.name) or owner
-        if other is not None:
+        if other is not None and not (added.is_service and other.name == added.name):
             what = f"a user {other.name}" if other.name == added.name else f"a user with the number {added.uid}"
             name = "" if other.name == added.name else f": {other.name}"
             yield Finding(
@@ -231,13 +231,13 @@ def _lost(run: Run) -> tuple[str, str]:
     if run.name == "export":
         return (
             "export has no effect on the lines below or on the app: each RUN is a shell of its own",
-            f"Write ENV {word or 'NAME=value'}.",
+            f"Write ENV {word or 'NAME=value'}",
         )
     if run.name in (".", "source"):
         folder = word.rpartition("/bin/")[0] or "/opt/venv"
         return (
             "Activating an environment has no effect on the lines below: each RUN is a shell of its own",
-            f"Write ENV PATH={folder}/bin:$PATH.",
+            f"Write ENV PATH={folder}/bin:$PATH",
         )
     return (
         f"{run.name} starts a service that ends with this line: nothing that RUN starts is there when the Space runs",

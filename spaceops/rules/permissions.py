@@ -87,11 +87,13 @@ def user_missing(ctx: Context) -> Iterator[Finding]:
     """`USER name` takes a user that the image has; it makes none. With a name that nobody made the next step stops with
     "unable to find user". Make the user above it: `RUN useradd -m -u 1000 user`.
     """
+    ours = {line.number for line in ctx.image.lines} if ctx.image else set()  # not those of the other stages
     for line, _run, owners in walk(ctx.image, ctx.runs) if ctx.image else ():
         if line.keyword != "USER" or not line.step.args:
             continue
         name = line.step.args[0].partition(":")[0]
-        is_read = all(run.known.is_read and run.is_read for run in ctx.runs if run.line.number < line.number)
+        before = [run for run in ctx.runs if run.line.number < line.number and run.line.number in ours]
+        is_read = all(run.known.is_read and run.is_read for run in before)
         if owners.accounts.has(name) is False and is_read and UNKNOWN not in name and name not in _OF_PACKAGES:
             if _may_bring_users(ctx, line):
                 continue

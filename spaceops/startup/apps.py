@@ -94,6 +94,7 @@ def app_of(process: Process) -> App | None:
     module, _, attribute = text.partition(":")
     is_default = name == "gunicorn" and not attribute
     attribute = "application" if is_default else attribute.partition("(")[0]
+    roots += [process.cwd] if process.is_module else []  # `python -m` looks there, too
     return App(process, name, text, module, attribute, tuple(dict.fromkeys((*roots, *search_path(process)))))
 
 

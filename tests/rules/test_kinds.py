@@ -216,3 +216,55 @@ def test_a_script_outside_of_the_working_folder_is_named_by_its_whole_path(tmp_p
     }
     (said,) = check(write(tmp_path, change), select=["script-not-executable"])
     assert said.hint.startswith('Write ENTRYPOINT ["sh", "/boot.sh"];')
+
+
+STAGES = """\
+FROM rust:1.83-slim-bookworm AS build
+WORKDIR /build
+COPY . .
+RUN cargo build --release
+
+FROM debian:bookworm-slim
+COPY --from=build /build/target/release/hello /usr/local/bin/hello
+USER hello
+CMD ["hello"]
+"""
+
+
+def test_a_user_that_no_command_of_the_last_stage_makes_is_missing(tmp_path):
+    """What another stage builds does not count."""
+    (said,) = check(write(tmp_path, {"Dockerfile": STAGES, "Cargo.toml": "[package]\n"}), select=["user-missing"])
+    assert ("Dockerfile:8", "error") == (said.where, str(said.severity))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["adduser --system --uid 1000 web", "adduser -S -u 1000 web", "addgroup -S web && adduser -S -u 1000 -G web web"],
+)
+def test_a_service_may_not_have_the_number_of_another_user(line, tmp_path):
+    change = {"Dockerfile": f'FROM node:22-alpine\nRUN {line}\nUSER web\nCMD ["node", "app.js"]\n'}
+    (said,) = check(write(tmp_path, change), select=["useradd-uid-taken"])
+    assert "Dockerfile:2" == said.where
+
+
+def test_a_service_of_its_own_number_is_no_fault(tmp_path):
+    change = {
+        "Dockerfile": 'FROM node:22-alpine\nRUN adduser --system --uid 1001 web\nUSER web\nCMD ["node", "a.js"]\n'
+    }
+    assert not list(check(write(tmp_path, change), select=["useradd-uid-taken"]))
+
+
+LINES = {"python": ("python -m uvicorn --app-dir app main:app", 0), "uvicorn": ("uvicorn --app-dir app main:app", 1)}
+
+
+@pytest.mark.parametrize(("start", "count"), LINES.values(), ids=LINES)
+def test_python_looks_where_it_is_started_and_a_program_does_not(start, count, tmp_path):
+    """`python -m uvicorn` has its working directory among the folders where it looks."""
+    change = {
+        "Dockerfile": f"FROM python:3.13-slim\nWORKDIR /app\nRUN pip install fastapi uvicorn\nCOPY app app\n"
+        f"CMD {start} --host 0.0.0.0 --port 7860\n",
+        "app/main.py": APP.replace("from", "from app.names import hello\nfrom", 1),
+        "app/names.py": "hello = 1\n",
+        "main.py": None,
+    }
+    assert count == len(list(check(write(tmp_path, change), select=["module-not-found"])))
