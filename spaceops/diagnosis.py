@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from spaceops.cases import SHOWS_BUILD, UP, Case, gather
 from spaceops.findings import Fault, Finding, Report, Severity
-from spaceops.refinements import REFINEMENTS, explaining, is_up, place_of
+from spaceops.refinements import LISTENING, REFINEMENTS, explaining, is_up, place_of
 from spaceops.reporting import as_markdown
 from spaceops.scanning import Failure, Hit, Section, scan
 from spaceops.symptoms import Place
@@ -34,12 +34,17 @@ _VAGUE = frozenset(
 )
 GENERIC = ("build-step-failed", "app-crashed", "app-exited")  # what a log shows by its structure alone
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
-_THROWN = re.compile(r"(?:[\w$]{1,80}[.:]{1,2}){0,8}\w{0,80}(?:Error|Exception|Failure|Limit|InvalidToken)\b")
+_THROWN = re.compile(
+    r"(?:[\w$]{1,80}[.:]{1,2}){0,8}\w{0,80}(?:Error|Exception|Failure|Limit|InvalidToken|Conflict|Timeout)\b"
+)
 
 
 @dataclass(frozen=True)
 class Clue:
-    """A hit that counts. `weight`: 0 what the Hub says itself, 1 where it was decided, 2 vague, 3 elsewhere."""
+    """A hit that counts, and how much.
+
+    `weight`: 0 what the Hub says itself, 1 where it was decided, 2 vague, 3 elsewhere, 4 before the server listened.
+    """
 
     hit: Hit
     place: Place
@@ -166,6 +171,8 @@ def _weight(hit: Hit, section: Section, case: Case) -> int | None:
         return _weight_in_build(hit, section, case)
     if hit.symptom.code in _VAGUE:
         return 2
+    if hit.number < _listened(section):
+        return 4
     return 1 if _is_late(hit.number, section) else 3
 
 
@@ -179,6 +186,11 @@ def _weight_in_build(hit: Hit, section: Section, case: Case) -> int | None:
         is_decisive = hit.step == failure.step or hit.number >= failure.number
         return 1 if is_decisive else (None if is_error else 3)
     return 1 if is_error else 3
+
+
+def _listened(section: Section) -> int:
+    """The line of a run log in which a server says last that it listens; what went wrong before did not stop it."""
+    return max((hit.number for code in LISTENING for hit in section.hits.get(code, ())), default=0)
 
 
 def _is_late(number: int, section: Section) -> bool:
@@ -450,6 +462,7 @@ def _lowered(ranked: tuple[Finding, int], found: Iterable[tuple[Finding, int]], 
     finding, weight = ranked
     is_decided = any(one.severity is Severity.ERROR and w < 2 for one, w in found)
     goes_on = case.stage == "BUILDING" or is_up(case)
-    if finding.severity is Severity.ERROR and (goes_on or (weight == 3 and is_decided)):
+    is_over = (weight >= 3 and is_decided) or (weight == 4 and case.stage is None)
+    if finding.severity is Severity.ERROR and (goes_on or is_over):
         return replace(finding, severity=Severity.WARNING), weight
     return ranked

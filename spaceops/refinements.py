@@ -29,6 +29,7 @@ _ONE_REQUEST = re.compile(r"Exception in ASGI application|Exception on \S{1,200}
 
 Refinement = Callable[[Finding, Hit, Case], Finding | None]
 USUAL_PORT = 7860
+LISTENING = ("port-mismatch", "bind-loopback")  # the codes of the lines in which a server says where it listens
 
 # The rules of `check` that name the cause of a symptom in the files.
 CAUSES: Mapping[str, tuple[str, ...]] = {
@@ -128,7 +129,7 @@ def _timeout(finding: Finding, _hit: Hit, case: Case) -> Finding | None:
     run = case.sections.get(Place.RUN)
     if run is None or not run.tail:
         return finding
-    listens = [hit for code in ("port-mismatch", "bind-loopback") for hit in run.hits.get(code, ())]
+    listens = [hit for code in LISTENING for hit in run.hits.get(code, ())]
     wanted = str((case.files.app_port if case.files else None) or USUAL_PORT)
     if any(hit.groups.get("port") == wanted for hit in listens if hit.symptom.code == "port-mismatch"):
         return replace(

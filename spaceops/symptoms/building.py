@@ -173,7 +173,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         + _IMAGE
         + r":? (?:not found|failed to resolve|.{0,120}(?:not found|manifest unknown|MANIFEST_UNKNOWN|"
         r"pull access denied|insufficient_scope))",
-        message="The image {image}, with which FROM begins, does not exist, or is private",
+        message="The image {image}, which FROM or a COPY --from names, does not exist, or is private",
         hint="Look up the tags on hub.docker.com and write one that exists, for example `FROM python:3.12-slim`.",
         examples=(
             "--> ERROR: docker.io/library/python:3.99-slim: not found",
@@ -326,15 +326,17 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "invalid group",
             "unknown user",
             "no matching entries in passwd",
+            "no such user",
         ),
         pattern=r"(?:chown|install): invalid (?:user|group):? .?(?P<name>[\w:.-]{1,60})|unable to find (?:user|"
-        r"group) (?P<n2>[\w.-]{1,60})|(?:chown|su): (?:unknown|invalid) user",
+        r"group) (?P<n2>[\w.-]{1,60})|(?:chown|su): (?:unknown|invalid) user|can't find [ug]id for (?:user|group)",
         message="The Dockerfile names a user or group that does not exist in the image (yet)",
         hint="Make it above that line: `RUN useradd -m -u 1000 user` (on Alpine `RUN adduser -D -u 1000 user`).",
         examples=(
             "chown: invalid user: 'user:user'",
             "unable to find user user: no matching entries in passwd file",
             "chown: unknown user/group user:user",
+            "unable to convert uid/gid chown string to host mapping: can't find uid for user x: no such user: x",
         ),
         explains=(*VAGUE_IN_BUILDS, "containerd-128", "launch-timeout"),
     ),

@@ -124,11 +124,13 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "PDFInfoNotInstalledError",
             "ExecutableNotFound",
             "ExecutableNotFound: failed to execute",
+            "not installed on your system",
         ),
         pattern=r"No such file or directory: '(?P<name>ffmpeg|ffprobe|git|tesseract|pdftoppm|pdfinfo|dot|wkhtmltopdf|"
         r"node|npm|java|espeak|espeak-ng|libreoffice|soffice|chromium|chromedriver|google-chrome|curl|wget|unzip|sox|"
         r"pandoc|convert|magick|nginx|redis-server|uvicorn|gunicorn|streamlit|aria2c|rg|make|cmake|gcc|g\+\+|ollama)'|"
         r"(?P<n2>tesseract|TesseractNotFoundError)\b.{0,40}(?:is not installed or|not in your)|"
+        r"(?P<n3>espeak(?:-ng)?) not installed on your system|"
         r"PDFInfoNotInstalledError|Couldn't find (?:ffmpeg|ffprobe) or avconv.{0,40}$|"
         r"ExecutableNotFound: failed to execute",
         message="The app calls a program that is not in the image; pip cannot install it",

@@ -206,10 +206,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "no-sandbox",
             "session not created",
             "cannot find Chrome binary",
+            "headed browser",
             "Unable to obtain driver",
         ),
         pattern=r"DevToolsActivePort file doesn't exist|without --no-sandbox is not supported|"
-        r"session not created: .{0,200}|cannot find Chrome binary|Unable to obtain driver for (?:chrome|firefox)",
+        r"session not created: .{0,200}|cannot find Chrome binary|"
+        r"launched a headed browser without|Unable to obtain driver for (?:chrome|firefox)",
         message="The browser that the app drives did not start: it is not in the image, does not fit its driver, or "
         "must not use its sandbox in a container",
         hint="Install both from one source, `RUN apt-get update && apt-get install -y chromium chromium-driver`, and "

@@ -194,9 +194,10 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "unexpected keyword argument",
             "APIRemovedInV1",
             "no longer supported in openai",
+            "PydanticImportError",
         ),
         pattern=r"TypeError: (?P<function>(?:Async)?(?:Sync\w{0,20})?[\w.]{1,100}(?:__init__)?\(\)) got an unexpected "
-        r"keyword argument '(?P<name>\w{1,80})'|APIRemovedInV1|no longer supported in openai>=1",
+        r"keyword argument '(?P<name>\w{1,80})'|APIRemovedInV1|PydanticImportError: |no longer supported in openai>=1",
         message="A package is called in a way that its installed version does not know: it is newer or older than the "
         "app, or another package, was written for",
         hint="Write the versions that belong together into requirements.txt (for `proxies` of the OpenAI client: "

@@ -199,10 +199,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "No GPU found",
             "No NVIDIA GPU",
         ),
-        pattern=r"Found no NVIDIA driver|No CUDA GPUs are available|Torch not compiled with CUDA enabled|"
+        pattern=r"^(?!.{0,300}(?:failed call to cuInit|stream_executor)).{0,400}(?:Found no NVIDIA driver|"
+        r"No CUDA GPUs are available|Torch not compiled with CUDA enabled|"
         r"no CUDA-capable device is detected|(?:libcuda|libnvidia-ml)\.so\.1: cannot open|Failed to infer device type|"
         r"CUDA is required but not available|CUDA device but torch\.cuda\.is_available\(\) is False|(?:No GPU found|"
-        r"No NVIDIA GPU)\W.{0,60}(?:needed|required|quantization)",
+        r"No NVIDIA GPU)\W.{0,60}(?:needed|required|quantization))",
         message="The app asks for a GPU, and there is none: the Space runs on CPU hardware, or the installed PyTorch "
         "is its CPU version",
         hint='Choose the device in the code, `device = "cuda" if torch.cuda.is_available() else "cpu"` (and '
@@ -216,7 +217,20 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "RuntimeError: CUDA error: no CUDA-capable device is detected",
             "RuntimeError: Failed to infer device type",
         ),
+        unlike=(
+            "E external/local_xla/xla/stream_executor/cuda/cuda_driver.cc:266] failed call to cuInit: "
+            "CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected",
+        ),
         explains=(*VAGUE_IN_RUNS, "shared-library-missing"),
+    ),
+    crash(
+        code="torch-no-nvidia-driver",
+        needles=("not implemented for",),
+        pattern=r"\"\w{1,60}\" not implemented for 'Half'",
+        message="The model computes in half precision (float16), which PyTorch can do on a GPU only: there is none",
+        hint="On CPU hardware load it with `torch_dtype=torch.float32`; or set GPU hardware in space.toml, `hardware = "
+        '"t4-small"`.',
+        examples=("RuntimeError: \"LayerNormKernelImpl\" not implemented for 'Half'",),
     ),
     crash(
         code="cuda-driver-too-old",

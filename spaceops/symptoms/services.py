@@ -58,6 +58,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "P1001",
             "Error 111 connecting to",
             "Connect call failed",
+            "dial tcp",
+            "failed to connect database",
+            "failed to initialize database",
             "Error 110 connecting to",
             "Connection refused",
             "ECONNREFUSED",
@@ -69,6 +72,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"could not translate host name|Can't connect to (?:local )?MySQL server|"
         r"(?:ServerSelection(?:Timeout)?Error)\b|P1001: Can't reach database|Error (?:111|110|-[235]) connecting to|"
         r"ECONNREFUSED \S{0,60}:(?:5432|3306|27017|6379|1433|9200|11211)\b|"
+        r"dial tcp \S{0,100}:(?:5432|3306|27017|6379|6543): .{0,80}(?:refused|timeout|no such host)|"
+        r"failed to (?:connect|initialize) database|"
         r"Connect call failed \('[^']{1,60}', (?:5432|3306|27017|6379|1433|6543)\b|SQLSTATE\[HY000\] \[2002\]|"
         r"SQLSTATE\[08006\]",
         message="The app does not reach its database: the address is wrong (in a Space, `localhost` is the container "
@@ -86,7 +91,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Error: connect ECONNREFUSED 127.0.0.1:5432",
         ),
         unlike=("Error: connect ECONNREFUSED 127.0.0.1:11434",),
-        explains=(*VAGUE_IN_RUNS, "service-refused", "network-unreachable"),
+        explains=(*VAGUE_IN_RUNS, "service-refused", "network-unreachable", "go-panic", "rust-panic"),
     ),
     crash(
         code="table-missing",
@@ -293,11 +298,13 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "insufficient_quota",
             "exceeded your current quota",
             "Improper token has been passed",
+            "monthly included credits",
             "InvalidToken",
             "Unauthorized",
         ),
         pattern=r"Incorrect API key|invalid_api_key|API key not valid|API_KEY_INVALID|invalid x-api-key|"
-        r"Invalid API [Kk]ey|insufficient_quota|exceeded your current quota|Improper token has been passed|"
+        r"Invalid API [Kk]ey|insufficient_quota|exceeded your current quota|exceeded your monthly included credits|"
+        r"Improper token has been passed|"
         r"telegram\.error\.InvalidToken: (?!You must pass)|TelegramUnauthorizedError",
         message="Another service does not accept the key that the app gives it, or its quota is used up",
         hint="Set the right key as a secret of the Space (`spaceops secrets set {repo_id} NAME`), without quotes and "
@@ -310,6 +317,18 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "(insufficient_quota)",
         ),
         severity=Severity.WARNING,
+    ),
+    trouble(
+        code="bot-runs-twice",
+        needles=("terminated by other getUpdates request", "TelegramConflictError"),
+        pattern=r"terminated by other getUpdates request|TelegramConflictError",
+        message="The same bot asks for messages from two places, and Telegram serves one only: a copy of the Space, "
+        "your own machine, or the version before that has not ended yet",
+        hint="Stop the other one (or give this Space a bot token of its own), then restart.",
+        examples=(
+            "telegram.error.Conflict: Conflict: terminated by other getUpdates request; make sure that only one bot "
+            "instance is running",
+        ),
     ),
     failure(
         code="too-many-open-files",
