@@ -132,7 +132,7 @@ def asgi_attr_missing(ctx: Context) -> Iterator[Finding]:
             yield Finding(
                 f"The server ({app.server}) is told to import {app.text}, which does not say which name in it is the "
                 "app",
-                hint=f"Write {app.module}:{(made_apps(found) or ['app'])[0]}.",
+                hint=f"Write {app.module}:{(made_apps(found) or ['app'])[0]}",
                 where=app.process.where,
                 severity=certainty,
             )
@@ -141,7 +141,7 @@ def asgi_attr_missing(ctx: Context) -> Iterator[Finding]:
             yield Finding(
                 f"The server ({app.server}) takes the name {app.attribute} from {found.path}, and the file has no such "
                 "name",
-                hint=f"Write {app.module}:{names[0]}."
+                hint=f"Write {app.module}:{names[0]}"
                 if names
                 else f"Name the app in {found.path}: {app.attribute} = …",
                 where=app.process.where,

@@ -70,7 +70,7 @@ def base_image_not_found(ctx: Context) -> Iterator[Finding]:
             continue
         yield Finding(
             f"There is no image {base.name or 'without a name'}: {problem.why}",
-            hint=f"Write {_instead(base, problem)}." if problem.instead else "Look up the name at hub.docker.com.",
+            hint=f"Write {_instead(base, problem)}" if problem.instead else "Look up the name at hub.docker.com.",
             where=f"Dockerfile:{line}",
             fix=_tag_fix(ctx, base.name, _instead(base, problem)) if problem.instead else None,
             severity=None if is_certain else Severity.WARNING,

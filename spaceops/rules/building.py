@@ -226,7 +226,7 @@ def _lost(run: Run) -> tuple[str, str]:
     if run.name == "cd":
         return (
             "cd has no effect on the lines below: each RUN is a shell of its own",
-            f"Write WORKDIR {word or '/app'}.",
+            f"Write WORKDIR {word or '/app'}",
         )
     if run.name == "export":
         return (

@@ -139,7 +139,7 @@ def json_form_invalid(ctx: Context) -> Iterator[Finding]:
             mended = _mended(args)
             yield Finding(
                 f"{line.keyword} {_short(args)} is no list in JSON: a shell gets it as a command that does not exist",
-                hint=f"Write {line.keyword} {mended}."
+                hint=f"Write {line.keyword} {mended}"
                 if mended
                 else "Put every word between double quotes, with commas between the words and none after the last.",
                 where=f"Dockerfile:{line.line}",

@@ -226,7 +226,7 @@ def apt_no_yes(ctx: Context) -> Iterator[Finding]:
         if asked.names and not run.known.has_own_sources and not _is_answered(run, asked):
             yield Finding(
                 f"{asked.manager} install asks whether it may go on, and in a build nobody answers: it stops",
-                hint=f"Write {asked.manager} install -y.",
+                hint=f"Write {asked.manager} install -y",
                 where=run.where,
                 fix=_with_yes(ctx, run),
                 severity=None if _is_surely_missing(run.image.base, asked) else Severity.WARNING,
@@ -339,7 +339,7 @@ def externally_managed(ctx: Context) -> Iterator[Finding]:
         if run.is_certain and _is_managed(run) and _installs_with_pip(run):
             yield Finding(
                 f"pip refuses to install into the Python of {_release(run.image.base)}: apt alone may change it",
-                hint="Start FROM python:3.13-slim, or write pip install --break-system-packages.",
+                hint="Start FROM python:3.13-slim, or write pip install --break-system-packages",
                 where=run.where,
             )
 

@@ -327,7 +327,7 @@ def libgl_missing(ctx: Context) -> Iterator[Finding]:
     headless = one.text.replace(one.name, f"{one.name}-headless", 1)
     yield Finding(
         f"The package {one.name} needs the system library libGL, which {ctx.image.base.name} does not have",
-        hint=f"Write {headless}." if is_opencv else "Add RUN apt-get update && apt-get install -y libgl1 libglib2.0-0.",
+        hint=f"Write {headless}" if is_opencv else "Add RUN apt-get update && apt-get install -y libgl1 libglib2.0-0",
         where=one.where,
         severity=certainty(one, requirements) if certain else Severity.WARNING,
         fix=with_requirement(ctx, one, headless, safe=False) if is_opencv else None,
@@ -383,7 +383,7 @@ def requirements_unpinned(ctx: Context) -> Iterator[Finding]:
             names = ", ".join(one.name for one in is_open[:_NAMES_SHOWN]) + more
             yield Finding(
                 f"{len(is_open)} of {len(applying)} packages may change with every build: {names}",
-                hint=f"Write the versions that work for you, as pip freeze shows them: {is_open[0].name}==VERSION.",
+                hint=f"Write the versions that work for you, as pip freeze shows them: {is_open[0].name}==VERSION",
                 where=is_open[0].where,
             )
 

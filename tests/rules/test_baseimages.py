@@ -54,15 +54,15 @@ def test_an_image_that_may_exist_is_left_alone(tmp_path: Path, text: str) -> Non
 @pytest.mark.parametrize(
     ("text", "said", "hint"),
     [
-        ("python:3.1", "There is no image python:3.1: there is no image of Python 3.1", "Write python:3.10."),
-        ("docker.io/library/python:3.1-slim", "there is no image of Python 3.1", "library/python:3.10-slim."),
-        ("python:3.12-bookworm-slim", "python has slim-bookworm", "Write python:3.12-slim-bookworm."),
-        ("Python:3.12", "small letters", "Write python:3.12."),
+        ("python:3.1", "There is no image python:3.1: there is no image of Python 3.1", "Write python:3.10"),
+        ("docker.io/library/python:3.1-slim", "there is no image of Python 3.1", "library/python:3.10-slim"),
+        ("python:3.12-bookworm-slim", "python has slim-bookworm", "Write python:3.12-slim-bookworm"),
+        ("Python:3.12", "small letters", "Write python:3.12"),
         ("python:", "what follows the colon is no tag", "hub.docker.com"),
-        ("pytorch:2.1", "Docker's library has none of that name", "Write pytorch/pytorch."),
+        ("pytorch:2.1", "Docker's library has none of that name", "Write pytorch/pytorch"),
         ("builder", "no stage above has that name", "hub.docker.com"),
-        ("ubuntu:22", "has year and month", "Write ubuntu:22.04."),
-        ("node:v20", "have no v", "Write node:20."),
+        ("ubuntu:22", "has year and month", "Write ubuntu:22.04"),
+        ("node:v20", "have no v", "Write node:20"),
         ("https://hub.docker.com/_/python", "it is an address", "Write"),
     ],
 )

@@ -132,9 +132,9 @@ def test_what_may_go_wrong_is_no_error(line, code, severity, tmp_path):
 
 
 HINTS = {
-    "export": ("RUN export HF_HOME=/tmp/x", "Write ENV HF_HOME=/tmp/x."),
-    "cd": ("RUN cd /opt/app", "Write WORKDIR /opt/app."),
-    "activation": ("RUN . /opt/venv/bin/activate", "Write ENV PATH=/opt/venv/bin:$PATH."),
+    "export": ("RUN export HF_HOME=/tmp/x", "Write ENV HF_HOME=/tmp/x"),
+    "cd": ("RUN cd /opt/app", "Write WORKDIR /opt/app"),
+    "activation": ("RUN . /opt/venv/bin/activate", "Write ENV PATH=/opt/venv/bin:$PATH"),
     "missing": ("RUN git pull", "Put RUN apt-get update && apt-get install -y git above this line."),
     "sudo": ("RUN sudo rm -rf /x", "Leave sudo out: the lines of a Dockerfile are root's until USER."),
 }

@@ -132,13 +132,13 @@ def test_utf16_is_named_and_mended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "mended"),
     [
-        ("CMD ['python', 'main.py']", 'Write CMD ["python", "main.py"].'),
-        ("CMD [“python”, “main.py”]", 'Write CMD ["python", "main.py"].'),
-        ('CMD ["python", "main.py",]', 'Write CMD ["python", "main.py"].'),
+        ("CMD ['python', 'main.py']", 'Write CMD ["python", "main.py"]'),
+        ("CMD [“python”, “main.py”]", 'Write CMD ["python", "main.py"]'),
+        ('CMD ["python", "main.py",]', 'Write CMD ["python", "main.py"]'),
         ("ENTRYPOINT [python, main.py]", "Put every word between double quotes, with commas between the words"),
         ("CMD [ 'python' , main.py ]", "Put every word between double quotes"),
         ("CMD [python main.py]", "Put every word between double quotes"),
-        ("RUN ['ls']\nCMD x", 'Write RUN ["ls"].'),
+        ("RUN ['ls']\nCMD x", 'Write RUN ["ls"]'),
     ],
 )
 def test_a_list_that_is_no_json_is_mended(tmp_path: Path, command: str, mended: str) -> None:

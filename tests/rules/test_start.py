@@ -349,7 +349,7 @@ def test_what_surely_runs_gets_nothing(name, tmp_path):
             "asgi-attr-missing",
             "Dockerfile:9",
             "The server (uvicorn) takes the name app from main.py, and the file has no such name",
-            "Write main:api.",
+            "Write main:api",
         ),
         (
             cmd('CMD ["python", "src/app.py"]') | {"app.py": "print(1)\n"},
