@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ os.environ["SPACEOPS_CACHE"] = f"{_home.name}/cache"
 os.environ["HF_HOME"] = _home.name  # before huggingface_hub is loaded: the user's own caches and login stay out of this
 
 from spaceops import Hub, LocalHub, Space  # noqa: E402
+from spaceops.cli import main  # noqa: E402
 from tests.small_app import write_app  # noqa: E402
 
 
@@ -59,3 +60,19 @@ def space(tmp_path: Path, request: pytest.FixtureRequest) -> Space:
         {"repo_id": f"demo/{name}", "source": str(write_app(tmp_path / "app")), "health": {"timeout": "60s"}},
         folder=tmp_path,
     )
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command as from a terminal; its exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as done:
+            code = int(done.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

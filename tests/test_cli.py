@@ -12,26 +12,16 @@ import sys
 import pytest
 
 from spaceops import Hub, Secret, wait
-from spaceops.cli import main
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, localhub, tmp_path):
+def run(terminal, monkeypatch, localhub, tmp_path):
     """Run a command as a user of the local Hub; its exit code, stdout and stderr."""
     monkeypatch.setenv("HF_ENDPOINT", localhub.url)
     monkeypatch.setenv("HF_TOKEN", localhub.token)
     monkeypatch.chdir(tmp_path)
 
-    def runner(*arguments: str) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main(list(arguments))
-        except SystemExit as done:
-            code = int(done.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return runner
+    return terminal
 
 
 @pytest.fixture

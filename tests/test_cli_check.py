@@ -7,28 +7,18 @@ import re
 
 import pytest
 
-from spaceops.cli import main
 from spaceops.rules.examples import write
 
 BROKEN = {"README.md": "# Hello\n"}  # no front matter: the Hub shows a configuration error
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
+def run(terminal, monkeypatch, tmp_path):
     """Run a command; its exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
 
-    def runner(*arguments: str) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main(list(arguments))
-        except SystemExit as done:
-            code = int(done.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return runner
+    return terminal
 
 
 @pytest.fixture

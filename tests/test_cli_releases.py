@@ -17,30 +17,20 @@ import pytest
 from huggingface_hub import HfApi
 
 from spaceops import LocalHub, Space, ledger, status, wait
-from spaceops.cli import main
 from tests.test_releases import edit
 
 VALUE = "correct horse battery"
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, localhub, tmp_path):
+def run(terminal, monkeypatch, localhub, tmp_path):
     """Run a command as a user of the local Hub; its exit code, stdout and stderr."""
     monkeypatch.setenv("HF_ENDPOINT", localhub.url)
     monkeypatch.setenv("HF_TOKEN", localhub.token)
     monkeypatch.delenv("SPACEOPS_ENV", raising=False)
     monkeypatch.chdir(tmp_path)
 
-    def runner(*arguments: object) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as done:
-            code = int(done.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return runner
+    return terminal
 
 
 @pytest.fixture
