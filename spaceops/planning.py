@@ -36,9 +36,10 @@ def plan(
 ) -> Plan:
     """What would change, without changing anything; `only` limits it to some of `spaceops.plans.PARTS`.
 
-    `source` are the files, where they were looked up before. `prune` (of space.toml unless given) removes what is on the Hub only; `overwrite` allows to lose what somebody else
-    changed there since the last release; `rotate` names secrets to send although they are unchanged. Four requests
-    and who we are: the ledger, the Space, its variables, its secrets; the prices too when the hardware changes.
+    `source` are the files, where they were looked up before. `prune` (of space.toml unless given) removes what is on
+    the Hub only; `overwrite` allows to lose what somebody else changed there since the last release; `rotate` names
+    secrets to send although they are unchanged. Four requests and who we are: the ledger, the Space, its variables, its
+    secrets; the prices too when the hardware changes.
     """
     parts = _parts(only)
     prunes = space.prune if prune is None else prune

@@ -68,9 +68,9 @@ def deploy(
     """Check, plan, apply, follow, verify. It has succeeded when the pushed commit runs and the health path answers.
 
     `approve` sees the plan before anything changes and may raise; `watch` is called with every event; `detach`
-    returns without following. Raises `CheckFailed` where the files cannot work, `DeployFailed` with the end of the log when the build fails or the app does not
-    come up, `TimedOut` after `health.timeout`; where `on_failure` says so and an earlier release ran, that one is
-    restored first, and the error is `RolledBack`.
+    returns without following. Raises `CheckFailed` where the files cannot work, `DeployFailed` with the end of the log
+    when the build fails or the app does not come up, `TimedOut` after `health.timeout`; where `on_failure` says so and
+    an earlier release ran, that one is restored first, and the error is `RolledBack`.
     """
     seconds: dict[str, float] = {}
     source = None
