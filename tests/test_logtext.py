@@ -92,3 +92,19 @@ def test_it_does_not_matter_where_a_text_is_cut(saved, cuts):
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(BadInput, match="cannot be read: No such file"):
         list(read(tmp_path / "no.log"))
+
+
+@pytest.mark.parametrize("begins", [b"\x1f\x8b\x08", b"PK\x03\x04", b"\x28\xb5\x2f\xfd"])
+def test_a_packed_file_is_called_so(tmp_path, begins: bytes):
+    packed = tmp_path / "run.log.gz"
+    packed.write_bytes(begins + b"\0" * 9)
+
+    with pytest.raises(BadInput, match="is packed") as raised:
+        list(read(packed))
+    assert "run.log.gz > log.txt" in raised.value.hint
+
+
+def test_only_exceptions_are_taken_out_of_their_line():
+    folded = rb'{"msg": "a\nb \"c\""}'
+
+    assert ["{" + r'"msg": "a', 'b "c""}', r"C:\new\name"] == lines(folded + b"\n" + rb"C:\new\name")

@@ -155,3 +155,12 @@ def test_what_divides_a_log_may_come_in_any_order(parts):
     for section in scanned(text, Place.BUILD).values():
         assert 1 <= section.number <= lines + 1
         assert all(1 <= hit.number <= lines for hit in section.all_hits())
+
+
+def test_of_a_large_log_the_first_and_the_last_lines_with_a_needle_are_looked_at():
+    filler = "".join(f"INFO client {number}: No module named x{number}\n" for number in range(20_000))
+
+    section = scanned(f"{MISSING}{filler}{MISSING.replace('yaml', 'rich')}", Place.RUN)[Place.RUN]
+
+    modules = [hit.groups["module"] for hit in section.hits["module-not-found"]]
+    assert ("yaml", "rich") == (modules[0], modules[-1])

@@ -125,3 +125,24 @@ def test_node_names_the_place_too():
     found = scanned(NODE, Place.RUN)[Place.RUN].raised[-1]
 
     assert ("/app/server.js", 3) == (found.own.file, found.own.line)
+
+
+def test_of_a_group_of_exceptions_the_last_within_is_told():
+    group = (
+        "  + Exception Group Traceback (most recent call last):\n"
+        '  |   File "/app/main.py", line 3, in lifespan\n  |     async with TaskGroup() as tg:\n'
+        "  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)\n"
+        "  +-+---------------- 1 ----------------\n    | Traceback (most recent call last):\n"
+        '    |   File "/app/db.py", line 9, in connect\n    |     open_it()\n    | OddError: no such thing\n'
+        "    +------------------------------------\nERROR:    Application startup failed. Exiting.\n"
+    )
+    found = scanned(group, Place.RUN)[Place.RUN].raised
+
+    assert ["ExceptionGroup", "OddError"] == [one.kind for one in found]
+    assert ("/app/db.py", 9) == (found[-1].own.file, found[-1].own.line)
+
+
+def test_a_level_of_a_log_is_no_exception():
+    cut = 'Traceback (most recent call last):\n  File "/app/a.py", line 1, in f\nERROR: it goes on\n'
+
+    assert [] == scanned(cut, Place.RUN)[Place.RUN].raised
