@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from spaceops.imagetags import tag_problem
 from spaceops.shell import UNKNOWN
 
 
@@ -110,7 +111,7 @@ def base_of(name: str) -> Base:
     tag = (found["tag"] or ("" if digest else "latest")) if found else ""
     base = Base(name, repository, tag, digest)
     family = FAMILIES.get(repository)
-    if UNKNOWN in name or family is None or not (tag or repository == "scratch"):
+    if UNKNOWN in name or family is None or not (tag or repository == "scratch") or tag_problem(repository, tag):
         return base
     return replace(base, **family(tag))
 

@@ -125,8 +125,17 @@ class Conflict(NamedTuple):
 
 
 CONFLICTS = (
+    Conflict("fastapi", "<0.100", "pydantic", "<2"),
+    Conflict("fastapi", ">=0.111", "starlette", ">=0.37.2"),
+    Conflict("flask", ">=2.3,<3.0", "werkzeug", ">=2.3"),
+    Conflict("flask", ">=3.0", "werkzeug", ">=3.0"),
+    Conflict("langchain", ">=0.3,<0.4", "langchain-core", ">=0.3,<1"),
+    Conflict("pydantic-settings", ">=2.0", "pydantic", ">=2"),
     Conflict("tensorflow", ">=2.16,<2.18", "numpy", "<2"),
     Conflict("tensorflow-cpu", ">=2.16,<2.18", "numpy", "<2"),
+    Conflict("transformers", ">=4.40,<4.45", "tokenizers", ">=0.19,<0.20"),
+    Conflict("transformers", ">=4.45,<4.47", "tokenizers", ">=0.20,<0.21"),
+    Conflict("transformers", ">=4.47,<4.50", "tokenizers", ">=0.21,<0.22"),
     Conflict("torchvision", ">=0.15,<0.16", "torch", ">=2.0,<2.1"),
     Conflict("torchvision", ">=0.16,<0.17", "torch", ">=2.1,<2.2"),
     Conflict("torchvision", ">=0.17,<0.18", "torch", ">=2.2,<2.3"),

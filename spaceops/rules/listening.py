@@ -13,6 +13,7 @@ from spaceops.rules.frontmatter import addition, edit
 from spaceops.startup import EVERYWHERE, Listener, Startup
 from spaceops.startup.editing import with_option
 from spaceops.startup.network import downloads, is_bot, listens_nowhere
+from spaceops.startup.nginx import idle
 
 if TYPE_CHECKING:
     from spaceops.context import Context
@@ -83,8 +84,8 @@ def app_port_mismatch(ctx: Context) -> Iterator[Finding]:
 
 
 def _is_whole(startup: Startup) -> bool:
-    """Whether every server that may answer is known."""
-    return startup.is_complete and bool(startup.listeners)
+    """Whether every server that may answer is known, and none is missing in front of them."""
+    return startup.is_complete and bool(startup.listeners) and idle(startup) is None
 
 
 def _port_fix(ctx: Context, port: int | None) -> Fix | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from spaceops.rules import rule
 from spaceops.shell import UNKNOWN, Command
 from spaceops.startup import Process, Startup
 from spaceops.startup.managers import supervisor
-from spaceops.startup.nginx import MAIN, Setup, setup, upstream_ports
+from spaceops.startup.nginx import MAIN, Setup, idle, setup, upstream_ports
 from spaceops.startup.options import option
 
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ def _has_websockets(ctx: Context) -> bool:
 
 
 @rule(
-    Severity.WARNING,
+    Severity.ERROR,
     bad=_GOOD
     | {
         "Dockerfile": DOCKERFILE.replace(
@@ -239,21 +238,17 @@ def nginx_not_started(ctx: Context) -> Iterator[Finding]:
 
     A container runs one command, `CMD`, and installing nginx starts nothing. A start script or supervisord starts both.
     """
-    startup, image = ctx.startup, ctx.image
-    if startup is None or image is None or not startup.is_complete or startup.missing:
+    startup = ctx.startup
+    copied = idle(startup) if startup else None
+    if startup is None or copied is None:
         return
-    if any("nginx" in word for process in startup.processes for word in process.words):
-        return
-    if any("nginx" in word for script in startup.scripts for one in script.commands for word in one.words):
-        return
-    for copied in image.copied:
-        if any(posixpath.dirname(target).startswith("/etc/nginx") for target in copied.sources):
-            yield Finding(
-                "The Dockerfile brings a configuration for nginx, and nothing that the container starts is nginx",
-                hint="Let CMD run a script: nginx -g 'daemon off;' & then the app with & and at the end wait -n",
-                where=f"Dockerfile:{copied.line.number}",
-            )
-            return
+    answers = any(one.port in (ctx.app_port, None) and not one.is_local for one in startup.listeners)
+    yield Finding(
+        "The Dockerfile brings a configuration for nginx, and nothing that the container starts is nginx",
+        hint="Let CMD run a script: nginx -g 'daemon off;' & then the app with & and at the end wait -n",
+        where=f"Dockerfile:{copied.line.number}",
+        severity=Severity.WARNING if answers or not startup.listeners else None,
+    )
 
 
 @rule(

@@ -26,8 +26,10 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 _APT = frozenset(["apt", "apt-get", "apk", "dnf", "yum", "microdnf", "dpkg", "conda", "mamba"])
 # System packages that certainly bring no libGL.
 _WITHOUT_LIBGL = """
-build-essential ca-certificates curl fonts-dejavu g++ gcc git git-lfs gnupg libc6-dev libgomp1 libpq-dev libglib2.0-0
-libsndfile1 make nano net-tools openssl pkg-config procps python3-dev sudo tini tzdata unzip vim wget zip
+build-essential ca-certificates cmake cron curl fonts-dejavu g++ gcc gfortran git git-lfs gnupg gosu jq libc6-dev
+libffi-dev libgomp1 libglib2.0-0 libjpeg-dev libmagic1 libopenblas-dev libpq-dev libpq5 libsm6 libsndfile1 libssl-dev
+libxext6 libxrender1 make nano net-tools netcat-openbsd nginx openssl pkg-config poppler-utils procps python3-dev
+redis-server sqlite3 sudo supervisor tesseract-ocr tesseract-ocr-eng tini tzdata unzip vim wget xz-utils zip zlib1g-dev
 """
 
 
@@ -131,7 +133,8 @@ def holds_back(ctx: Context, name: str, since: str) -> bool:
     requirements = requirements_of(ctx)
     constraints = [one for file in requirements.files if file.is_constraint for one in file.requirements]
     named = [one for one in (*requirements.applying, *constraints) if one.name == name]
-    return any(one.url or not (one.is_open or one.allows(since)) for one in named)
+    older = [one for one in named if one.pin is None or one.pin < Version(since)]
+    return any(one.url for one in named) or any(not (one.is_open or one.allows(since)) for one in older)
 
 
 def runs_cv2(ctx: Context) -> bool:

@@ -292,7 +292,8 @@ def incompatible_packages(ctx: Context) -> Iterator[Finding]:
         if old is not None and is_old and not holds_back(ctx, pair.new, pair.since):
             yield Finding(
                 f"Version {old.pin} of {pair.old} fails with {pair.new} {pair.since}, which pip takes: {pair.error}",
-                hint=f"Add a line {pair.new}<{pair.since}, or take {pair.old}>={pair.below}.",
+                hint=("Let the line be" if new else "Add a line")
+                + f" {pair.new}<{pair.since}, or take {pair.old}>={pair.below}.",
                 where=old.where,
                 fix=None if new else with_line(ctx, f"{pair.new}<{pair.since}", old.path),
             )

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from spaceops.image import Copied
 from spaceops.nginxconf import Config, Directive, Listen, listens, parse
 from spaceops.shell import UNKNOWN
-from spaceops.startup.facts import EVERYWHERE, Process, World
+from spaceops.startup.facts import EVERYWHERE, Process, Startup, World
 from spaceops.startup.options import option
 
 MAIN = "/etc/nginx/nginx.conf"
@@ -72,6 +73,22 @@ class Setup:
         return tuple(found)
 
 
+def idle(startup: Startup) -> Copied | None:
+    """What brings a configuration for nginx where nothing starts nginx; None where something may."""
+    if not startup.is_complete or startup.missing:
+        return None
+    words = [word for process in startup.processes for word in process.words]
+    words += [word for script in startup.scripts for one in script.commands for word in one.words]
+    if any("nginx" in word for word in words):
+        return None
+    copied = startup.world.image.copied
+    return next((one for one in copied if any(map(_is_in_etc, one.sources))), None)
+
+
+def _is_in_etc(place: str) -> bool:
+    return posixpath.dirname(place).startswith("/etc/nginx")
+
+
 def _http_servers(config: Config) -> Iterator[Directive]:
     """Servers that speak HTTP: none of a `stream` or `mail` block."""
     for one in config.directives:
@@ -83,6 +100,8 @@ def _http_servers(config: Config) -> Iterator[Directive]:
 
 def setup(process: Process, world: World) -> Setup | None:
     """What an nginx of the image reads; None where its main file cannot be known."""
+    if any(one.is_broken and one.target.startswith("/etc/nginx") for one in world.image.copied):
+        return None
     given = option(process.words, "-c")
     place = MAIN if given is None else process.absolute(given[0])
     if UNKNOWN in place:

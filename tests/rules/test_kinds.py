@@ -116,6 +116,21 @@ FAULTS = {
         {"Dockerfile": ('"-n", ', "")},
         {"supervisord-daemon": "error"},
     ),
+    "a supervisord without nginx": (
+        PACKAGED_SUPERVISOR,
+        {"processes.conf": "[program:api]\ncommand=uvicorn main:app --port 8000\n"},
+        {"nginx-not-started": "error"},
+    ),
+    "a base that there is not": (
+        PACKAGED_SUPERVISOR,
+        {"Dockerfile": ("FROM python:3.13-slim", "FROM python:3.13-slimm")},
+        {"base-image-not-found": "error"},
+    ),
+    "a configuration that .dockerignore hides": (
+        PACKAGED_SUPERVISOR,
+        {".dockerignore": "site.conf\n"},
+        {"dockerignore-excludes": "error"},
+    ),
     "a package that CUDA's image lacks": (
         CUDA,
         {"main.py": APP.replace("from", "import httpx\nfrom", 1)},

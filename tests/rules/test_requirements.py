@@ -44,6 +44,8 @@ SURELY = {
     "what Debian's pip freeze adds": ("pkg-resources==0.0.0\n", "pip-no-version"),
     "a version of the publisher's index": ("torch==2.6.0+cu124\n", "pip-no-version"),
     "scikit-learn's wrong name": ("sklearn\n", "sklearn-deprecated"),
+    "a friend of another pydantic": ("fastapi==0.99.1\npydantic==2.5.0\n", "pip-resolution-impossible"),
+    "a starlette that is too old": ("fastapi==0.111.0\nstarlette==0.36.3\n", "pip-resolution-impossible"),
     "two versions": ("numpy==2.2.0\nnumpy==2.3.0\n", "pip-resolution-impossible"),
     "torch's friends of another age": (
         "--extra-index-url https://download.pytorch.org/whl/cpu\ntorch==2.6.0\ntorchvision==0.20.1\n",
@@ -102,6 +104,11 @@ def test_another_index_may_have_what_the_public_one_has_not(tmp_path):
 
 MAY_FAIL = {
     "made for NumPy 1": ("opencv-python-headless==4.8.1.78\n", ("3.13", "3.11"), "numpy-abi"),
+    "an old friend of a werkzeug that is pinned": (
+        "flask==2.0.3\nwerkzeug==3.0.4\n",
+        ("3.13", "3.11"),
+        "incompatible-packages",
+    ),
     "an old friend of a new werkzeug": ("flask==2.0.3\n", ("3.13", "3.11"), "incompatible-packages"),
     "an old openai": ("openai==1.30.0\n", ("3.13", "3.11"), "incompatible-packages"),
     "no wheel for this Python": ("pandas==2.0.3\nnumpy==1.26.4\n", ("3.13", "3.12"), "pip-wheel-build-failed"),
