@@ -89,6 +89,8 @@ def test_the_cause_of_a_failed_step_comes_first(code: str, command: str, printed
 
 
 ENDS = [
+    ("package-versions-conflict", "TypeError: Descriptors cannot not be created directly.\n"),
+    ("database-unreachable", "ConfigurationError: The DNS query name does not exist: _mongodb._tcp.c0.mongodb.net.\n"),
     ("missing-secret", "start.sh: line 2: DB_URL: unbound variable\n"),
     ("missing-secret", "ImproperlyConfigured: Set the APP_KEY environment variable\n"),
     ("missing-secret", "2026/03/01 10:00:00 API_TOKEN is not set\nexit status 1\n"),
@@ -116,6 +118,10 @@ def test_what_an_app_dies_of_is_an_error_whatever_its_kind(code: str, run: str):
 
 
 LISTENS = [
+    (1337, "To access the server, go to:\nhttp://localhost:1337"),
+    (5678, "n8n ready on ::, port 5678"),
+    (8000, "uWSGI http bound on :8000 fd 4"),
+    (8000, "INFO     Listening on TCP address 0.0.0.0:8000"),
     (3000, "[api] Running in production mode on port 3000"),
     (8080, "2026/03/01 10:00:00 books listening on :8080"),
     (8080, "[GIN-debug] Listening and serving HTTP on :8080"),

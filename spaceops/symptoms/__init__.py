@@ -31,6 +31,7 @@ SUBJECTS = (
     "languages",
     "permissions",
     "starting",
+    "listening",
     "serving",
     "pages",
     "services",

@@ -76,10 +76,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "ETIMEDOUT",
             "EAI_AGAIN",
             "ERR_SOCKET_TIMEOUT",
+            "ESOCKETTIMEDOUT",
             "network timeout at",
             "trouble with your network connection",
         ),
-        pattern=r"(?:npm (?:ERR!|error)|yarn|pnpm|error).{0,80}(?:ECONNRESET|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET_TIMEOUT|"
+        pattern=r"(?:npm (?:ERR!|error)|yarn|pnpm|error).{0,300}(?:ECONNRESET|ETIMEDOUT|ESOCKETTIMEDOUT|"
+        r"EAI_AGAIN|ERR_SOCKET_TIMEOUT|"
         r"network timeout at)|trouble with your network connection",
         message="The npm registry did not answer while the build asked it",
         hint="Build again (Settings, Factory rebuild).",

@@ -364,7 +364,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     build_failure(
         code="requirements-utf16",
-        needles=("UnicodeDecodeError", "Invalid requirement", "not valid UTF"),
+        needles=("UnicodeDecodeError", "Invalid requirement", "stream did not contain valid"),
         pattern=r"Invalid requirement: .{0,20}(?:\\x00|\\ufeff|ÿþ)|stream did not contain valid UTF-8|"
         r"'utf-8' codec can't decode byte 0xff in position 0",
         places=(Place.BUILD,),

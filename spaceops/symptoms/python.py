@@ -241,8 +241,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
         ),
         pattern=r"(?:ImportError|RuntimeError|ModuleNotFoundError|ValueError|OSError|"
         r"AssertionError)\b.{0,200}(?:`?pip install [\"'`]?(?P<package>[\w\[\],.-]{1,60})|"
-        r"requires? the (?:\w{1,30} library|following packages).{0,60}not found|(?:is|are) not installed|"
-        r"requires? .{1,60}to be installed)",
+        r"requires? the following packages.{0,60}not found|(?:is|are) not installed|"
+        r"requires? .{1,60}to be installed)|requires the \w{1,30} library but it was not found in your environment",
         message="A package needs another one that is not installed; pip does not bring it by itself because it is "
         "optional",
         hint="Add the package that the line names to requirements.txt.",
@@ -302,6 +302,16 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "_ZN3c10",
             "RuntimeError: operator torchvision::nms does not exist",
         ),
+    ),
+    failure(
+        code="package-versions-conflict",
+        fault=Fault.DEPENDENCY,
+        needles=("Descriptors cannot be created directly", "Descriptors cannot not be created directly"),
+        pattern=r"Descriptors cannot (?:not )?be created directly",
+        message="A package was made for an older protobuf than the one that is installed",
+        hint="Add `protobuf<=3.20.3` to requirements.txt, or take a newer version of the package whose _pb2.py file "
+        "the lines above name.",
+        examples=("TypeError: Descriptors cannot be created directly.",),
     ),
     # --- code ---
     failure(

@@ -53,6 +53,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "Can't connect to MySQL server",
             "ServerSelectionTimeoutError",
             "MongooseServerSelectionError",
+            "DNS query name does not exist",
             "MongoServerSelectionError",
             "reach database server",
             "P1001",
@@ -69,7 +70,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "connecting to",
         ),
         pattern=r"connection to server at \"(?P<host>[^\"]{1,200})\".{0,120}failed|could not connect to server|"
-        r"could not translate host name|Can't connect to (?:local )?MySQL server|"
+        r"could not translate host name|"
+        r"DNS query name does not exist: _mongodb|Can't connect to (?:local )?MySQL server|"
         r"(?:ServerSelection(?:Timeout)?Error)\b|P1001: Can't reach database|Error (?:111|110|-[235]) connecting to|"
         r"ECONNREFUSED \S{0,60}:(?:5432|3306|27017|6379|1433|9200|11211)\b|"
         r"dial tcp \S{0,100}:(?:5432|3306|27017|6379|6543): .{0,80}(?:refused|timeout|no such host)|"
@@ -144,6 +146,28 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "RuntimeError: Your system has an unsupported version of sqlite3. Chroma requires sqlite3 >= 3.35.0.",
             "django.core.exceptions.ImproperlyConfigured: SQLite 3.31 or later is required (found 3.27.2).",
         ),
+    ),
+    trouble(
+        code="too-many-connections",
+        needles=(
+            "TooManyConnections",
+            "remaining connection slots",
+            "Too many connections",
+            "too many connections",
+            "too many clients",
+            "max clients reached",
+        ),
+        pattern=r"TooManyConnections|remaining connection slots|[Tt]oo many (?:connections|clients)|"
+        r"max clients reached",
+        message="The app holds more connections to its database than that allows",
+        hint="Share one pool of connections (SQLAlchemy: one engine, `pool_size=5`), run fewer workers, and use the "
+        "database's pooled address if it has one.",
+        examples=(
+            "asyncpg.exceptions.TooManyConnectionsError: remaining connection slots are reserved for roles with the "
+            "SUPERUSER attribute",
+            'pymysql.err.OperationalError: (1040, "Too many connections")',
+        ),
+        explains=("database-unreachable",),
     ),
     trouble(
         code="sqlite-locked",
