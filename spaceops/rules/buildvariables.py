@@ -41,10 +41,17 @@ def _unset(line: Line) -> Iterator[tuple[str, str]]:
                 if not _has_default(name, line):
                     yield name, line.where(command)
     elif line.keyword in EXPANDED:
-        args = line.instruction.args
-        for name in sorted(names_in(args) - line.step.build_env.keys()):
-            if not _has_default(name, line) and not re.search(rf"(?:^|\s){name}=", args):
+        args, known = line.instruction.args, line.step.build_env
+        for name in sorted(names_in(args)):
+            is_made_here = re.search(rf"(?:^|\s){name}=", args)
+            is_empty = _is_itself(name, args) and line.step.env.get(name) == "" if is_made_here else name not in known
+            if is_empty and not _has_default(name, line):
                 yield name, line.where()
+
+
+def _is_itself(name: str, args: str) -> bool:
+    """Whether an ENV gives a variable its own value: `ENV X=$X`."""
+    return bool(re.search(rf"(?:^|\s){name}=[\"']?\$(?:{name}\b|\{{{name}\}})", args))
 
 
 def _has_default(name: str, line: Line) -> bool:

@@ -192,7 +192,8 @@ def copy_outside_context(ctx: Context) -> Iterator[Finding]:
 def copy_from_stage_missing(ctx: Context) -> Iterator[Finding]:
     """`COPY --from=NAME` takes files from a stage, which begins at `FROM image AS NAME` further up, or from an image.
 
-    A name that is neither ends the build: Docker looks for an image of that name and finds none.
+    A name that is neither ends the build: Docker looks for an image of that name and finds none. So does a path that
+    the stage has not made, such as `.next/standalone` of a Next.js that is not told to make it.
     """
     numbers = {line.number for image in ctx.built for line in image.lines}
     if ctx.dockerfile is not None:
@@ -200,6 +201,33 @@ def copy_from_stage_missing(ctx: Context) -> Iterator[Finding]:
             for one in stage.instructions:
                 for name in froms(one) if one.line in numbers else ():
                     yield from _reference(ctx.dockerfile, stage, one, name)
+    yield from _without_standalone(ctx)
+
+
+_CONFIG = re.compile(r"(?:.*/)?next\.config\.(?:[cm]?js|ts|mts)")
+
+
+def _without_standalone(ctx: Context) -> Iterator[Finding]:
+    """Copies of the folder that Next.js makes only where its configuration asks for it."""
+    configs = [path for path in ctx.in_context if _CONFIG.fullmatch(path)]
+    texts = [ctx.text(path) or "standalone" for path in configs]
+    texts += [text for path in ctx.in_context if path.endswith("package.json") and (text := ctx.text(path))]
+    lines = {line.number: line for image in ctx.built for line in image.lines}
+    texts += [one.instruction.args for one in lines.values() if one.keyword in ("RUN", "ENV", "ARG")]
+    if len(configs) != 1 or any(word in text for text in texts for word in ("standalone", "STANDALONE", "next.config")):
+        return
+    for line in lines.values():
+        source = line.step.flag("from") if line.keyword == "COPY" else None
+        if source and ctx.dockerfile and ctx.dockerfile.stage(source) and ".next/standalone" in line.instruction.args:
+            yield Finding(
+                f"next build makes no folder .next/standalone, because {configs[0]} does not ask for it",
+                hint=f'Write output: "standalone" into the configuration in {configs[0]}.',
+                where=line.where(),
+                severity=Severity.WARNING
+                if re.search(r"\brequire\(|^import (?!type)", texts[0], re.MULTILINE)
+                else None,
+            )
+            return
 
 
 def _reference(dockerfile: Dockerfile, stage: Stage, one: Instruction, name: str) -> Iterator[Finding]:

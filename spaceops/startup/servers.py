@@ -433,6 +433,8 @@ def _node(process: Process, world: World) -> Found:
     found = world.text_at(process.absolute(words[0])) if words and UNKNOWN not in words[0] else None
     if found is None and words:
         found = world.text_at(process.absolute(words[0] + ".js"))
+    if found is None and words and process.absolute(words[0]) in _standalone_servers(world):
+        return (_of_next(process, world),)
     server = nodeservers.read(found[1]) if found else None
     if found is None or server is None:
         return None
@@ -452,6 +454,20 @@ def _node(process: Process, world: World) -> Found:
             "listen({port}, '0.0.0.0')",
         ),
     )
+
+
+def _standalone_servers(world: World) -> list[str]:
+    """Where the server lies that `next build` makes with `output: "standalone"`."""
+    built = [one for one in world.image.copied if one.is_foreign and ".next/standalone" in one.line.instruction.args]
+    return [posixpath.join(one.target, "server.js") for one in built]
+
+
+def _of_next(process: Process, world: World) -> Listener:
+    host = _given(pythonservers.Given(EVERYWHERE, "HOSTNAME"), None, "", process, world)
+    port = _given(pythonservers.Given("3000", "PORT"), None, "", process, world)
+    is_sure = (host.is_certain and process.is_certain, port.is_certain and process.is_certain)
+    to_set = (f"ENV HOSTNAME={EVERYWHERE}", "ENV PORT={port}")
+    return Listener("next", host.text, port.number, process.where, process, *is_sure, *to_set)
 
 
 def _next(process: Process, world: World) -> Found:

@@ -92,8 +92,35 @@ CMD ["gunicorn", "--config", "gunicorn.conf.py", "pages:pages"]
     "gunicorn.conf.py": 'bind = "0.0.0.0:7860"\n',
     "pages.py": "from flask import Flask\n\npages = Flask(__name__)\n\n\n@pages.get('/')\ndef home():\n    return ''\n",
 }
+NEXT = {
+    "Dockerfile": """\
+FROM node:22-alpine AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci
+COPY next.config.mjs ./
+COPY app app
+RUN npm run build
+
+FROM node:22-alpine
+WORKDIR /app
+COPY --from=build --chown=node:node /app/.next/standalone ./
+COPY --from=build --chown=node:node /app/.next/static ./.next/static
+USER node
+ENV PORT=7860 HOSTNAME=0.0.0.0
+CMD ["node", "server.js"]
+""",
+    "package.json": '{"scripts": {"build": "next build"}, "dependencies": {"next": "15.1.6"}}\n',
+    "package-lock.json": '{"lockfileVersion": 3, "packages": {"": {"dependencies": {"next": "15.1.6"}}, '
+    '"node_modules/next": {"version": "15.1.6"}}}\n',
+    "next.config.mjs": 'export default { output: "standalone" };\n',
+    "app/page.js": "export default function Page() { return null; }\n",
+    "main.py": None,
+    "requirements.txt": None,
+}
 
 GOOD = {
+    "Next.js": NEXT,
     "a package below src": UV,
     "gunicorn with a configuration": GUNICORN,
     "the package's supervisord": PACKAGED_SUPERVISOR,
@@ -115,6 +142,23 @@ FAULTS = {
         PACKAGED_SUPERVISOR,
         {"Dockerfile": ('"-n", ', "")},
         {"supervisord-daemon": "error"},
+    ),
+    "Next.js on another port": (NEXT, {"Dockerfile": ("PORT=7860", "PORT=3000")}, {"app-port-mismatch": "warning"}),
+    "Next.js without a port": (NEXT, {"Dockerfile": ("PORT=7860 ", "")}, {"app-port-mismatch": "warning"}),
+    "Next.js for itself": (
+        NEXT,
+        {"Dockerfile": ("HOSTNAME=0.0.0.0", "HOSTNAME=localhost")},
+        {"bind-loopback": "warning"},
+    ),
+    "Next.js that makes no server": (
+        NEXT,
+        {"next.config.mjs": "export default {};\n"},
+        {"copy-from-stage-missing": "error"},
+    ),
+    "Next.js whose configuration asks others": (
+        NEXT,
+        {"next.config.mjs": "import { base } from './base.mjs';\n\nexport default base;\n"},
+        {"copy-from-stage-missing": "warning"},
     ),
     "a supervisord without nginx": (
         PACKAGED_SUPERVISOR,
@@ -283,3 +327,16 @@ def test_python_looks_where_it_is_started_and_a_program_does_not(start, count, t
         "main.py": None,
     }
     assert count == len(list(check(write(tmp_path, change), select=["module-not-found"])))
+
+
+def test_a_variable_of_its_own_name_is_empty_without_an_arg(tmp_path):
+    change = {"space.toml": 'repo_id = "acme/hello"\n[variables]\nSITE = "x"\n'}
+    for line, count in (("ENV SITE=$SITE", 1), ('ENV SITE="${SITE}"', 1), ("ARG SITE\nENV SITE=$SITE", 0)):
+        change["Dockerfile"] = f"FROM python:3.13-slim\n{line}\nRUN python build.py\n"
+        assert count == len(list(check(write(tmp_path / str(len(line)), change), select=["variable-not-arg"])))
+
+
+def test_a_configuration_that_a_command_edits_may_ask_for_the_server(tmp_path):
+    edit = ("RUN npm run build", "RUN sed -i 's/{}/{output:\"standalone\"}/' next.config.mjs && npm run build")
+    kind = with_fault(NEXT, {"next.config.mjs": "export default {};\n", "Dockerfile": edit})
+    assert not list(check(write(tmp_path, kind), select=["copy-from-stage-missing"]))
