@@ -230,7 +230,9 @@ class _Scan:
         first = list(islice(self._lines(needle, limit), most))
         if len(first) < most:
             return first
-        return first + list(islice(self._lines_back(needle, first[-1], limit), most * (1 if _RAISED in kinds else 2)))
+        return first + list(
+            islice(self._lines_back(needle, first[-1], limit), most if _RAISED in kinds else 2 * most - 1)
+        )
 
     def _lines_back(self, needle: bytes, start: int, limit: int) -> Iterator[int]:
         """The same from the end, down to the line at `start`."""
