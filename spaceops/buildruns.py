@@ -147,7 +147,8 @@ def _runs(image: Image) -> Iterator[Run]:
 def _after_copy(known: Known, places: Collection[str], foreign: str | None) -> Known:
     if any(place in ("/", "/etc") or place.startswith("/etc/apt") for place in places):
         known = replace(known, has_own_sources=True)
-    if foreign is not None or any("/bin" in place or place == "/" for place in places):
+    may_bring = foreign is not None and not foreign.endswith("/node_modules")  # of which none is on PATH
+    if may_bring or any("/bin" in place or place == "/" for place in places):
         known = replace(known, is_charted=False)
     return known
 

@@ -29,14 +29,15 @@ _ON_ALPINE = {"build-essential": "build-base", "python3-pip": "py3-pip", "xz-uti
 _HARMLESS_PACKAGES = frozenset(
     ("ca-certificates", "ffmpeg", "libgl1", "libglib2.0-0", "libgomp1", "libsm6", "libxext6", "libxrender1",
      "libpq-dev", "libsndfile1", "tzdata", "tesseract-ocr", "poppler-utils", "fonts-liberation", "locales", "curl",
-     "wget", "git", "unzip", "jq", "nano", "vim", "procps")
+     "wget", "git", "unzip", "jq", "nano", "vim", "procps", "libc6-compat", "openssl", "tini", "dumb-init")
 )  # fmt: skip
 _BRINGS = {"git": {"git-lfs"}, "gcc": {"g++", "clang"}, "cc": {"gcc", "g++", "clang"}, "npm": {"nodejs"}}
 # Programs that are asked for here.
 _CHECKED = frozenset(
     ("curl", "wget", "git", "gcc", "g++", "make", "unzip", "zip", "bash", "sudo", "pip", "pip3", "python", "npm", "npx",
-     "node", "useradd", "groupadd", "usermod", "jq", "rsync", "ffmpeg", "cmake")
+     "node", "useradd", "groupadd", "usermod", "jq", "rsync", "ffmpeg", "cmake", "pnpm", "uv", "poetry")
 )  # fmt: skip
+_BROUGHT = {"pnpm": ("corepack",), "uv": (), "poetry": ()}  # by other package managers, or with what is copied
 _SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "waitress-serve"})
 _SERVER_MODULES = _SERVERS | {"http.server", "flask", "streamlit"}
 _NO_START = ("--version", "--help", "-h", "-v", "--check-config", "--print-config", "-D", "--daemon")
@@ -87,7 +88,15 @@ def _is_missing(run: Run, program: str) -> bool:
     asked = run.known.packages
     brings = {program, _PACKAGES.get(program, program), *_BRINGS.get(program, ())}
     is_unsure = not asked <= _HARMLESS_PACKAGES or not run.known.is_charted or run.words[0].startswith("/")
-    return program in _CHECKED and run.image.base.has(program) is False and brings.isdisjoint(asked) and not is_unsure
+    is_missing = run.image.base.has(program) is False and brings.isdisjoint(asked) and not is_unsure
+    return program in _CHECKED and is_missing and not _is_named_before(run, program)
+
+
+def _is_named_before(run: Run, program: str) -> bool:
+    """Whether another command names the program, which it may install: `npm install -g pnpm`, `pip install uv`."""
+    texts = [" ".join(one.words) for _, one in run.image.runs if one.name != program]
+    texts += [line.instruction.args for line in run.image.lines if line.keyword in ("COPY", "ADD")]
+    return program in _BROUGHT and any(word in text for text in texts for word in (program, *_BROUGHT[program]))
 
 
 def _how_to_get(program: str, base: Base) -> str:
@@ -97,6 +106,8 @@ def _how_to_get(program: str, base: Base) -> str:
     if program in ("npm", "npx", "node", "python", "pip", "pip3"):
         image = "python:3.13-slim" if program in ("python", "pip", "pip3") else "node:24-slim"
         return f"Start FROM {image}, or install {package} above this line."
+    if program in _BROUGHT:
+        return f"Put RUN {'npm install -g' if program == 'pnpm' else 'pip install'} {program} above this line."
     if base.distribution == "alpine":
         if package == "shadow":
             return "Write adduser -D -u 1000 user: that is Alpine's."

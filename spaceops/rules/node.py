@@ -25,6 +25,7 @@ _COMPILED = frozenset(
 )  # fmt: skip
 _IS_NO_FILE = re.compile(r"\btype=(?:cache|secret|ssh|tmpfs)\b")  # of a mount: it brings no file of the Space
 _COMPILERS = frozenset({"build-essential", "build-base", "g++", "gcc-c++", "clang"})
+_MOST_PROJECTS = 20  # of which the packages are looked at
 _NODE = "FROM node:22-slim\nWORKDIR /app\nCOPY package.json .\n"
 _NODE_END = 'COPY . .\nCMD ["node", "server.js"]\n'
 
@@ -83,7 +84,8 @@ def _where_it_runs(run: Run) -> Image | None:
     """The image that npm finds; None where its folder, or what lies in it, cannot be known."""
     copied = tuple(one for one in run.image.copied if one.line.number < run.line.number)
     is_moved = run.command.has("-C", "--prefix", "-w", "--workspace") or re.search(r"\bcd\b", run.line.instruction.args)
-    is_unsure = any(one.is_foreign for one in copied) or not run.known.is_charted
+    is_foreign = any(one.is_foreign and not one.target.endswith("/node_modules") for one in copied)
+    is_unsure = is_foreign or not run.known.is_charted
     if is_moved or is_unsure or UNKNOWN in run.line.workdir:
         return None
     return replace(run.image, copied=copied, workdir=run.line.workdir)
@@ -120,6 +122,16 @@ def _disagreement(package: dict[str, Any], lock: dict[str, Any]) -> str | None:
             if f"node_modules/{name}" not in locked:
                 return f"package.json asks for {name}, and package-lock.json does not know it"
     return None
+
+
+def dependencies(ctx: Context) -> Iterator[tuple[str, str]]:
+    """The packages that a package.json of the image asks for to run, with their places."""
+    for path in sorted(one for one in ctx.in_context if posixpath.basename(one) == "package.json")[:_MOST_PROJECTS]:
+        text = ctx.text(path)
+        wanted = _json(text).get("dependencies") if "node_modules/" not in path else None
+        for name in wanted if isinstance(wanted, dict) else ():
+            at = (text or "").find(f'"{name}"')
+            yield name, f"{path}:{(text or '').count(chr(10), 0, max(at, 0)) + 1}"
 
 
 def _json(text: str | None) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from spaceops.pythoncode import Code, Reach
 from spaceops.pythonmodule import Call, Function, Module
 from spaceops.routes import served
 from spaceops.rules import rule
+from spaceops.rules.node import dependencies
 from spaceops.shell import UNKNOWN
+from spaceops.startup.nginx import setup
 
 _FASTAPI = "from fastapi import FastAPI"
 _GOOD = "fastapi==0.116.1\nuvicorn==0.35.0\n"
@@ -41,7 +43,10 @@ _BLOCKING = (
     "urllib.request.urlopen",
 )
 _REMOVING = ("os.unlink", "os.remove", ".unlink", "shutil.rmtree")
+_MAIL_OF_NODE = ("nodemailer", "imap", "imapflow", "imap-simple")
+_MOST_FILES = 200  # of a server in JavaScript, that are looked into
 _PROXIES = ("nginx", "caddy", "haproxy", "traefik", "envoy", "apache2ctl", "httpd")
+_HELMET = re.compile(r"\.use\(\s*helmet\(\s*\)\s*\)")
 _FRAME = re.compile(
     r"x[-_]frame[-_]options.{0,20}(?:deny|sameorigin)|frame-ancestors\s+'(?:none|self)'\s*(?:;|\"|$)", re.IGNORECASE
 )
@@ -242,6 +247,15 @@ def outbound_port(ctx: Context) -> Iterator[Finding]:
             where=f"{module.path}:{call.line}",
         )
         return
+    for name, where in dependencies(ctx):
+        if name in _MAIL_OF_NODE:
+            yield Finding(
+                f"The package {name} talks to mail servers, which cannot be reached from a Space: only ports 80, 443 "
+                "and 8080 are open to the outside",
+                hint="Use a service that is reached with HTTPS, such as a mail provider's web API.",
+                where=where,
+            )
+            return
 
 
 @rule(
@@ -318,18 +332,42 @@ def x_frame_options(ctx: Context) -> Iterator[Finding]:
     """
     paths = set((ctx.python or Code()).modules)
     paths |= {path for path in ctx.source.files if path.endswith("/settings.py") and path.count("/") < 4}
+    paths |= set(_files_of_nginx(ctx)) | set(_files_with_helmet(ctx))
     for path in sorted(paths):
         text = ctx.text(path) or ""
-        if "frame" not in text.lower():
+        if not re.search(r"frame|helmet", text, re.IGNORECASE):
             continue
         for number, line in enumerate(text.splitlines(), start=1):
-            if len(line) < 500 and _FRAME.search(line) and not line.lstrip().startswith("#"):
-                yield Finding(
-                    "The app forbids to be shown in a frame, and that is how the Hub shows it",
-                    hint="Send Content-Security-Policy: frame-ancestors 'self' https://huggingface.co instead.",
-                    where=f"{path}:{number}",
-                )
+            hint = None if len(line) > 500 or line.lstrip().startswith(("#", "//")) else _about_frames(line, text)
+            if hint is not None:
+                said = "The app forbids to be shown in a frame, and that is how the Hub shows it"
+                yield Finding(said, hint=hint, where=f"{path}:{number}")
                 return
+
+
+def _about_frames(line: str, text: str) -> str | None:
+    """What to write in place of a line that forbids frames; None where it does not."""
+    if _FRAME.search(line):
+        return "Send Content-Security-Policy: frame-ancestors 'self' https://huggingface.co instead."
+    if "clickjacking.XFrameOptionsMiddleware" in line and "X_FRAME_OPTIONS" not in text:
+        return "Take the line out: Django forbids frames with it unless told otherwise."
+    if _HELMET.search(line):
+        return "Write helmet({ frameguard: false, contentSecurityPolicy: false })"
+    return None
+
+
+def _files_of_nginx(ctx: Context) -> Iterator[str]:
+    """The configuration of every nginx that starts."""
+    for process in ctx.startup.processes if ctx.startup else ():
+        found = setup(process, ctx.startup.world) if ctx.startup and process.name == "nginx" else None
+        yield from (file.path for file in found.files) if found else ()
+
+
+def _files_with_helmet(ctx: Context) -> Iterator[str]:
+    """The files of a server that may add the headers of helmet, a package of npm."""
+    if any(name == "helmet" for name, _ in dependencies(ctx)):
+        files = (path for path in ctx.in_context if path.endswith((".js", ".mjs", ".cjs", ".ts", ".mts")))
+        yield from sorted(path for path in files if "node_modules/" not in path)[:_MOST_FILES]
 
 
 @rule(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.image import Image
 from spaceops.rules import rule
+from spaceops.rules.node import dependencies
 from spaceops.shell import UNKNOWN
 from spaceops.startup import Process, Script, Startup, World
 from spaceops.startup.managers import scripts_of
@@ -421,6 +422,11 @@ _ABUSED = {
     "tor": "proxies",
     "xmrig": "mining",
     "whatsapp-web.js": "WhatsApp bots",
+    "@whiskeysockets/baileys": "WhatsApp bots",
+    "baileys": "WhatsApp bots",
+    "venom-bot": "WhatsApp bots",
+    "@ngrok/ngrok": "tunnels",
+    "localtunnel": "tunnels",
 }
 
 
@@ -453,6 +459,4 @@ def _started(ctx: Context) -> Iterator[tuple[str, str]]:
         if command.name in ("apt-get", "apt", "apk", "npm", "pnpm", "yarn") and {"install", "add"} & {*command.words}:
             for word in command.words[1:]:
                 yield word, line.where(command)
-    for name in ("whatsapp-web.js",):
-        if f'"{name}"' in (ctx.text("package.json") or ""):
-            yield name, "package.json"
+    yield from dependencies(ctx)

@@ -91,6 +91,8 @@ def _curl_names_its_file(words: Sequence[str]) -> bool:
 
 
 def _runs_tool(words: Sequence[str]) -> bool:
+    if posixpath.basename(words[1] if len(words) > 1 else "") == "manage.py":  # of Django
+        return words[2:3] in (("collectstatic",), ("migrate",), ("check",), ("compilemessages",))
     return "-m" in words[:-1] and words[words.index("-m") + 1] in _PYTHON_TOOLS
 
 

@@ -118,8 +118,56 @@ CMD ["node", "server.js"]
     "main.py": None,
     "requirements.txt": None,
 }
+WITH_DEPENDENCIES = NEXT["Dockerfile"].replace(
+    "AS build\n", "AS deps\nWORKDIR /app\nCOPY package*.json ./\nRUN npm ci\n\nFROM node:22-alpine AS build\n"
+)
+WITH_DEPENDENCIES = WITH_DEPENDENCIES.replace(
+    "COPY package.json package-lock.json ./\nRUN npm ci\nCOPY next",
+    "COPY --from=deps /app/node_modules ./node_modules\nCOPY package.json next",
+)
+EXPRESS = {
+    "Dockerfile": """\
+FROM node:22-alpine
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci
+COPY server.js ./
+USER node
+CMD ["node", "server.js"]
+""",
+    "package.json": '{"dependencies": {"express": "5.1.0"}}\n',
+    "package-lock.json": '{"lockfileVersion": 3, "packages": {"": {}, "node_modules/express": {"version": "5.1.0"}, '
+    '"node_modules/helmet": {}, "node_modules/nodemailer": {}, "node_modules/baileys": {}}}\n',
+    "server.js": "import express from 'express';\n\nconst app = express();\n"
+    "app.get('/', (request, answer) => answer.send('hello'));\napp.listen(7860, '0.0.0.0');\n",
+    "main.py": None,
+    "requirements.txt": None,
+}
+DJANGO = {
+    "Dockerfile": """\
+FROM python:3.13-slim
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY . .
+RUN python manage.py collectstatic --noinput
+ENTRYPOINT ["bash", "entrypoint.sh"]
+CMD ["gunicorn", "club.wsgi", "-b", "0.0.0.0:7860"]
+""",
+    "requirements.txt": "django==5.1.4\ngunicorn==23.0.0\n",
+    "entrypoint.sh": '#!/bin/bash\nset -e\npython manage.py migrate --noinput\nexec "$@"\n',
+    "manage.py": "from django.core.management import execute_from_command_line\n",
+    "club/__init__.py": "",
+    "club/settings.py": "from pathlib import Path\n\nBASE = Path(__file__).parent\nMIDDLEWARE = [\n]\n",
+    "club/wsgi.py": "import os\n\nfrom django.core.wsgi import get_wsgi_application\n\n"
+    "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'club.settings')\napplication = get_wsgi_application()\n",
+    "main.py": None,
+}
 
 GOOD = {
+    "Next.js with a stage of packages": {**NEXT, "Dockerfile": WITH_DEPENDENCIES},
+    "Express": EXPRESS,
+    "Django": DJANGO,
     "Next.js": NEXT,
     "a package below src": UV,
     "gunicorn with a configuration": GUNICORN,
@@ -150,6 +198,16 @@ FAULTS = {
         {"Dockerfile": ("HOSTNAME=0.0.0.0", "HOSTNAME=localhost")},
         {"bind-loopback": "warning"},
     ),
+    "Next.js with a script that there is not": (
+        {**NEXT, "Dockerfile": WITH_DEPENDENCIES},
+        {"Dockerfile": ("npm run build", "npm run build:all")},
+        {"npm-build-script-missing": "error"},
+    ),
+    "Next.js with a manager that there is not": (
+        NEXT,
+        {"Dockerfile": ("RUN npm ci", "RUN pnpm install")},
+        {"build-command-missing": "error"},
+    ),
     "Next.js that makes no server": (
         NEXT,
         {"next.config.mjs": "export default {};\n"},
@@ -159,6 +217,45 @@ FAULTS = {
         NEXT,
         {"next.config.mjs": "import { base } from './base.mjs';\n\nexport default base;\n"},
         {"copy-from-stage-missing": "warning"},
+    ),
+    "helmet": (
+        EXPRESS,
+        {
+            "package.json": ("5.1.0", '5.1.0", "helmet": "8.0.0'),
+            "server.js": ("app.get", "app.use(helmet());\napp.get"),
+        },
+        {"x-frame-options": "warning"},
+    ),
+    "mail from Node.js": (
+        EXPRESS,
+        {"package.json": ("5.1.0", '5.1.0", "nodemailer": "6.9.16')},
+        {"outbound-port": "warning"},
+    ),
+    "a bot of WhatsApp": (
+        EXPRESS,
+        {"package.json": ("5.1.0", '5.1.0", "baileys": "6.7.9')},
+        {"flagged-as-abusive": "warning"},
+    ),
+    "Django that forbids frames": (
+        DJANGO,
+        {"club/settings.py": ("[\n", "[\n    'django.middleware.clickjacking.XFrameOptionsMiddleware',\n")},
+        {"x-frame-options": "warning"},
+    ),
+    "Django's settings ask for what is not there": (
+        DJANGO,
+        {"club/settings.py": ("from", "import environ\nfrom")},
+        {"module-not-found": "warning"},
+    ),
+    "Django's entrypoint from Windows": (
+        DJANGO,
+        {"entrypoint.sh": ("\n", "\r\n")},
+        {"exec-not-found-crlf": "warning"},
+    ),
+    "Django's entrypoint is missing": (DJANGO, {"entrypoint.sh": None}, {"start-file-missing": "error"}),
+    "nginx that forbids frames": (
+        PACKAGED_SUPERVISOR,
+        {"site.conf": ("listen", "add_header X-Frame-Options DENY;\n    listen")},
+        {"x-frame-options": "warning"},
     ),
     "a supervisord without nginx": (
         PACKAGED_SUPERVISOR,
