@@ -20,6 +20,7 @@ _OPAQUE = "conda mamba micromamba git pixi pyenv easy_install make cmake bash sh
 OPAQUE = frozenset(_OPAQUE.split())
 EDITORS = ("sed", "dos2unix")  # what they name must be there already
 PIP = re.compile(r"pip(?:3(?:\.\d+)?)?")
+_OWN = re.compile(r"(?:^|//)(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::|/|$)")
 PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--torch-backend", "--index")
 _WITH_VALUE = """
@@ -40,7 +41,16 @@ def installs(words: tuple[str, ...]) -> bool:
     names = {word.rpartition("/")[2] for word in words}
     if names & {"pip", "pip3", "uv", "poetry", "pipenv", "conda", "mamba", "pdm"}:
         return bool(names & {"install", "sync", "add", "update", "run"})
-    return bool(names & {"git", "curl", "wget", "unzip", "tar", "rsync", "hf", "huggingface-cli"})
+    fetchers = {"git", "unzip", "tar", "rsync", "hf", "huggingface-cli"} | (
+        set() if _asks_itself(words) else {"curl", "wget"}
+    )
+    return bool(names & fetchers)
+
+
+def _asks_itself(words: tuple[str, ...]) -> bool:
+    """Whether the only addresses that are named are the container's own: what waits for a server does that."""
+    addresses = [word for word in words if "://" in word or UNKNOWN in word or _OWN.search(word)]
+    return bool(addresses) and all(_OWN.search(word) and UNKNOWN not in word for word in addresses)
 
 
 def arguments(words: tuple[str, ...]) -> list[tuple[str, str]]:

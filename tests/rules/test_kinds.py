@@ -437,3 +437,22 @@ def test_a_configuration_that_a_command_edits_may_ask_for_the_server(tmp_path):
     edit = ("RUN npm run build", "RUN sed -i 's/{}/{output:\"standalone\"}/' next.config.mjs && npm run build")
     kind = with_fault(NEXT, {"next.config.mjs": "export default {};\n", "Dockerfile": edit})
     assert not list(check(write(tmp_path, kind), select=["copy-from-stage-missing"]))
+
+
+WAITS = {
+    "the app's own address": ("curl -fsS http://127.0.0.1:8000/health > /dev/null", 1),
+    "without a scheme": ("curl localhost:8000", 1),
+    "another's": ("curl -fsSL https://example.com/code.tgz -o code.tgz", 0),
+    "one that is not known": ("curl $ADDRESS", 0),
+}
+
+
+@pytest.mark.parametrize(("command", "count"), WAITS.values(), ids=WAITS)
+def test_a_start_that_waits_for_the_app_fetches_no_code(command, count, tmp_path):
+    change = {
+        "Dockerfile": "FROM python:3.13-slim\nWORKDIR /app\nCOPY . .\nRUN pip install fastapi uvicorn\n"
+        'CMD ["bash", "start.sh"]\n',
+        "start.sh": f"#!/bin/bash\nuvicorn main:app --host 0.0.0.0 --port 7860 &\n{command}\nwait -n\n",
+        "main.py": f"import httpx\n{APP}",
+    }
+    assert count == len(list(check(write(tmp_path, change), select=["module-not-found"])))
