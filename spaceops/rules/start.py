@@ -33,6 +33,7 @@ _SCRIPT = {"Dockerfile": (_CMD, 'CMD ["bash", "start.sh"]')}
 _PROMPTS = ("python3", "python", "node", "bash", "sh", "/bin/bash", "/bin/sh", "irb", "php", "iex", "jshell")
 # Options of node that take no word of their own.
 _OPTION_OF_NODE = re.compile(r"--[a-z-]{1,40}=|--(?:experimental|no|trace|enable|expose)-")
+_INITS = ("tini", "dumb-init", "gosu", "su-exec", "sudo", "uv", "poetry", "pipenv", "conda")
 _RUNNERS = {"python": ".py", "python3": ".py", "node": "", "streamlit": ".py", "Rscript": ".R", "deno": ".ts"}
 
 
@@ -171,8 +172,21 @@ def command_not_found(ctx: Context) -> Iterator[Finding]:
     startup, image = ctx.startup, ctx.image
     if startup is None or image is None:
         return
+    yield from _first_not_found(image)
     for process in {one.name: one for one in reversed(startup.processes)}.values():
         yield from list(_not_found(ctx, startup, process))[:1]
+
+
+def _first_not_found(image: Image) -> Iterator[Finding]:
+    """The program that is to start the others, where the image lacks it."""
+    start = image.entrypoint or image.cmd
+    name = posixpath.basename(start.words[0]) if start and start.words and not start.is_shell else ""
+    if start and name in _INITS and image.base.has(name) is False and not is_mentioned(image, name):
+        yield Finding(
+            f"The container starts {name}, and the image {image.base.name} does not have it",
+            hint=f"Install it in a RUN line above USER, or take {start.words[0]} out of line {start.line}.",
+            where=f"Dockerfile:{start.line}",
+        )
 
 
 def _not_found(ctx: Context, startup: Startup, process: Process) -> Iterator[Finding]:

@@ -218,6 +218,11 @@ FAULTS = {
         {"next.config.mjs": "import { base } from './base.mjs';\n\nexport default base;\n"},
         {"copy-from-stage-missing": "warning"},
     ),
+    "tini that nobody installs": (
+        EXPRESS,
+        {"Dockerfile": ("CMD", 'ENTRYPOINT ["/sbin/tini", "--"]\nCMD')},
+        {"command-not-found": "error"},
+    ),
     "helmet": (
         EXPRESS,
         {
@@ -456,3 +461,9 @@ def test_a_start_that_waits_for_the_app_fetches_no_code(command, count, tmp_path
         "main.py": f"import httpx\n{APP}",
     }
     assert count == len(list(check(write(tmp_path, change), select=["module-not-found"])))
+
+
+@pytest.mark.parametrize("line", ["RUN apk add --no-cache tini", "COPY --from=krallin/tini:v1 /tini /sbin/tini"])
+def test_tini_may_come_from_anywhere(line, tmp_path):
+    change = {"Dockerfile": ("CMD", f'{line}\nENTRYPOINT ["/sbin/tini", "--"]\nCMD')}
+    assert not list(check(write(tmp_path, with_fault(EXPRESS, change)), select=["command-not-found"]))

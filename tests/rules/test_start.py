@@ -296,7 +296,7 @@ RUNNING = {
         **script(f"#!/bin/bash\nnohup {SERVE} &\ntail -f /dev/null\n"),
     },
     "no first line under tini": script(
-        f"exec {SERVE}\n", 'ENTRYPOINT ["tini", "--", "./start.sh"]', "RUN chmod +x start.sh\n"
+        f"exec {SERVE}\n", 'ENTRYPOINT ["tini", "--", "./start.sh"]', "RUN chmod +x start.sh && pip install tini\n"
     ),
     "a variable in single quotes of a shell": cmd(f"CMD sh -c 'exec {SERVE.replace('7860', '${PORT:-7860}')}'"),
     "a prompt that an entrypoint makes useful": {**cmd('ENTRYPOINT ["./entry"]'), "entry": b"\x7fELF\0"},
