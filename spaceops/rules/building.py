@@ -137,7 +137,9 @@ def useradd_uid_taken(ctx: Context) -> Iterator[Finding]:
             name = "" if other.name == added.name else f": {other.name}"
             yield Finding(
                 f"{run.name} fails: {run.image.base.name} has {what} already{name}",
-                hint=f"Take this line out and write USER {other.name}, or put RUN userdel -r {other.name} above it.",
+                hint=f"Take this line out and write USER {other.name}, or put RUN "
+                f"{'deluser --remove-home' if run.image.base.distribution == 'alpine' else 'userdel -r'} {other.name} "
+                "above it.",
                 where=run.where,
             )
 

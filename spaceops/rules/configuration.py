@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -380,7 +381,10 @@ def _unknown_flavor(name: object, key: str, place: str) -> Iterator[Finding]:
     if name is None or (isinstance(name, str) and name in FLAVORS):
         return
     why = "is not offered any more" if str(name) in WITHDRAWN else "is none of its names"
-    hint = f"One of: {', '.join(FLAVORS)}."
+    to_rent = [flavor for flavor in FLAVORS if not flavor.startswith("zero-")]
+    near = difflib.get_close_matches(str(name), to_rent, n=1, cutoff=0.8)
+    written = f"{key}: {near[0]}" if near and place.startswith("README") else f'{key} = "{near[0]}"' if near else ""
+    hint = f"Write {written}" if written else f"Take one of: {', '.join(to_rent)}."
     yield Finding(f"The Hub has no hardware {shown(name)} ({key}): it {why}", hint=hint, where=place)
 
 

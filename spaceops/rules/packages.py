@@ -166,10 +166,11 @@ def apt_package_unknown(ctx: Context) -> Iterator[Finding]:
     for run, word, gone in _absent(ctx):
         if not _is_renamed(gone):
             where = f"Dockerfile:{_line_of(ctx, run, word)}"
-            instead = f"write {gone.instead}" if gone.instead else gone.advice or "leave it out"
+            advice = gone.advice.removeprefix("leave it out; ")
+            instead = f"and write {gone.instead}" if gone.instead else f"there: {advice}" if advice else "there"
             yield Finding(
                 f"{_release(run.image.base)}, which {run.image.base.name} is made from, has no package {gone.name}",
-                hint=f"Take {gone.name} out of the line: {instead}.",
+                hint=f"Leave {gone.name} out {instead}.",
                 where=where,
                 severity=_severity(ctx, run.image.base),
             )

@@ -467,3 +467,15 @@ def test_a_start_that_waits_for_the_app_fetches_no_code(command, count, tmp_path
 def test_tini_may_come_from_anywhere(line, tmp_path):
     change = {"Dockerfile": ("CMD", f'{line}\nENTRYPOINT ["/sbin/tini", "--"]\nCMD')}
     assert not list(check(write(tmp_path, with_fault(EXPRESS, change)), select=["command-not-found"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ({"space.toml": ("t4-small", "t4-smal")}, 'Write hardware = "t4-small"'),
+        ({"README.md": "---\nsdk: docker\nsuggested_hardware: T4-small\n---\n"}, "Write suggested_hardware: t4-small"),
+    ],
+)
+def test_the_hardware_that_was_probably_meant_is_named(change, hint, tmp_path):
+    (said,) = check(write(tmp_path, with_fault(CUDA, change)), select=["hardware-unavailable"])
+    assert hint == said.hint
