@@ -14,8 +14,8 @@ from spaceops.findings import Severity
 from spaceops.spec import FILE_NAME, Space
 
 if TYPE_CHECKING:
-    from spaceops.buildruns import Run
     from spaceops.image import Image
+    from spaceops.image.runs import Run
     from spaceops.pythoncode import Code
     from spaceops.remote import Remote
     from spaceops.requirements import Requirements
@@ -109,7 +109,7 @@ class Context:
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """The commands that the build runs, in order, each with what is known of the image then."""
-        from spaceops.buildruns import runs
+        from spaceops.image.runs import runs
 
         return runs(self.built)
 

@@ -147,8 +147,8 @@ class Board:
             return None
         of = self.runtime, self.counts.total()
         if self._known is None or self._known[0] != of:
-            from spaceops.cases import Case, with_events
             from spaceops.diagnosis import conclude
+            from spaceops.diagnosis.cases import Case, with_events
 
             case = Case(self.title.partition(" on ")[0] or "the Space", runtime=self.runtime)
             self._known = of, conclude(with_events(case, list(self._lines.values())))

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from spaceops import errors
-from spaceops.cases import of_release, with_events
 from spaceops.diagnosis import GENERIC, conclude
+from spaceops.diagnosis.cases import of_release, with_events
 from spaceops.events import BUILD, RUN, Event, follow, happened, logs, visible
 from spaceops.evidence import WIDEST, cause, harmless, last_start, last_step
 from spaceops.findings import Severity

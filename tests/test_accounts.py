@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spaceops.accounts import Accounts
-from spaceops.bases import base_of
+from spaceops.image.accounts import Accounts
+from spaceops.image.bases import base_of
 from spaceops.shell import commands
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spaceops.bases import FAMILIES, base_of, python_release
+from spaceops.image.bases import FAMILIES, base_of, python_release
 from spaceops.shell import UNKNOWN
 
 EXAMPLES = int(os.environ.get("SPACEOPS_EXAMPLES", "50"))

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spaceops.buildruns import packages_of, runs
 from spaceops.context import Context
 from spaceops.dockerfile import Dockerfile
 from spaceops.files import look
 from spaceops.image import built
+from spaceops.image.runs import packages_of, runs
 from spaceops.rules import all_rules
 from spaceops.rules.examples import write
 from spaceops.shell import commands

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from spaceops import deploy, errors
-from spaceops.cases import READ_THERE, Case, gather, of_release, with_events
 from spaceops.comparison import compare
+from spaceops.diagnosis.cases import READ_THERE, Case, gather, of_release, with_events
 from spaceops.errors import BadInput, NotFound
 from spaceops.events import Event
 from spaceops.history import Release

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spaceops.cases import Case, with_log
 from spaceops.diagnosis import Diagnosis, conclude, diagnose
+from spaceops.diagnosis.cases import Case, with_log
 from spaceops.errors import BadInput
 from spaceops.findings import Fault, Severity
 from spaceops.observed import Runtime

@@ -8,7 +8,6 @@ from importlib.metadata import distributions, packages_distributions
 import pytest
 from packaging.requirements import Requirement
 
-from spaceops.distribution_tables import MODULES, NEEDS
 from spaceops.distributions import (
     closure,
     distribution_of,
@@ -18,6 +17,7 @@ from spaceops.distributions import (
     normalized,
     provides,
 )
+from spaceops.distributions.tables import MODULES, NEEDS
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaceops.imagetags import cuda_problem, cuda_version, name_problem, tag_problem
-from spaceops.lifetimes import end_of
+from spaceops.image.lifetimes import end_of
+from spaceops.image.tags import cuda_problem, cuda_version, name_problem, tag_problem
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spaceops.diagnosis.logtext import LONGEST, plain, read
 from spaceops.errors import BadInput
-from spaceops.logtext import LONGEST, plain, read
 
 LINES = ["--> RUN pip install x", "", "ERROR: No matching distribution found for x", "äöü"]
 TEXT = "".join(f"{line}\n" for line in LINES)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from spaceops.buildruns import runs
 from spaceops.dockerfile import Dockerfile
 from spaceops.image import built
-from spaceops.ownership import in_image
+from spaceops.image.ownership import in_image
+from spaceops.image.runs import runs
 
 FILES = frozenset({"main.py", "static/css/x.css", "data/x.csv"})
 USER = "RUN useradd -m -u 1000 user\n"

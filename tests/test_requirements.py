@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spaceops.preflight import context
-from spaceops.requirementlines import Problem, Requirement, one, read
+from spaceops.requirements.lines import Problem, Requirement, one, read
 from spaceops.rules.examples import GOOD, write
 
 INSTALL = "RUN pip install --no-cache-dir -r requirements.txt\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spaceops.scanning import AFTER, BEFORE, Section, scan, scan_text
+from spaceops.diagnosis.scanning import AFTER, BEFORE, Section, scan, scan_text
 from spaceops.symptoms import Place
 
 EXAMPLES = int(os.environ.get("SPACEOPS_EXAMPLES", 20))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from spaceops.diagnosis.scanning import scan_text
 from spaceops.findings import Severity
-from spaceops.scanning import scan_text
 from spaceops.symptoms import Place
 from tests.test_symptoms import folded
 

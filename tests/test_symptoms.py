@@ -9,8 +9,8 @@ from itertools import chain, product
 
 import pytest
 
+from spaceops.diagnosis.scanning import WIDEST, Hit, scan_text
 from spaceops.findings import Severity
-from spaceops.scanning import WIDEST, Hit, scan_text
 from spaceops.symptoms import Place, Symptom, all_symptoms
 
 SYMPTOMS = [symptom for symptoms in all_symptoms().values() for symptom in symptoms]

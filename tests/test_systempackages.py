@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spaceops.systempackages import RELEASES, _rows, missing
+from spaceops.image.systempackages import RELEASES, _rows, missing
 
 FACTS = [
     ("libgl1-mesa-glx", "debian", "bookworm", False),

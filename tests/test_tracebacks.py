@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
+from spaceops.diagnosis.tracebacks import Raised, traceback
 from spaceops.symptoms import Place
-from spaceops.tracebacks import Raised, traceback
 from tests.test_scanning import scanned
 
 PLAIN = """\

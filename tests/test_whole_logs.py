@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spaceops.cases import Case, with_log
 from spaceops.diagnosis import Diagnosis, conclude
+from spaceops.diagnosis.cases import Case, with_log
 from spaceops.findings import Severity
 from spaceops.observed import Runtime
 from spaceops.symptoms import Place

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING
 
-from spaceops.bases import base_of
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.image import build_args, froms
-from spaceops.imagetags import (
+from spaceops.image.bases import base_of
+from spaceops.image.lifetimes import NAMES, end_of
+from spaceops.image.tags import (
     CUDA_DELETED,
     MISTAKEN,
     STAGE_NAMES,
@@ -20,14 +21,13 @@ from spaceops.imagetags import (
     name_problem,
     tag_problem,
 )
-from spaceops.lifetimes import NAMES, end_of
 from spaceops.rules import rule
 from spaceops.shell import UNKNOWN
 
 if TYPE_CHECKING:
-    from spaceops.bases import Base
     from spaceops.context import Context
     from spaceops.dockerfile import Stage
+    from spaceops.image.bases import Base
 
 FOREIGN = ("arm64v8/", "arm32v7/", "arm32v6/", "i386/", "ppc64le/", "s390x/", "riscv64/", "mips64le/")
 KEPT = {"python": "3.13", "node": "22", "php": "8.4", "ruby": "3.4"}  # versions that get fixes for some time

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from spaceops.accounts import ADDING
-from spaceops.bases import Base
-from spaceops.buildruns import Run
 from spaceops.context import Context
 from spaceops.findings import Finding, Severity
+from spaceops.image.accounts import ADDING
+from spaceops.image.bases import Base
+from spaceops.image.runs import Run
 from spaceops.pipcommands import PIP, PYTHON
 from spaceops.rules import rule
 from spaceops.rules.examples import NODE_SERVE, NODE_SERVER

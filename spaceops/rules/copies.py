@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Severity
 from spaceops.image import ADDRESS, froms, shell_word, tree_of
-from spaceops.imagetags import STAGE_NAMES
+from spaceops.image.tags import STAGE_NAMES
 from spaceops.rules import rule
 from spaceops.shell import UNKNOWN
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from spaceops.bases import Base
-from spaceops.buildruns import Run
 from spaceops.context import Context
 from spaceops.findings import Finding, Severity
 from spaceops.image import Image
+from spaceops.image.bases import Base
+from spaceops.image.runs import Run
 from spaceops.rules import rule
 from spaceops.rules.examples import NODE_SERVER
 from spaceops.shell import UNKNOWN

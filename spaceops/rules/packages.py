@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from spaceops.bases import SYSTEM_PATH, Base
-from spaceops.buildruns import Packages, Run, packages_of
 from spaceops.context import Context
 from spaceops.findings import Finding, Fix, Severity
+from spaceops.image.bases import SYSTEM_PATH, Base
+from spaceops.image.runs import Packages, Run, packages_of
+from spaceops.image.systempackages import Missing, missing
 from spaceops.pipcommands import PIP, PYTHON
 from spaceops.rules import rule
 from spaceops.rules.examples import NODE_SERVE, NODE_SERVER
 from spaceops.shell import UNKNOWN
-from spaceops.systempackages import Missing, missing
 
 _APT = frozenset({"apt-get", "apt", "aptitude"})
 _AS_ROOT = frozenset({"update", "install", "reinstall", "upgrade", "dist-upgrade", "full-upgrade", "remove", "add"})

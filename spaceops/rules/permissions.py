@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spaceops.buildruns import Run
 from spaceops.context import Context
 from spaceops.findings import Finding, Fix, Severity
 from spaceops.image import Image, Line
-from spaceops.ownership import Owners, in_image, targets, walk
+from spaceops.image.ownership import Owners, in_image, targets, walk
+from spaceops.image.runs import Run
 from spaceops.pythoncode import Code
 from spaceops.pythonmodule import Call, Module
 from spaceops.rules import rule

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
-from spaceops.compatibility_tables import COMPANIONS, GONE, Gone
 from spaceops.context import Context
-from spaceops.distribution_tables import IMPORTS_REMOVED, REMOVED_MODULES
 from spaceops.distributions import distribution_of
+from spaceops.distributions.compatibility import COMPANIONS, GONE, Gone
+from spaceops.distributions.tables import IMPORTS_REMOVED, REMOVED_MODULES
 from spaceops.findings import Finding, Severity
 from spaceops.pythoncode import Code, Reach
 from spaceops.pythonmodule import Call, Import, Module

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from spaceops.context import Context
 from spaceops.findings import Finding, Severity
 from spaceops.pythoncode import Code, Reach
+from spaceops.pythoncode.routes import served
 from spaceops.pythonmodule import Call, Function, Module
-from spaceops.routes import served
 from spaceops.rules import rule
 from spaceops.rules.node import dependencies
 from spaceops.shell import UNKNOWN

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spaceops.context import Context
-from spaceops.distribution_tables import ELSEWHERE, REMOVED_MODULES
 from spaceops.distributions import (
     distribution_of,
     is_brought,
@@ -16,6 +15,7 @@ from spaceops.distributions import (
     is_judged,
     is_standard,
 )
+from spaceops.distributions.tables import ELSEWHERE, REMOVED_MODULES
 from spaceops.findings import Fix, Severity
 from spaceops.pipcommands import installs
 from spaceops.pythoncode import Code, Reach, Unresolved

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from spaceops.compatibility_tables import (
+from spaceops.context import Context
+from spaceops.distributions.compatibility import (
     CONFLICTS,
     NOT_FOR_LINUX,
     NOT_INSTALLABLE,
@@ -17,10 +18,9 @@ from spaceops.compatibility_tables import (
     WHEELS,
     Wheels,
 )
-from spaceops.context import Context
 from spaceops.findings import Fix, Severity
-from spaceops.requirementlines import Requirement
 from spaceops.requirements import Requirements
+from spaceops.requirements.lines import Requirement
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 _APT = frozenset(["apt", "apt-get", "apk", "dnf", "yum", "microdnf", "dpkg", "conda", "mamba"])

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
-from spaceops.compatibility_tables import (
+from spaceops.context import Context
+from spaceops.distributions.compatibility import (
     BRING_TORCH,
     FOR_NUMPY_1,
     HOLDS_NUMPY_1,
@@ -15,10 +16,9 @@ from spaceops.compatibility_tables import (
     PAIRS,
     WITH_LIBGL,
 )
-from spaceops.context import Context
 from spaceops.findings import Finding, Fix, Severity
-from spaceops.requirementlines import Requirement
 from spaceops.requirements import Requirements
+from spaceops.requirements.lines import Requirement
 from spaceops.rules import rule
 from spaceops.rules.examples import PINS
 from spaceops.rules.requirementfacts import (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spaceops.findings import Finding, Severity
-from spaceops.routes import served
+from spaceops.pythoncode.routes import served
 from spaceops.rules import all_rules, rule
 from spaceops.rules.cardfields import FLAVORS, ZERO_GPU
 from spaceops.rules.pythonfacts import database_of

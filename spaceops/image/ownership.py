@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from spaceops.accounts import Accounts
-from spaceops.bases import Base
-from spaceops.buildruns import Run
 from spaceops.image import Copied, Image, Line, tree_of
+from spaceops.image.accounts import Accounts
+from spaceops.image.bases import Base
+from spaceops.image.runs import Run
 from spaceops.shell import UNKNOWN, Command
 
 _PLAIN_BASES = frozenset({"python", "node", "debian", "ubuntu", "alpine"})  # whose folders are those of the system

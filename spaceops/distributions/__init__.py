@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from spaceops.distribution_tables import MODULES, NEEDS, NEW_MODULES, OTHERS, REMOVED_MODULES
+from spaceops.distributions.tables import MODULES, NEEDS, NEW_MODULES, OTHERS, REMOVED_MODULES
 
 _SEPARATORS = re.compile(r"[-_.]+")
 _NAMESPACES = frozenset({"google", "azure", "ruamel", "zope", "backports", "mysql", "opentelemetry", "llama_index"})

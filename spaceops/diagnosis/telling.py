@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from spaceops.cases import Case
+from spaceops.diagnosis.cases import Case
+from spaceops.diagnosis.refinements import is_up
+from spaceops.diagnosis.scanning import Section
 from spaceops.evidence import harmless
 from spaceops.privacy import without_credentials
-from spaceops.refinements import is_up
-from spaceops.scanning import Section
 from spaceops.symptoms import Place
 
 SHOWN = 6  # lines of evidence

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 
-from spaceops.logtext import plain
+from spaceops.diagnosis.logtext import plain
+from spaceops.diagnosis.tracebacks import CRASHES, Raised, crash, traceback
 from spaceops.symptoms import Place, Symptom, all_symptoms
-from spaceops.tracebacks import CRASHES, Raised, crash, traceback
 
 BEFORE, AFTER = 1 << 14, 1 << 16  # bytes kept before and after what is looked at, for what belongs together
 WIDEST = 4000  # characters of a line that the patterns see

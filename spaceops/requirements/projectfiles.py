@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 
 from spaceops.distributions import normalized
-from spaceops.requirementlines import Requirement, one
+from spaceops.requirements.lines import Requirement, one
 
 LARGEST = 400_000  # characters of a file that is looked into
 

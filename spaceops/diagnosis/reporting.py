@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterable, Iterator
 
 from spaceops import __version__
-from spaceops.cases import Case
+from spaceops.diagnosis.cases import Case
 from spaceops.evidence import harmless
 from spaceops.findings import Finding, Report
 from spaceops.privacy import without_credentials, without_persons

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from spaceops.imagetags import tag_problem
+from spaceops.image.tags import tag_problem
 from spaceops.shell import UNKNOWN
 
 

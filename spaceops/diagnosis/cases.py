@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from spaceops import errors
 from spaceops.context import LARGEST_READ, Context
+from spaceops.diagnosis.logtext import PIECE, read
+from spaceops.diagnosis.scanning import Section, scan
 from spaceops.events import BUILD, RUN, logs
 from spaceops.files import LocalFile, Source
-from spaceops.logtext import PIECE, read
 from spaceops.observed import Observed, Runtime
 from spaceops.preflight import UNNAMED, context
-from spaceops.scanning import Section, scan
 from spaceops.secret import expanded
 from spaceops.spec import FILE_NAME, Space, repo_id_of
 from spaceops.symptoms import Place

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from spaceops.cases import UP, Case
+from spaceops.diagnosis.cases import UP, Case
+from spaceops.diagnosis.scanning import Hit, Section
 from spaceops.dockerfile import Instruction
 from spaceops.findings import Finding, Severity
 from spaceops.preflight import looked
 from spaceops.rules import all_rules
-from spaceops.scanning import Hit, Section
 from spaceops.symptoms import Place
 
 _REQUEST = re.compile(

@@ -6,7 +6,7 @@ import getopt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spaceops.bases import Base
+from spaceops.image.bases import Base
 from spaceops.shell import UNKNOWN, Command
 
 ADDING = frozenset({"useradd", "adduser"})

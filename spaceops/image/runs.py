@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from spaceops.accounts import Accounts
 from spaceops.image import Image, Line, is_root
+from spaceops.image.accounts import Accounts
 from spaceops.shell import UNKNOWN, Command, commands
 from spaceops.wrappers import given_to_shell, innermost
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
-from spaceops.bases import Base, base_of
 from spaceops.dockerfile import PLATFORM, Dockerfile, Heredoc, Instruction, Stage, Step, glob_pattern, names_in
 from spaceops.errors import BadInput
+from spaceops.image.bases import Base, base_of
 from spaceops.shell import SHELLS, UNKNOWN, Command, commands
 
 ROOT_USERS = ("root", "0")

@@ -21,9 +21,9 @@ from spaceops.pipcommands import (
     filled_by,
     is_local,
 )
-from spaceops.projectfiles import asked, locked, metadata
-from spaceops.requirementlines import Problem, Reference, Requirement, RequirementsFile, one
-from spaceops.requirementlines import read as read_requirements
+from spaceops.requirements.lines import Problem, Reference, Requirement, RequirementsFile, one
+from spaceops.requirements.lines import read as read_requirements
+from spaceops.requirements.projectfiles import asked, locked, metadata
 from spaceops.shell import UNKNOWN, Command
 from spaceops.wrappers import innermost
 

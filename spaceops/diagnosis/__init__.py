@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spaceops.cases import SHOWS_BUILD, UP, Case, gather
+from spaceops.diagnosis.cases import SHOWS_BUILD, UP, Case, gather
+from spaceops.diagnosis.refinements import LISTENING, REFINEMENTS, explaining, is_up, place_of
+from spaceops.diagnosis.reporting import as_markdown
+from spaceops.diagnosis.scanning import Failure, Hit, Section, scan
+from spaceops.diagnosis.telling import SHOWN, proof, shown, step_line, telling
+from spaceops.diagnosis.tracebacks import Raised
 from spaceops.findings import Fault, Finding, Report, Severity
-from spaceops.refinements import LISTENING, REFINEMENTS, explaining, is_up, place_of
-from spaceops.reporting import as_markdown
-from spaceops.scanning import Failure, Hit, Section, scan
 from spaceops.symptoms import Place
-from spaceops.telling import SHOWN, proof, shown, step_line, telling
-from spaceops.tracebacks import Raised
 
 if TYPE_CHECKING:
     from spaceops.hub import Hub
