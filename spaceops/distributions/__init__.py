@@ -1,4 +1,4 @@
-"""Which distribution brings which Python module, and what else it brings along, by `distribution_tables.py`."""
+"""Which distribution brings which Python module, and what else it brings along, by `distributions/tables.py`."""
 
 from __future__ import annotations
 
