@@ -103,14 +103,13 @@ def _write_one(place: Path, path: str, content: Change) -> None:
     elif isinstance(content, Blank):
         place.touch()
         os.truncate(place, content.size)
-    else:
-        place.write_bytes(_bytes(path, content))
+    elif isinstance(content, bytes):
+        place.write_bytes(content)
+    elif content is not None:
+        place.write_bytes((content if isinstance(content, str) else _replaced(path, *content)).encode())
 
 
-def _bytes(path: str, content: Change) -> bytes:
-    if isinstance(content, tuple):
-        old, new = content
-        if old not in GOOD[path]:
-            raise ValueError(f"{path} of the good Space does not hold {old!r}")
-        content = GOOD[path].replace(old, new)
-    return content.encode() if isinstance(content, str) else bytes(content)  # type: ignore[arg-type]
+def _replaced(path: str, old: str, new: str) -> str:
+    if old not in GOOD[path]:
+        raise ValueError(f"{path} of the good Space does not hold {old!r}")
+    return GOOD[path].replace(old, new)
