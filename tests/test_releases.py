@@ -10,7 +10,7 @@ import pytest
 from git import Repo
 
 from spaceops import DeployFailed, Hub, LocalHub, Space, apply, delete, deploy, list_releases, plan, status, wait
-from spaceops.errors import BadInput, Forbidden, NotFound, PlanStale, SecretMissing, SpecError
+from spaceops.errors import BadInput, CheckFailed, Forbidden, NotFound, PlanStale, SecretMissing, SpecError
 from spaceops.plans import SETTINGS
 from spaceops.releases import Release
 from spaceops.spec import short
@@ -290,6 +290,7 @@ def test_a_configuration_that_the_hub_refuses_is_a_failure_each_time(space, hub)
     hub.create(space.repo_id, visibility=None, settings={})
     readme = space.root / "README.md"
     readme.write_text("# no front matter\n")
+    space = changed(space, ignore={"front-matter-missing": "to see what the Hub says"})
 
     for _ in range(2):
         with pytest.raises(DeployFailed, match="CONFIG_ERROR"):
@@ -328,6 +329,8 @@ def test_what_the_hub_would_refuse_is_refused_before_the_space_is_created(space,
     (space.root / name).write_bytes(content)
 
     with pytest.raises(BadInput, match=message):
+        plan(space, hub)
+    with pytest.raises((BadInput, CheckFailed)):
         deploy(space, hub)
 
     assert not hub.observe(space.repo_id).exists

@@ -41,7 +41,7 @@ def wanted(space: Space, name: str, text: str, **variables: str) -> Space:
     """What one of them wants: a file that says whose it is, and variables."""
     folder = space.folder / name
     folder.mkdir(exist_ok=True)
-    (folder / "Dockerfile").write_text("FROM scratch\n")
+    (folder / "Dockerfile").write_text('FROM busybox\nCMD ["sh", "-c", "true"]\n')
     (folder / "README.md").write_text("---\ntitle: Two\nsdk: docker\n---\n")
     (folder / "whose.txt").write_text(text)
     return msgspec.structs.replace(space, source=str(folder), variables={"WHOSE": text, **variables})
