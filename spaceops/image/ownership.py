@@ -9,8 +9,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
+from itertools import chain
 
 from spaceops.image import Copied, Image, Line, tree_of
 from spaceops.image.accounts import Accounts
@@ -125,8 +127,7 @@ def walk(image: Image, runs: Iterable[Run]) -> Iterator[tuple[Line, Run | None, 
     for run in runs:
         of_line.setdefault(run.line.number, []).append(run)
     copied = {one.line.number: one for one in image.copied}
-    folders, files = tree_of(image.in_context).keys(), image.in_context
-    tree = sorted({*folders, *files}, key=lambda path: (path.count("/"), path)) if copied else []
+    tree = (tree_of(image.in_context).keys(), image.in_context) if copied else ()
     owners = Owners.of(image.base)
     for line in image.lines:
         owners = replace(owners, user=line.user, folder=line.workdir)
@@ -146,7 +147,7 @@ def in_image(image: Image, runs: Iterable[Run]) -> Owners:
     return last[0][2] if last else Owners.of(image.base)
 
 
-def _after_line(owners: Owners, line: Line, copied: Copied | None, tree: Sequence[str]) -> Owners:
+def _after_line(owners: Owners, line: Line, copied: Copied | None, tree: Sequence[Collection[str]]) -> Owners:
     if line.keyword == "WORKDIR":
         path = owners.path(line.step.args[0] or "/")
         return owners.made(path, None if UNKNOWN in line.user else line.user) if path else owners
@@ -163,10 +164,11 @@ def _after_line(owners: Owners, line: Line, copied: Copied | None, tree: Sequenc
     return owners.changed(copied.target, _NOT_KNOWN, deep=False) if may_change else owners
 
 
-def _with_copy(owners: Owners, target: str, source: str, place: Place, tree: Sequence[str]) -> Owners:
+def _with_copy(owners: Owners, target: str, source: str, place: Place, tree: Sequence[Collection[str]]) -> Owners:
     """With a file or folder of the Space: a folder that is there keeps its owner, what is below it gets the new one."""
     inside = f"{source}/" if source else ""
-    below = [path for path in tree if path and path.startswith(inside) and path != source][:_MOST]
+    paths = (path for path in chain(*tree) if path and path.startswith(inside) and path != source)
+    below = nsmallest(_MOST, paths, key=lambda path: (path.count("/"), path))  # not sorted whole: there may be many
     owners = owners.made(target if below else posixpath.dirname(target), place.owner, place.is_open)
     added = {posixpath.join(target, path[len(inside) :]): place for path in below} if below else {target: place}
     return replace(owners, places={**owners.places, **added})
