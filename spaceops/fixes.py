@@ -241,6 +241,5 @@ def _write(place: Path, content: bytes | None) -> None:
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), mode)
         draft.replace(place)
-    except BaseException:
-        draft.unlink()
-        raise
+    finally:
+        draft.unlink(missing_ok=True)  # once it has replaced the file, it is not there any more
