@@ -33,6 +33,7 @@ from spaceops.console import (
     yes_option,
 )
 from spaceops.errors import SpaceopsError
+from spaceops.tasks import DEFAULT_TASK, EXTRAS, TASKS, described
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -76,15 +77,23 @@ def _fail(error: SpaceopsError, *, as_json: bool) -> None:
 # the main job
 
 
-@cli.command("new")
+@cli.command(
+    "new", help=f"Write an app into a new folder PATH, to run, to deploy and to make your own.\n\n\b\n{described()}"
+)
 @click.argument("path")
+@click.option(
+    "--task", type=click.Choice(list(TASKS)), default=DEFAULT_TASK, show_default=True, help="What the app does."
+)
+@click.option(
+    "--with", "extras", type=click.Choice(list(EXTRAS)), multiple=True, help="What it gets besides; may be repeated."
+)
 @click.option("--repo-id", help="owner/name of the Space, for space.toml.")
 @json_option
-def new_command(path: str, repo_id: str | None, as_json: bool) -> None:
-    """Write the template app into a new folder PATH."""
+def new_command(path: str, task: str, extras: tuple[str, ...], repo_id: str | None, as_json: bool) -> None:
+    """Write the folder."""
     from spaceops.template import new
 
-    folder = new(path, repo_id=repo_id)
+    folder = new(path, task=task, extras=extras, repo_id=repo_id)
     show({"path": str(folder)}, as_json, str(folder))
     hint(f"spaceops plan {path}")
 

@@ -37,6 +37,7 @@ LEVELS = {
     "pythonmodule": 1,
     "pythoncode": 5,
     "observed": 3,
+    "tasks": 1,
     "template": 3,
     "files": 4,
     "provenance": 4,

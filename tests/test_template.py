@@ -65,15 +65,13 @@ def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypat
     assert names(tmp_path) == sorted({name.partition("/")[0] for name in contents(TEMPLATE)})
 
 
-def test_only_the_line_of_the_repo_id_changes(tmp_path):
-    before = (TEMPLATE / "space.toml").read_text("utf-8").splitlines()
-    folder = new(tmp_path / "app", repo_id="acme/tone_1.2")
-    after = (folder / "space.toml").read_text("utf-8").splitlines()
+@pytest.mark.parametrize("extras", [[], ["bucket"], ["dataset", "gpu"]])
+def test_only_the_name_of_the_space_changes(tmp_path, extras):
+    before = (new(tmp_path / "before", extras=extras) / "space.toml").read_text("utf-8")
+    after = (new(tmp_path / "after", extras=extras, repo_id="acme/tone_1.2") / "space.toml").read_text("utf-8")
 
-    changed = [(old, got) for old, got in zip(before, after, strict=True) if old != got]
-    assert [(changed[0][0], changed[0][0].replace("demo/sentiment", "acme/tone_1.2"))] == changed
-    assert "#" in changed[0][1]
-    assert "acme/tone_1.2" == Space.load(folder).repo_id
+    assert before.replace("demo/sentiment", "acme/tone_1.2") == after
+    assert "acme/tone_1.2" == Space.load(tmp_path / "after").repo_id
 
 
 @pytest.mark.parametrize("repo_id", ["tone", "", "acme/", "a/b/c", 'acme/"x', "acme/-x"])
@@ -131,17 +129,17 @@ def test_a_copy_that_fails_midway_leaves_nothing(tmp_path, existing):
 @pytest.mark.parametrize("place", ["app_template", "spaceops/_bundled/app_template"])
 def test_the_template_is_found_in_a_checkout_and_in_an_installation_without_caches(tmp_path, place):
     source = Path(spaceops.__file__).parent
-    (tmp_path / "spaceops").mkdir()
-    needed = ("errors", "secret", "fields", "environments", "ignorerules", "spec", "bundled", "template")
+    (tmp_path / "spaceops" / "overlays").mkdir(parents=True)
+    needed = ("errors", "secret", "fields", "environments", "ignorerules", "spec", "bundled", "tasks", "template")
     for module in ("__init__", *needed):
         shutil.copy(source / f"{module}.py", tmp_path / "spaceops")
-    for name in ("main.py", "__pycache__/main.pyc", "tests/__pycache__/x.pyc", ".pytest_cache/x", ".venv/bin/python"):
+    for name in ("space.toml", "__pycache__/x.pyc", "tests/__pycache__/x.pyc", ".pytest_cache/x", ".venv/bin/python"):
         (tmp_path / place / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place / name).write_text("")
     (tmp_path / place / "tests/test_x.py").write_text("")
     run("-c", "from spaceops.template import new; new('out')", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
 
-    assert ["main.py", "tests/test_x.py"] == sorted(
+    assert ["space.toml", "tests/test_x.py"] == sorted(
         path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()
     )
 

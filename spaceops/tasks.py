@@ -1,0 +1,38 @@
+"""What the app template can be made for, and what it can be given: the names that `spaceops new` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_TASK = "sentiment"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an app does, the overlay it shares with other tasks, and the modules of the base that it has no use for."""
+
+    summary: str
+    shares: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+TASKS = {
+    "sentiment": Task("is a text positive, negative or neutral"),
+    "summarize": Task("the essence of a long document, as a job", ("jobs",), ("batching", "feedback")),
+    "image": Task("what a picture shows"),
+    "chat": Task("a conversation, the answers streamed", without=("batching",)),
+    "csv": Task("statistics, plots and remarkable things of a table, as a job", ("jobs",), ("batching", "feedback")),
+    "ensemble": Task("several models, their opinions and one answer", ("jobs",), ("feedback",)),
+}
+EXTRAS = {
+    "gpu": "an image for GPU hardware",
+    "nginx": "nginx in front of several processes",
+    "bucket": "what is to last lies in a Storage Bucket, mounted at /data",
+    "dataset": "what is to last is committed to a dataset, every few minutes",
+}
+
+
+def described() -> str:
+    """The tasks and the extras, a line each."""
+    lines = [f"--task {name}: {task.summary}" for name, task in TASKS.items()]
+    return "\n".join([*lines, *(f"--with {name}: {summary}" for name, summary in EXTRAS.items())])

@@ -1,0 +1,151 @@
+"""Every task with every set of extras: whole files of the overlays, which keep the Hub's rules, and no leftovers."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+
+from spaceops.card import Card
+from spaceops.errors import BadInput
+from spaceops.preflight import check
+from spaceops.spec import Space
+from spaceops.tasks import EXTRAS, TASKS
+from spaceops.template import OVERLAYS, new
+
+STATE = [(), ("bucket",), ("dataset",)]
+EXTRA_SETS = [(*gpu, *nginx, *state) for gpu in [(), ("gpu",)] for nginx in [(), ("nginx",)] for state in STATE]
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # what the Hub accepts
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    """Each variant's folder, written once."""
+    root = tmp_path_factory.mktemp("rendered")
+    return {
+        (task, extras): new(root / "-".join([task, *extras]), task=task, extras=extras)
+        for task in TASKS
+        for extras in EXTRA_SETS
+    }
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+VARIANT = pytest.mark.parametrize(
+    ("task", "extras"),
+    list(itertools.product(TASKS, EXTRA_SETS)),
+    ids=lambda words: words if isinstance(words, str) else "+".join(words),
+)
+
+
+@VARIANT
+def test_it_passes_check_without_a_finding(rendered, task, extras):
+    assert [] == [str(finding) for finding in check(Space.load(rendered[task, extras])).findings]
+
+
+@VARIANT
+def test_every_file_is_one_whole_file_of_the_template(rendered, task, extras):
+    sources = {
+        path.read_bytes()
+        for root in (OVERLAYS, OVERLAYS.parents[1] / "app_template")
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+    assert [] == [
+        name
+        for name, content in files(rendered[task, extras]).items()
+        if name != "space.toml" and content not in sources
+    ]
+
+
+@VARIANT
+def test_every_module_that_is_imported_is_there_and_every_module_is_used(rendered, task, extras):
+    folder = rendered[task, extras]
+    modules = {path.stem for path in folder.glob("*.py")}
+    imported, missing = set(), []
+    for file in [*folder.glob("*.py"), *folder.glob("tests/*.py")]:
+        for name in imports(file):
+            imported.add(name)
+            if name in {path.stem for path in OVERLAYS.glob("*/*.py")} - modules:
+                missing.append((file.name, name))
+    started = {
+        word
+        for name in ("Dockerfile", "supervise.py")
+        if (folder / name).exists()
+        for word in re.findall(r"(\w+)(?:\.py|:app)", (folder / name).read_text())
+    }
+
+    assert [] == missing
+    assert set() == modules - imported - started
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+@VARIANT
+def test_it_says_nothing_of_its_maker_outside_of_space_toml(rendered, task, extras):
+    assert [] == [
+        name
+        for name, content in files(rendered[task, extras]).items()
+        if name != "space.toml" and b"spaceops" in content
+    ]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_card_keeps_the_rules_of_the_hub(rendered, task):
+    card = Card.read((rendered[task, ()] / "README.md").read_text("utf-8"))
+
+    assert ("docker", 7860) == (card.sdk, card.app_port)
+    assert {card.fields["colorFrom"], card.fields["colorTo"]} <= COLOURS
+    assert len(card.fields["short_description"]) <= 60
+    assert re.fullmatch(r"[\U0001F300-\U0001FAFF]", card.fields["emoji"])
+
+
+def test_the_tasks_differ_in_name(rendered):
+    assert len(TASKS) == len({Card.read((rendered[task, ()] / "README.md").read_text("utf-8")).title for task in TASKS})
+
+
+def test_the_extras_show_in_space_toml(rendered):
+    gpu = Space.load(rendered["chat", ("gpu", "nginx", "bucket")])
+    dataset = Space.load(rendered["csv", ("dataset",)])
+
+    assert ("demo/chat", "t4-small", "/data") == (gpu.repo_id, gpu.hardware, gpu.volumes[0].mount)
+    assert "hf://buckets/demo/chat-data" == gpu.volumes[0].source
+    assert ("demo/csv-data", "env:HF_TOKEN") == (dataset.variables["DATASET_ID"], dataset.secrets["HF_TOKEN"])
+
+
+def test_every_overlay_belongs_to_a_task_or_an_extra():
+    known = {*TASKS, *EXTRAS, *(name for task in TASKS.values() for name in task.shares)}
+
+    assert [] == [folder.name for folder in OVERLAYS.iterdir() if not set(folder.name.split("+")) <= known]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message", "hint"),
+    [
+        ({"task": "sumarize"}, "There is no task 'sumarize'", "Did you mean summarize?"),
+        ({"task": ""}, "There is no task ''", "There are sentiment, summarize, image, chat, csv, ensemble."),
+        ({"extras": ["ngnix"]}, "There is no extra 'ngnix'", "Did you mean nginx?"),
+        ({"extras": ["bucket", "dataset"]}, "The extras bucket and dataset exclude each other", "Name one of them"),
+    ],
+)
+def test_what_there_is_not_is_refused_and_nothing_is_made(tmp_path, wanted, message, hint):
+    with pytest.raises(BadInput) as raised:
+        new(tmp_path / "app", **wanted)
+
+    assert message == raised.value.message
+    assert raised.value.hint.startswith(hint)
+    assert [] == list(tmp_path.iterdir())
