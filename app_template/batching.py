@@ -1,0 +1,196 @@
+"""Groups what waits into batches, because a model answers 32 items in far less time than 32 times one.
+
+Nothing waits while the model is idle. While it works, arrivals gather, and the next pass takes those of similar
+length, because all items of a pass are padded to its longest. Whose turn has come is always among them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+LOOK_AHEAD = 2  # batches: among how many of the next items those of similar length are looked for
+SHORTEST_RETRY = 1.0  # seconds
+
+
+class Full(Exception):
+    """No place is free; it is worth another try after `retry_after` seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"Too many requests are waiting. Try again in {retry_after:.0f} s.")
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: Exception
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting(Generic[Item, Answer]):
+    item: Item
+    length: int
+    client: str
+    outcome: asyncio.Future[Answer | _Failure]
+
+    def settle(self, outcome: Answer | _Failure) -> None:
+        """Hand the outcome to whoever waits for it, if nobody has cancelled."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+
+class Batcher(Generic[Item, Answer]):
+    """Calls `run` with up to `max_batch` items, in one thread of its own, one call after another.
+
+    `run` gives one answer per item, in their order. `pass_cost` says how much padding, in units of `length`, costs
+    as much time as one more call. With `max_delay`, the first item after a pause waits that many seconds for company.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Sequence[Answer]],
+        *,
+        length: Callable[[Item], int] = len,  # type: ignore[assignment]  # items of most tasks have one
+        max_batch: int,
+        max_waiting: int,
+        max_delay: float = 0.0,
+        pass_cost: int = 100,
+    ) -> None:
+        self._run, self._length = run, length
+        self._max_batch, self._max_waiting = max_batch, max_waiting
+        self._max_delay, self._pass_cost = max_delay, pass_cost
+        self._lines: dict[str, list[_Waiting[Item, Answer]]] = {}  # one per client; who was served last is last
+        self._open = False
+        self._seconds_per_item = 0.0  # of late
+        self.waiting = 0  # items in the lines; those of the pass that runs have left them
+
+    async def start(self) -> None:
+        """Begin to answer."""
+        self._open = True
+        self._arrival = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._passes = asyncio.create_task(self._answer_all())
+
+    async def close(self) -> None:
+        """Take nothing more, and return when everything that was taken is answered."""
+        if self._open:
+            self._open = False
+            self._arrival.set()
+            await self._passes
+            self._thread.shutdown()
+
+    async def submit(self, item: Item, client: str = "") -> Answer:
+        """The answer for one item. Raises `Full`, or what `run` raises for this item alone."""
+        if not self._open:
+            raise Full(SHORTEST_RETRY)
+        if self.waiting >= self._max_waiting:
+            self._make_room(client)
+        future = asyncio.get_running_loop().create_future()
+        waiting: _Waiting[Item, Answer] = _Waiting(item, self._length(item), client, future)
+        self._lines.setdefault(client, []).append(waiting)
+        self.waiting += 1
+        self._arrival.set()
+        try:
+            outcome = await waiting.outcome
+        finally:
+            self._leave(waiting)  # when cancelled; else it has left already
+        if isinstance(outcome, _Failure):
+            raise outcome.error
+        return outcome
+
+    def _make_room(self, client: str) -> None:
+        """Raise `Full`, unless some client holds so many more places that it can give up its newest."""
+        longest = max(self._lines.values(), key=len)
+        full = Full(max(SHORTEST_RETRY, self.waiting * self._seconds_per_item))
+        if len(longest) <= len(self._lines.get(client, [])) + 1:
+            raise full
+        newest = longest[-1]
+        self._leave(newest)
+        newest.settle(_Failure(full))
+
+    def _leave(self, waiting: _Waiting[Item, Answer]) -> None:
+        """Take an item out of its line, if it is not in a pass already."""
+        line = self._lines.get(waiting.client, [])
+        if waiting in line:
+            line.remove(waiting)
+            self.waiting -= 1
+        if not line:
+            self._lines.pop(waiting.client, None)
+
+    async def _answer_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._open or self.waiting:
+            await self._gather()
+            if batch := self._next_batch():
+                began = time.perf_counter()
+                outcomes = await loop.run_in_executor(self._thread, self._outcomes, [each.item for each in batch])
+                self._measure((time.perf_counter() - began) / len(batch))
+                for each, outcome in zip(batch, outcomes, strict=True):
+                    each.settle(outcome)
+
+    async def _gather(self) -> None:
+        """Return at once if something waits; else wait for the first item, and `max_delay` for a full batch."""
+        if self.waiting:
+            return
+        await self._until(1)
+        if self._max_delay:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._max_delay):
+                    await self._until(self._max_batch)
+
+    async def _until(self, number: int) -> None:
+        while self._open and self.waiting < number:
+            self._arrival.clear()
+            await self._arrival.wait()
+
+    def _next_batch(self) -> list[_Waiting[Item, Answer]]:
+        """Whose turn it is, with those of similar length; they leave their lines, and their clients go to the end."""
+        in_turn = list(itertools.islice(self._in_turn(), LOOK_AHEAD * self._max_batch))
+        batch = next((batch for batch in self._batches(in_turn) if in_turn[0] in batch), [])
+        for each in batch:
+            self._leave(each)
+        for client in [each.client for each in batch]:
+            if line := self._lines.pop(client, None):
+                self._lines[client] = line
+        return batch
+
+    def _in_turn(self) -> Iterator[_Waiting[Item, Answer]]:
+        """The first of every line, then the second of every line, and so on."""
+        for rank in itertools.zip_longest(*self._lines.values()):
+            yield from (each for each in rank if each is not None)
+
+    def _batches(self, waiting: list[_Waiting[Item, Answer]]) -> Iterator[list[_Waiting[Item, Answer]]]:
+        """Cut them, sorted by length, into passes whose padding costs less than one more pass would."""
+        batch: list[_Waiting[Item, Answer]] = []
+        padding = 0
+        for each in sorted(waiting, key=lambda each: each.length):
+            padding += len(batch) * (each.length - batch[-1].length) if batch else 0
+            if len(batch) == self._max_batch or padding > self._pass_cost:
+                yield batch
+                batch, padding = [], 0
+            batch.append(each)
+        if batch:
+            yield batch
+
+    def _outcomes(self, items: Sequence[Item]) -> list[Answer | _Failure]:
+        """Run them as one batch; if that fails, each half on its own, until what cannot be answered stands alone."""
+        try:
+            return [answer for _, answer in zip(items, self._run(items), strict=True)]
+        except Exception as error:  # the border to foreign code: whatever it raises belongs to some item
+            if len(items) == 1:
+                return [_Failure(error)]
+            half = len(items) // 2
+            return [*self._outcomes(items[:half]), *self._outcomes(items[half:])]
+
+    def _measure(self, seconds: float) -> None:
+        """A mean in which the last pass counts for a fifth."""
+        self._seconds_per_item += (seconds - self._seconds_per_item) / 5
