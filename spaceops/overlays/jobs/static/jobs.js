@@ -1,0 +1,79 @@
+import { api, attempt, delay, el, keep, kept, Problem, tell } from "./common.js";
+
+/**
+ * Jobs of the page, one at a time: submitted, followed, cancelled, and found again after a reload.
+ *
+ *   const jobs = follower($("job"), (result, id) => { … });   // $("job") is <section id="job" class="card" hidden>
+ *   form.onsubmit = … jobs.start({ json: { text } })          // or { body: new FormData(form) }
+ *   jobs.resume();
+ */
+export function follower(element, done) {
+  const step = el("p", { role: "status" }), facts = el("span", { className: "faint number" });
+  const bar = el("progress", { max: 1, ariaLabel: "Progress" });
+  const cancel = el("button", { type: "button", className: "plain", hidden: true }, "Cancel");
+  element.replaceChildren(step, bar, el("div", { className: "row" }, facts, cancel));
+  cancel.classList.add("end");
+
+  async function follow(id, signal) {
+    cancel.hidden = false;
+    cancel.onclick = () => attempt(cancel, () => stop(id));
+    let state = await stateOf(id, signal);
+    for (; state.status === "queued" || state.status === "running"; state = await stateOf(id, signal)) draw(state);
+    if (state.status === "failed") throw new Problem(state.error);
+    if (state.status === "cancelled") throw new Problem("Cancelled.");
+    const { answer } = await api(`jobs/${id}/result`, { signal });
+    done(answer, id);
+  }
+
+  function draw({ status, step: words, position, progress, created }) {
+    const text = status === "queued" ? `Waiting: number ${position} in the queue` : words || "Working…";
+    if (step.textContent !== text) step.textContent = text; // written only when new, for it is read aloud
+    if (status === "running") bar.value = progress;
+    const seconds = Math.max(0, Math.round((Date.now() - new Date(created)) / 1000));
+    facts.textContent = `${Math.round(progress * 100)} %, ${seconds} s`;
+  }
+
+  const watch = work => attempt(bar, async signal => {
+    element.hidden = false;
+    cancel.hidden = true;
+    bar.removeAttribute("value"); // moves until there is a number to show
+    facts.textContent = "";
+    try {
+      await work(signal);
+    } catch (problem) {
+      if (!signal.aborted) keep("job", null);
+      throw problem;
+    } finally {
+      if (!signal.aborted) element.hidden = true;
+    }
+  });
+
+  return {
+    /** Submit a job; `request` is what api() takes. The one before is cancelled: nobody would see its result. */
+    start: request => watch(async signal => {
+      step.textContent = "Sending…";
+      if (kept("job")) stop(kept("job")).catch(() => {}); // it may have ended long ago
+      const { answer } = await api("jobs", { ...request, signal });
+      keep("job", answer.id);
+      await follow(answer.id, signal);
+    }),
+    /** Follow the job that this tab submitted before it was reloaded, if there is one. */
+    resume: () => kept("job") && watch(signal => follow(kept("job"), signal)),
+  };
+}
+
+const stop = id => api(`jobs/${id}`, { method: "DELETE" });
+
+/** The state after a second, or as soon as the job ends. A connection that is lost is waited for: the job goes on. */
+async function stateOf(id, signal) {
+  for (;;) {
+    try {
+      const { answer } = await api(`jobs/${id}?wait=1`, { signal });
+      return answer;
+    } catch (problem) {
+      if (problem.status) throw problem;
+      tell(`${problem.message} The job goes on.`);
+      await delay(2000, signal);
+    }
+  }
+}
