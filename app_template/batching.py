@@ -153,14 +153,14 @@ class Batcher(Generic[Item, Answer]):
             await self._arrival.wait()
 
     def _next_batch(self) -> list[_Waiting[Item, Answer]]:
-        """Whose turn it is, with those of similar length; they leave their lines, and their clients go to the end."""
+        """Whose turn it is, with those of similar length; a client whose first was taken goes to the end."""
         in_turn = list(itertools.islice(self._in_turn(), LOOK_AHEAD * self._max_batch))
         batch = next((batch for batch in self._batches(in_turn) if in_turn[0] in batch), [])
         for each in batch:
+            line = self._lines[each.client]
+            if line[0] is each:
+                self._lines[each.client] = self._lines.pop(each.client)
             self._leave(each)
-        for client in [each.client for each in batch]:
-            if line := self._lines.pop(client, None):
-                self._lines[client] = line
         return batch
 
     def _in_turn(self) -> Iterator[_Waiting[Item, Answer]]:

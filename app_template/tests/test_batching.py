@@ -1,0 +1,237 @@
+"""The batcher with a model that is held and released by hand, so that each test knows what waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from batching import Batcher, Full
+
+
+class Held:
+    """A model that says a text in capitals, cannot read "?", and starts each pass only when allowed to."""
+
+    def __init__(self) -> None:
+        self.passes: list[list[str]] = []
+        self.began, self.allowed = threading.Semaphore(0), threading.Semaphore(0)
+
+    def run(self, texts: Sequence[str]) -> list[str]:
+        self.passes.append(list(texts))
+        self.began.release()
+        assert self.allowed.acquire(timeout=30)
+        if any("?" in text for text in texts):
+            raise ValueError(texts[0])
+        return [text.upper() for text in texts]
+
+    def go(self, passes: int = 1000) -> None:
+        self.allowed.release(passes)
+
+    async def is_busy(self) -> None:
+        """Return when a pass has begun."""
+        assert await asyncio.to_thread(self.began.acquire, timeout=30)
+
+
+class Batching:
+    """A batcher of such a model, busy with "first", and closed at the end."""
+
+    def __init__(self, **options) -> None:
+        self.model = Held()
+        self.batcher = Batcher(self.model.run, **{"max_batch": 4, "max_waiting": 10} | options)
+
+    async def __aenter__(self):
+        await self.batcher.start()
+        self.first = self.submit("first")
+        await self.model.is_busy()
+        return self
+
+    async def __aexit__(self, *_):
+        self.model.go()
+        await self.batcher.close()
+
+    def submit(self, text: str, client: str = "") -> asyncio.Task:
+        return asyncio.create_task(self.batcher.submit(text, client))
+
+    async def line_up(self, *texts: str, client: str = "") -> list[asyncio.Task]:
+        tasks = [self.submit(text, client) for text in texts]
+        await asyncio.sleep(0)  # each task runs up to where it waits
+        return tasks
+
+    async def finish(self) -> list[list[str]]:
+        """The passes after the first."""
+        self.model.go()
+        await self.batcher.close()
+        return self.model.passes[1:]
+
+
+def test_an_idle_model_starts_at_once_and_alone():
+    async def scenario():
+        async with Batching() as batching:
+            assert [["first"]] == batching.model.passes
+
+    asyncio.run(scenario())
+
+
+def test_what_arrives_during_a_pass_goes_together_in_the_next_and_each_gets_its_own_answer():
+    async def scenario():
+        async with Batching() as batching:
+            tasks = await batching.line_up("bb", "a", "dddd", "ccc")
+            assert [["a", "bb", "ccc", "dddd"]] == await batching.finish()
+            assert ["BB", "A", "DDDD", "CCC"] == [task.result() for task in tasks]
+
+    asyncio.run(scenario())
+
+
+def test_a_pass_takes_no_more_than_the_largest_batch():
+    async def scenario():
+        async with Batching() as batching:
+            await batching.line_up(*"abcdefghi")
+            assert [4, 4, 1] == [len(texts) for texts in await batching.finish()]
+
+    asyncio.run(scenario())
+
+
+def test_long_items_do_not_make_short_ones_long():
+    async def scenario():
+        async with Batching(pass_cost=50) as batching:
+            await batching.line_up("l" * 500, "s", "m" * 490, "ss")
+            assert [[490, 500], [1, 2]] == [[len(text) for text in texts] for texts in await batching.finish()]
+
+    asyncio.run(scenario())
+
+
+def test_clients_take_turns_however_much_one_of_them_sends():
+    async def scenario():
+        async with Batching(max_batch=2) as batching:
+            await batching.line_up(*"abcdef", client="greedy")
+            await batching.line_up("x", client="modest")
+            assert ["a", "x"] == (await batching.finish())[0]
+
+    asyncio.run(scenario())
+
+
+def test_one_bad_item_fails_alone():
+    async def scenario():
+        async with Batching() as batching:
+            tasks = await batching.line_up("a", "b?", "c", "d")
+            await batching.finish()
+            await asyncio.wait(tasks)
+            assert "b?" == str(tasks[1].exception())
+            assert ["A", "C", "D"] == [tasks[n].result() for n in (0, 2, 3)]
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_loses_an_answer_fails_instead_of_mixing_them_up():
+    async def scenario():
+        batcher = Batcher(lambda _texts: [], max_batch=4, max_waiting=4)
+        await batcher.start()
+        with pytest.raises(ValueError, match="shorter"):
+            await batcher.submit("a")
+        await batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_full_line_refuses_and_says_when_to_come_back():
+    async def scenario():
+        async with Batching(max_waiting=2) as batching:
+            await batching.line_up("a", "b")
+            with pytest.raises(Full, match="Too many requests are waiting") as full:
+                await batching.batcher.submit("c")
+            assert full.value.retry_after >= 1
+
+    asyncio.run(scenario())
+
+
+def test_who_holds_most_places_gives_up_the_newest_for_somebody_with_fewer():
+    async def scenario():
+        async with Batching(max_waiting=3) as batching:
+            greedy = await batching.line_up("a", "b", "c", client="greedy")
+            [modest] = await batching.line_up("x", client="modest")
+            await asyncio.wait([greedy[2]])
+            assert isinstance(greedy[2].exception(), Full)
+            with pytest.raises(Full):  # with two and one, another would only change places
+                await batching.batcher.submit("y", "modest")
+            await batching.finish()
+            assert ["A", "B", "X"] == [await task for task in (*greedy[:2], modest)]
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_item_leaves_its_place_and_never_reaches_the_model():
+    async def scenario():
+        async with Batching(max_waiting=2) as batching:
+            [gone, _] = await batching.line_up("gone", "a")
+            gone.cancel()
+            await asyncio.wait([gone])
+            assert 1 == batching.batcher.waiting
+            await batching.line_up("b")
+            assert [["a", "b"]] == await batching.finish()
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_goes_away_during_its_pass_harms_nobody():
+    async def scenario():
+        async with Batching() as batching:
+            [after] = await batching.line_up("after")
+            batching.first.cancel()
+            await batching.finish()
+            assert "AFTER" == await after
+
+    asyncio.run(scenario())
+
+
+def test_closing_answers_what_was_accepted_and_accepts_nothing_more():
+    async def scenario():
+        async with Batching() as batching:
+            tasks = await batching.line_up("a", "b")
+            closing = asyncio.create_task(batching.batcher.close())
+            await asyncio.sleep(0)
+            with pytest.raises(Full):
+                await batching.batcher.submit("late")
+            batching.model.go()
+            await closing
+            assert ["FIRST", "A", "B"] == [await task for task in (batching.first, *tasks)]
+
+    asyncio.run(scenario())
+
+
+def test_after_a_pause_the_first_item_waits_for_company_when_asked_to():
+    async def scenario():
+        model = Held()
+        model.go()
+        batcher = Batcher(model.run, max_batch=2, max_waiting=4, max_delay=30)
+        await batcher.start()
+        await asyncio.gather(batcher.submit("a"), batcher.submit("b"))
+        assert [["a", "b"]] == model.passes  # a full batch: no 30 seconds
+        await batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_first_item_waits_no_longer_than_asked_to():
+    async def scenario():
+        model = Held()
+        model.go()
+        batcher = Batcher(model.run, max_batch=2, max_waiting=4, max_delay=0.01)
+        await batcher.start()
+        assert "A" == await asyncio.wait_for(batcher.submit("a"), 30)
+        await batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_it_can_be_started_again():
+    async def scenario(batcher):
+        await batcher.start()
+        assert "A" == await batcher.submit("a")
+        await batcher.close()
+        await batcher.close()  # a second time does nothing
+
+    batcher = Batcher(lambda texts: [text.upper() for text in texts], max_batch=1, max_waiting=1)
+    for _ in range(2):
+        asyncio.run(scenario(batcher))

@@ -1,0 +1,231 @@
+"""The template's batcher under any arrival, order, cancellation, failure and size that hypothesis thinks of."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.append(str(Path(__file__).parents[2] / "app_template"))
+
+from batching import Batcher, Full
+
+lengths = st.integers(0, 300)
+clients = st.sampled_from("abcd")
+
+
+@dataclass(frozen=True)
+class Item:
+    number: int
+    length: int
+    client: str = ""
+    bad: bool = False
+    pauses: int = 0  # turns of the event loop before it arrives
+    cancelled_after: int | None = None  # turns of the event loop
+
+    @property
+    def answer(self) -> str:
+        return f"{self.number}: {self.length}"
+
+
+class BadItem(Exception):
+    pass
+
+
+@dataclass
+class Model:
+    """Answers one by one what it could answer together; a batch with a bad item fails as a whole."""
+
+    held: bool = False
+    passes: list[list[Item]] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.began, self.released = threading.Event(), threading.Event()
+        if not self.held:
+            self.released.set()
+
+    def run(self, items):
+        self.passes.append(list(items))
+        self.began.set()
+        assert self.released.wait(30)
+        if bad := [item for item in items if item.bad]:
+            raise BadItem(bad[0].number)
+        return [item.answer for item in items]
+
+
+@st.composite
+def arrivals(draw):
+    turns = st.integers(0, 5)
+    item = st.tuples(lengths, clients, st.integers(0, 9).map(lambda n: n == 0), turns, st.none() | turns)
+    return [Item(number, *rest) for number, rest in enumerate(draw(st.lists(item, max_size=40)))]
+
+
+async def turns(number):
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def batcher_of(model, **options):
+    return Batcher(model.run, length=lambda item: item.length, **options)
+
+
+async def send(batcher, item):
+    await turns(item.pauses)
+    sending = asyncio.create_task(batcher.submit(item, item.client))
+    if item.cancelled_after is not None:
+        await turns(item.cancelled_after)
+        sending.cancel()
+    [outcome] = await asyncio.gather(sending, return_exceptions=True)
+    return outcome
+
+
+def fits(item, outcome):
+    """Whether the outcome is one that this item can have."""
+    if isinstance(outcome, asyncio.CancelledError):
+        return item.cancelled_after is not None
+    return str(outcome) == str(item.number) and isinstance(outcome, BadItem) if item.bad else outcome == item.answer
+
+
+@settings(max_examples=150, deadline=None)
+@given(arrivals(), st.integers(1, 8), st.sampled_from([0, 0.0005]), st.sampled_from([0, 50, 1000]))
+def test_everybody_gets_the_answer_for_the_own_item_alone(items, max_batch, max_delay, pass_cost):
+    async def scenario():
+        model = Model()
+        batcher = batcher_of(model, max_batch=max_batch, max_waiting=40, max_delay=max_delay, pass_cost=pass_cost)
+        await batcher.start()
+        outcomes = await asyncio.gather(*(send(batcher, item) for item in items))
+        await batcher.close()
+
+        assert all(map(fits, items, outcomes))
+        assert 0 == batcher.waiting
+        for batch in model.passes:
+            assert len(batch) <= max_batch
+            assert sorted(batch, key=lambda item: item.length) == batch
+            assert sum(batch[-1].length - item.length for item in batch) <= pass_cost
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["submit", "cancel"]), max_size=40), st.integers(1, 10))
+def test_exactly_as_many_wait_as_there_are_places(steps, places):
+    async def scenario():
+        model = Model(held=True)
+        batcher = batcher_of(model, max_batch=4, max_waiting=places)
+        await batcher.start()
+        first = asyncio.create_task(batcher.submit(Item(-1, 0)))
+        assert await asyncio.to_thread(model.began.wait, 30)
+        accepted = []
+        for number, step in enumerate(steps):
+            if step == "submit":
+                task = asyncio.create_task(batcher.submit(Item(number, 0)))
+                await turns(2)
+                assert task.done() == (len(accepted) == places)
+                if task.done():
+                    assert isinstance(task.exception(), Full)
+                else:
+                    accepted.append((number, task))
+            elif accepted:
+                _, task = accepted.pop()
+                task.cancel()
+                await turns(2)
+            assert len(accepted) == batcher.waiting
+        closing = asyncio.create_task(batcher.close())
+        model.released.set()
+        await closing
+
+        assert "-1: 0" == await first
+        assert [f"{number}: 0" for number, _ in accepted] == [await task for _, task in accepted]
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(clients, lengths), min_size=1, max_size=40), st.integers(1, 8), st.sampled_from([0, 100]))
+def test_nobody_waits_longer_than_a_pass_for_each_one_before_in_turn(waiting, max_batch, pass_cost):
+    async def scenario():
+        model = Model(held=True)
+        batcher = batcher_of(model, max_batch=max_batch, max_waiting=1000, pass_cost=pass_cost)
+        await batcher.start()
+        tasks = [asyncio.create_task(batcher.submit(Item(-1, 0)))]
+        assert await asyncio.to_thread(model.began.wait, 30)
+        items = [Item(number, length, client) for number, (client, length) in enumerate(waiting)]
+        tasks += [asyncio.create_task(batcher.submit(item, item.client)) for item in items]
+        await turns(1)
+        model.released.set()
+        await asyncio.gather(*tasks)
+        await batcher.close()
+
+        pass_of = {item.number: n for n, batch in enumerate(model.passes) for item in batch}
+        assert all(pass_of[item.number] <= 1 + position for position, item in enumerate(in_turn(items)))
+
+    asyncio.run(scenario())
+
+
+def in_turn(items):
+    """The first of each client, then the second of each, and so on."""
+    lines = defaultdict(list)
+    for item in items:
+        lines[item.client].append(item)
+    return [item for rank in zip_longest(*lines.values()) for item in rank if item]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(clients, min_size=2, max_size=60), st.integers(1, 8))
+def test_no_client_is_more_than_one_ahead_of_another_that_waits(senders, max_batch):
+    """Where all are of one length, so that only the turn counts."""
+
+    async def scenario():
+        model = Model(held=True)
+        batcher = batcher_of(model, max_batch=max_batch, max_waiting=100)
+        await batcher.start()
+        first = asyncio.create_task(batcher.submit(Item(-1, 0)))
+        assert await asyncio.to_thread(model.began.wait, 30)
+        sent = [asyncio.create_task(batcher.submit(Item(n, 1, who), who)) for n, who in enumerate(senders)]
+        await turns(1)
+        model.released.set()
+        await asyncio.gather(first, *sent)
+        await batcher.close()
+
+        served = defaultdict(int)
+        for batch in model.passes[1:]:
+            for item in batch:
+                served[item.client] += 1
+            left = {who for who in set(senders) if served[who] < senders.count(who)}
+            assert all(max(served.values()) - served[who] <= 1 for who in left)
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=25, deadline=None)
+@given(lengths, lengths, st.integers(1, 4), st.integers(1, 8))
+def test_clients_that_never_stop_sending_hold_up_nobody(its_length, my_length, max_batch, flood):
+    """Not even an item of their own that has another length than the rest."""
+
+    async def scenario():
+        model = Model()
+        batcher = batcher_of(model, max_batch=max_batch, max_waiting=100, pass_cost=10)
+        await batcher.start()
+        number = iter(range(1000000))
+
+        async def keep_sending(client):
+            while True:
+                await batcher.submit(Item(next(number), its_length), client)
+
+        floods = [asyncio.create_task(keep_sending(client)) for client in ("flood", "tide") for _ in range(flood)]
+        await turns(2)
+        before = len(model.passes)
+        await asyncio.gather(batcher.submit(Item(-1, my_length), "me"), batcher.submit(Item(-2, my_length), "flood"))
+        assert len(model.passes) - before <= 4 * flood + 4  # two clients take turns, each with so many
+        for task in floods:
+            task.cancel()
+        await batcher.close()
+
+    asyncio.run(scenario())
