@@ -1,0 +1,71 @@
+"""Loads the model in the background: the port is open at once, and a failure is told instead of a dead port."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Annotated, Literal, Protocol
+
+from fastapi import Depends, HTTPException, Request
+
+from metrics import MODEL_READY
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = {"Retry-After": "2"}  # seconds
+
+
+class Model(Protocol):
+    """What every model has, beside the method that answers. It costs nothing until `load` is called."""
+
+    name: str
+    device: str  # "cpu" or "cuda"
+
+    def load(self) -> None:
+        """Download, read, warm up. May take minutes; raises whatever goes wrong."""
+
+
+class Loader:
+    """Loads one model in a thread of its own."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.status: Literal["loading", "ready", "failed"] = "loading"
+        self.reason: str | None = None
+        self.finished = threading.Event()
+
+    def start(self) -> None:
+        """Begin to load. The thread is a daemon, so that a long download does not hold up a stop."""
+        MODEL_READY.set(0)
+        threading.Thread(target=self._load, name="load-model", daemon=True).start()
+
+    def _load(self) -> None:
+        try:
+            self.model.load()
+            self.status = "ready"
+            MODEL_READY.set(1)
+            log.info("%s is ready", self.model.name)
+        except Exception as error:  # the border to foreign code: whatever it raises becomes the reason
+            log.exception("%s cannot be loaded", self.model.name)
+            self.reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.status = "failed"
+        self.finished.set()
+
+
+async def current_loader(request: Request) -> Loader:
+    """The loader that this app started."""
+    loader: Loader = request.app.state.loader
+    return loader
+
+
+async def loaded_model(loader: Annotated[Loader, Depends(current_loader)]) -> Model:
+    """The model, or the answer 503 while there is none."""
+    if loader.status == "loading":
+        raise HTTPException(503, "The model is still loading. Try again in a moment.", RETRY_AFTER)
+    if loader.status == "failed":
+        raise HTTPException(503, f"The model could not be loaded. {loader.reason}", RETRY_AFTER)
+    return loader.model
+
+
+CurrentLoader = Annotated[Loader, Depends(current_loader)]
+Loaded = Annotated[Model, Depends(loaded_model)]

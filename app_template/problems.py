@@ -1,0 +1,92 @@
+"""Every error in one shape, `application/problem+json` of RFC 9457, which never repeats what was sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as AnyHTTPException
+
+MEDIA_TYPE = "application/problem+json"
+ANYWHERE = (400, 401, 413, 422, 429, 504)  # what any route may answer: see web.py
+SCHEMA = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string", "description": "The name of the status"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, in a sentence for people"},
+        "request_id": {"type": ["string", "null"], "description": "By which the log names this request"},
+        "errors": {
+            "type": "array",
+            "description": "What is wrong with which field",
+            "items": {
+                "type": "object",
+                "required": ["loc", "msg"],
+                "properties": {
+                    "loc": {"type": "array", "items": {"type": ["string", "integer"]}},
+                    "msg": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses=`: it may answer these errors, and those that any route may."""
+    content = {MEDIA_TYPE: {"schema": SCHEMA}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in sorted({*ANYWHERE, *statuses})
+    }
+
+
+def problem(
+    scope: Mapping[str, Any],
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[Mapping[str, Any]] = (),
+) -> Response:
+    """The response for a request that failed."""
+    content: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "request_id": scope.get("state", {}).get("request_id"),
+    }
+    if errors:
+        content["errors"] = list(errors)
+    return Response(json.dumps(content), status, headers, MEDIA_TYPE)
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Bring what routes raise, and what they refuse to read, into the shape."""
+    app.add_exception_handler(AnyHTTPException, _raised)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+
+
+async def _raised(request: Request, error: Exception) -> Response:
+    """What a route raised, and also 404 and 405 for what there is not."""
+    assert isinstance(error, AnyHTTPException)  # noqa: S101  for the type checker: it is registered for that
+    return problem(request.scope, error.status_code, str(error.detail), error.headers)
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    """Which fields are wrong and why, without their values, which may be long, private or not even valid Unicode."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    errors = [{"loc": list(one["loc"]), "msg": one["msg"]} for one in error.errors()]
+    return problem(request.scope, 422, "; ".join(_sentence(one) for one in errors), errors=errors)
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in error["loc"][1:] if isinstance(part, str))
+    return f"{place}: {error['msg']}" if place else error["msg"]
