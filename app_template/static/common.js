@@ -128,8 +128,8 @@ export function tell(message, kind = "wait", ...more) {
 /** Count down in the notice; the button there gives up. The seconds are shown, but not read out one by one. */
 async function pause(seconds, why, signal) {
   const stop = new AbortController(), left = el("span", { className: "faint", ariaHidden: "true" });
-  const give_up = () => stop.abort(new Problem("Stopped. Nothing was lost: try again when you like."));
-  tell(why, "wait", left, el("button", { type: "button", className: "plain", onclick: give_up }, "Stop trying"));
+  const giveUp = () => stop.abort(new Problem("Stopped. Nothing was lost: try again when you like."));
+  tell(why, "wait", left, el("button", { type: "button", className: "plain", onclick: giveUp }, "Stop trying"));
   for (let rest = Math.ceil(seconds); rest > 0; rest--) {
     left.textContent = `Trying again in ${rest} s`;
     await delay(1000, signal, stop.signal);
@@ -186,6 +186,18 @@ export const latency = ms => (ms < 999.5 ? `${Math.round(ms)} ms` : `${(ms / 100
 
 /** A share as people say it: "93.2 %". */
 export const percent = share => share.toLocaleString("en", { style: "percent", maximumFractionDigits: 1 });
+
+/** A button that copies a text. */
+export function copyButton(text) {
+  const button = el("button", { type: "button", className: "plain" }, "Copy");
+  button.addEventListener("click", async () => {
+    const copied = navigator.clipboard?.writeText(text()) ?? Promise.reject(); // only where the address is https
+    button.textContent = await copied.then(() => "Copied", () => "Your browser forbids it");
+    await delay(2000);
+    button.textContent = "Copy";
+  });
+  return button;
+}
 
 // ---- what a page remembers until its tab is closed
 
