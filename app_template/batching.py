@@ -15,6 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from prometheus_client import Gauge, Histogram
+
+from metrics import REGISTRY
+
+BATCH_SIZE = Histogram(
+    "model_batch_items", "Items answered in one pass", buckets=(1, 2, 4, 8, 16, 32, 64), registry=REGISTRY
+)
+WAITING = Gauge("model_waiting_items", "Items that wait for the model", registry=REGISTRY)
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -72,6 +81,7 @@ class Batcher(Generic[Item, Answer]):
         self._open = False
         self._seconds_per_item = 0.0  # of late
         self.waiting = 0  # items in the lines; those of the pass that runs have left them
+        WAITING.set_function(lambda: self.waiting)
 
     async def start(self) -> None:
         """Begin to answer."""
@@ -131,6 +141,7 @@ class Batcher(Generic[Item, Answer]):
         while self._open or self.waiting:
             await self._gather()
             if batch := self._next_batch():
+                BATCH_SIZE.observe(len(batch))
                 began = time.perf_counter()
                 outcomes = await loop.run_in_executor(self._thread, self._outcomes, [each.item for each in batch])
                 self._measure((time.perf_counter() - began) / len(batch))

@@ -112,6 +112,21 @@ def test_clients_take_turns_however_much_one_of_them_sends():
     asyncio.run(scenario())
 
 
+def test_the_long_item_of_a_client_comes_to_its_turn_though_others_of_its_go_with_shorter_ones():
+    async def scenario():
+        async with Batching(max_batch=3, max_waiting=100, pass_cost=10) as batching:
+            await batching.line_up(*"abc", client="one")
+            await batching.line_up("l" * 100, *"xyz", client="other")
+            for _ in range(3):
+                batching.model.go(1)
+                await batching.model.is_busy()
+                await batching.line_up(*"abc", client="one")
+                await batching.line_up(*"xyz", client="other")
+            assert ["l" * 100] in batching.model.passes
+
+    asyncio.run(scenario())
+
+
 def test_one_bad_item_fails_alone():
     async def scenario():
         async with Batching() as batching:

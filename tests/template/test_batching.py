@@ -202,30 +202,3 @@ def test_no_client_is_more_than_one_ahead_of_another_that_waits(senders, max_bat
             assert all(max(served.values()) - served[who] <= 1 for who in left)
 
     asyncio.run(scenario())
-
-
-@settings(max_examples=25, deadline=None)
-@given(lengths, lengths, st.integers(1, 4), st.integers(1, 8))
-def test_clients_that_never_stop_sending_hold_up_nobody(its_length, my_length, max_batch, flood):
-    """Not even an item of their own that has another length than the rest."""
-
-    async def scenario():
-        model = Model()
-        batcher = batcher_of(model, max_batch=max_batch, max_waiting=100, pass_cost=10)
-        await batcher.start()
-        number = iter(range(1000000))
-
-        async def keep_sending(client):
-            while True:
-                await batcher.submit(Item(next(number), its_length), client)
-
-        floods = [asyncio.create_task(keep_sending(client)) for client in ("flood", "tide") for _ in range(flood)]
-        await turns(2)
-        before = len(model.passes)
-        await asyncio.gather(batcher.submit(Item(-1, my_length), "me"), batcher.submit(Item(-2, my_length), "flood"))
-        assert len(model.passes) - before <= 4 * flood + 4  # two clients take turns, each with so many
-        for task in floods:
-            task.cancel()
-        await batcher.close()
-
-    asyncio.run(scenario())
