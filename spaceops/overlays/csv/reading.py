@@ -20,6 +20,8 @@ from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
+from jobs import Unusable
+
 UNPACKED = 200_000_000  # bytes that a .gz may unfold to
 ROWS, COLUMNS = 2_000_000, 500
 CELL, LINE, NAME = 100_000, 1_000_000, 100  # characters
@@ -54,10 +56,6 @@ VALUE = re.compile(
 )  # a number, a date or a time
 
 
-class Unreadable(ValueError):
-    """The file is no table; the message says why and what to do, for people."""
-
-
 @dataclass(frozen=True)
 class Table:
     """Cells on disk, all of them text: the columns are called "0", "1", ... there, and `names` is what people see."""
@@ -79,18 +77,18 @@ class Table:
 
 
 def refuse_other_files(head: bytes) -> None:
-    """Raise Unreadable if a file that begins with `head` cannot be a table, so that an upload is refused at once."""
+    """Raise Unusable if a file that begins with `head` cannot be a table, so that an upload is refused at once."""
     for magic, reason in OTHER_FILES.items():
         if head.startswith(magic):
-            raise Unreadable(reason)
+            raise Unusable(reason)
     if head.startswith(GZIP):
         return
     if not head.strip():
-        raise Unreadable("The file is empty.")
+        raise Unusable("The file is empty.")
     if not head.startswith(tuple(BYTE_ORDER_MARKS)) and not _utf16_without_mark(head):
         controls = sum(byte < 32 and byte not in b"\t\n\v\f\r\x1a\x1b" for byte in head)
         if b"\0" in head or controls > len(head) // 100:
-            raise Unreadable(BINARY)
+            raise Unusable(BINARY)
 
 
 def read_table(file: Path, folder: Path, progress: Callable[[float], None]) -> Table:
@@ -113,7 +111,7 @@ def read_table(file: Path, folder: Path, progress: Callable[[float], None]) -> T
                 progress(text.buffer.tell() / size)
     parts.flush()
     if not parts.rows:
-        raise Unreadable("The file has a header, but no rows below it.")
+        raise Unusable("The file has a header, but no rows below it.")
     notes = [*_on_encoding(encoding), *layout.notes, *parts.notes()]
     return Table(folder, layout.names, parts.rows, encoding, separator, notes)
 
@@ -126,12 +124,12 @@ def unpack(file: Path, target: Path) -> Path:
         with gzip.open(file) as packed, target.open("wb") as out:
             for piece in _pieces(packed):
                 if out.tell() + len(piece) > UNPACKED:
-                    raise Unreadable(f"The .gz holds more than {UNPACKED // 1_000_000} MB.")
+                    raise Unusable(f"The .gz holds more than {UNPACKED // 1_000_000} MB.")
                 out.write(piece)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Unreadable("The .gz is damaged or cut off.") from error
+        raise Unusable("The .gz is damaged or cut off.") from error
     if _is_gzip(target):
-        raise Unreadable("The .gz holds another .gz. Unpack it once and upload that.")
+        raise Unusable("The .gz holds another .gz. Unpack it once and upload that.")
     return target
 
 
@@ -159,7 +157,7 @@ def encoding_of(file: Path) -> str:
         try:
             for piece in _pieces(stream):
                 if b"\0" in piece:
-                    raise Unreadable(BINARY)
+                    raise Unusable(BINARY)
                 decoder.decode(piece)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
@@ -216,7 +214,7 @@ def _records(lines: Iterator[str], separator: str) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise Unreadable(
+            raise Unusable(
                 f"A cell in the row that begins in line {line:,} has more than {CELL:,} characters. "
                 "Perhaps a quotation mark is never closed."
             ) from error
@@ -228,7 +226,7 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
     """The lines of a file, none of which may fill the memory."""
     while line := text.readline(LINE):
         if len(line) == LINE:
-            raise Unreadable(f"A line has more than {LINE:,} characters. Is this a table?")
+            raise Unusable(f"A line has more than {LINE:,} characters. Is this a table?")
         yield line
 
 
@@ -252,10 +250,11 @@ def layout_of(start: str, separator: str) -> Layout:
     """Find the header: below titles, which fill one cell, and only where it does not look like values itself."""
     records = _first_records(start, separator)
     if not records:
-        raise Unreadable("The file is empty.")
+        raise Unusable("The file is empty.")
     width = Counter(len(record.cells) for record in records).most_common(1)[0][0]
     titles = list(takewhile(lambda record: width > 1 and sum(map(bool, record.cells)) < 2, records))
-    header = records[len(titles) % len(records)]
+    titles = titles if len(titles) < len(records) else []
+    header = records[len(titles)]
     told = titles and not start.startswith("sep=")
     notes = [f"What stands above the header was left out: {_named(titles)}."] if told else []
     if _is_header(header.cells):
@@ -267,7 +266,7 @@ def layout_of(start: str, separator: str) -> Layout:
         names, above = [""] * max(width, len(header.cells)), header.row - 1
         notes.append("The first row holds values, not names, so the columns are numbered.")
     if len(names) > COLUMNS:
-        raise Unreadable(f"The table has {len(names):,} columns; {COLUMNS} are the most that can be read.")
+        raise Unusable(f"The table has {len(names):,} columns; {COLUMNS} are the most that can be read.")
     unique = _unique(names)
     renamed = [f"“{new}”" for old, new in zip(names, unique, strict=True) if old and old != new]
     if renamed:
@@ -352,7 +351,7 @@ class _Parts:
             return
         self.rows += len(self._waiting)
         if self.rows > ROWS:
-            raise Unreadable(f"The table has more than {ROWS:,} rows.")
+            raise Unusable(f"The table has more than {ROWS:,} rows.")
         columns = {str(index): cells for index, cells in enumerate(zip(*self._waiting, strict=True))}
         schema = {"row": pl.UInt32} | dict.fromkeys(columns, pl.String)
         part = pl.DataFrame({"row": self._numbers} | columns, schema=schema)
