@@ -1,0 +1,69 @@
+"""What people think of answers: kept, counted, and refused when it makes no sense."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+import feedback
+from loading import Loader
+from problems import answer_with_problems
+from storage import open_storage
+
+
+class NoModel:
+    name = "acme/tone@v2"
+    device = "cpu"
+
+    def load(self):
+        pass
+
+
+@pytest.fixture
+def client():
+    """An app of nothing but the feedback."""
+    app = FastAPI()
+    app.include_router(feedback.router)
+    answer_with_problems(app)
+    app.state.storage, app.state.loader = open_storage({}), Loader(NoModel())
+    yield TestClient(app)
+    app.state.storage.close()
+
+
+def give(client, **changes):
+    return client.post("/feedback", json={"input": "Fine, I guess", "answer": "POSITIVE", "right": True} | changes)
+
+
+def test_opinions_are_counted(client):
+    for right in (True, True, False):
+        assert 201 == give(client, right=right).status_code
+    count = client.get("/feedback").json()
+
+    assert (2, 1) == (count["right"], count["wrong"])
+
+
+def test_without_any_there_are_none_and_it_says_how_long_they_last(client):
+    assert {"right": 0, "wrong": 0, "kept": client.app.state.storage.message} == client.get("/feedback").json()
+
+
+def test_an_opinion_is_kept_with_the_model_that_answered(client):
+    give(client, input="naïve 🙂", right=False)
+    [record] = client.app.state.storage.records("feedback")
+
+    assert record.pop("at").endswith("+00:00")
+    assert {"backend": "acme/tone@v2", "input": "naïve 🙂", "answer": "POSITIVE", "right": False} == record
+
+
+@pytest.mark.parametrize("changes", [{"right": "yes"}, {"right": None}, {"input": ""}, {"answer": "x" * 10_001}])
+def test_what_makes_no_sense_is_not_kept(client, changes):
+    assert 422 == give(client, **changes).status_code
+    assert [] == list(client.app.state.storage.records("feedback"))
+
+
+def test_it_says_so_when_the_opinion_cannot_be_kept(client):
+    (client.app.state.storage.folder / "feedback.jsonl").mkdir()
+    response = give(client)
+
+    assert 507 == response.status_code
+    assert "cannot be kept" in response.json()["detail"]
