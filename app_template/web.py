@@ -8,9 +8,10 @@ import ipaddress
 import json
 import logging
 import re
+import secrets
+import sys
 import time
 import traceback
-import uuid
 from datetime import UTC, datetime
 from math import ceil
 
@@ -23,7 +24,6 @@ from problems import answer_with_problems, problem
 from settings import Settings
 
 log = logging.getLogger(__name__)
-requests_log = logging.getLogger("requests")
 
 OPEN = {"/", "/docs", "/health", "/ready"}  # without a token and as often as one likes, as all of /static/
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -66,9 +66,9 @@ def set_up_logging(level: str) -> None:
     logging.getLogger().setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(level.upper())
+    logging.getLogger("httpx2").setLevel("WARNING")  # else every request to the Hub is a line
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
-    requests_log.handlers, requests_log.propagate = [logging.StreamHandler()], False
 
 
 class Guard:
@@ -193,7 +193,7 @@ class Exchange:
             self.time_limit.reschedule(None)
             message["headers"] = self._complete_headers(message.get("headers", ()))
         else:
-            self.sent += len(message.get("body", b""))
+            self.sent += 0 if self.method == "HEAD" else len(message.get("body", b""))
             self.complete = not message.get("more_body", False)
         await self._send(message)
 
@@ -263,7 +263,7 @@ def bearer_token(headers: dict[bytes, bytes]) -> bytes:
 def request_id_of(headers: dict[bytes, bytes]) -> str:
     """The one that the client or a proxy gave, if it is harmless, else a new one."""
     given = headers.get(b"x-request-id", b"")
-    return given.decode() if SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    return given.decode() if SANE_ID.fullmatch(given) else secrets.token_hex(8)
 
 
 def too_large(limit: int) -> str:
@@ -279,7 +279,7 @@ def note(exchange: Exchange, seconds: float) -> None:
     REQUESTS.labels(method, route, status).inc()
     SECONDS.labels(route).observe(seconds)
     level = logging.WARNING if status >= 500 else logging.INFO
-    if requests_log.isEnabledFor(level):
+    if log.isEnabledFor(level):
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "level": logging.getLevelName(level).lower(),
@@ -291,7 +291,7 @@ def note(exchange: Exchange, seconds: float) -> None:
             "received": exchange.received,
             "sent": exchange.sent,
         }
-        requests_log.log(level, json.dumps(line))
+        sys.stderr.write(json.dumps(line) + "\n")  # logging would take longer than all else here
 
 
 def log_failure(error: Exception, exchange: Exchange) -> None:
