@@ -40,9 +40,9 @@ class Storage:
     def records(self, name: str) -> Iterator[dict[str, Any]]:
         """All records of that name, oldest first."""
         file = self.folder / f"{name}.jsonl"
-        if file.exists():
-            with file.open(encoding="utf-8") as stream:
-                yield from map(json.loads, stream)
+        with self._one_at_a_time:
+            lines = file.read_text("utf-8").splitlines() if file.exists() else []
+        yield from map(json.loads, lines)
 
     def close(self) -> None:
         """Remove the folder."""

@@ -1,0 +1,214 @@
+"""Where the app keeps things: a folder whose files are committed to a private dataset. STORAGE.md says how."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.utils import disable_progress_bars
+
+from settings import BadSetting
+
+log = logging.getLogger(__name__)
+
+LAST_COMMIT = 20  # seconds that the end of the app waits for it
+FOLDER = "app"  # in the dataset; its other files are none of our business
+
+disable_progress_bars()
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # else it logs every request to the Hub
+
+
+class Refused(Exception):
+    """The dataset cannot be used as it is, and will not be without somebody's doing; the message says why."""
+
+
+class Dataset:
+    """A private dataset on the Hub, and the folder that it mirrors: read once, then committed to."""
+
+    def __init__(self, api: HfApi, repo_id: str, folder: Path) -> None:
+        self.repo_id = repo_id
+        self._api, self._folder = api, folder
+        self._committed: dict[str, tuple[int, int]] = {}  # path: size and time of change
+
+    def fetch(self) -> None:
+        """Make the dataset unless it is there, and read what it holds. Raises `Refused`."""
+        try:
+            self._api.create_repo(self.repo_id, repo_type="dataset", private=True, exist_ok=True)
+            self._api.auth_check(self.repo_id, repo_type="dataset", write=True)
+            info = self._api.dataset_info(self.repo_id)
+        except HfHubHTTPError as error:
+            if error.response.status_code in (400, 401, 402, 403, 404):
+                raise Refused(f"HF_TOKEN may not write the dataset {self.repo_id}") from error
+            raise
+        except HFValidationError as error:
+            raise Refused(f"{self.repo_id} cannot be the name of a dataset") from error
+        if not info.private:  # what people send would be there for everybody
+            raise Refused(f"the dataset {self.repo_id} is not private")
+        there = {file.rfilename for file in info.siblings or [] if file.rfilename.startswith(f"{FOLDER}/")}
+        if there:
+            self._api.snapshot_download(
+                self.repo_id, repo_type="dataset", local_dir=self._folder.parent, allow_patterns=f"{FOLDER}/**"
+            )
+        self._committed = {path: state for path, state in self._files().items() if f"{FOLDER}/{path}" in there}
+
+    def commit(self) -> None:
+        """Bring the dataset to what the folder holds now."""
+        files = self._files()
+        changed = [path for path, state in files.items() if state != self._committed.get(path)]
+        gone = [path for path in self._committed if path not in files]
+        if not changed and not gone:
+            return
+        ours = {path: f"{FOLDER}/{path}" for path in [*changed, *gone]}
+        there = set(self._api.list_repo_files(self.repo_id, repo_type="dataset"))
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+            *(CommitOperationAdd(ours[path], _content(self._folder / path)) for path in changed),
+            *(CommitOperationDelete(ours[path]) for path in gone if ours[path] in there),
+        ]
+        message = f"Keep {len(changed)} files, delete {len(gone)}"
+        self._api.create_commit(self.repo_id, operations, commit_message=message, repo_type="dataset")
+        if gone:  # or they could still be read in the history
+            self._api.super_squash_history(self.repo_id, repo_type="dataset")
+        self._committed = files
+
+    def _files(self) -> dict[str, tuple[int, int]]:
+        states = {file: file.stat() for file in sorted(self._folder.rglob("*")) if file.is_file()}
+        return {
+            file.relative_to(self._folder).as_posix(): (state.st_size, state.st_mtime_ns)
+            for file, state in states.items()
+        }
+
+
+def _content(file: Path) -> Path | bytes:
+    """What to commit of a file. The records may grow meanwhile: what is in them now."""
+    return file.read_bytes() if file.suffix == ".jsonl" else file
+
+
+class Storage:
+    """A temporary folder that a thread mirrors in a dataset. A record of NAME is a line of a file in the folder NAME.
+
+    Every run of the app has files of its own, so that two instances never overwrite what the other keeps.
+    """
+
+    def __init__(self, api: HfApi, repo_id: str, *, minutes: float) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="app-storage-", ignore_cleanup_errors=True)
+        self._folder = Path(self._temporary.name, FOLDER)
+        self._folder.mkdir()
+        self._file = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}.jsonl"
+        self._one_at_a_time = threading.Lock()
+        self._dataset, self._minutes = Dataset(api, repo_id, self._folder), minutes
+        self._fetched = False
+        self._tried, self._closing = threading.Event(), threading.Event()
+        self._mirror = threading.Thread(target=self._run, name="mirror", daemon=True)
+        self.persistent = True
+        self.message = f"The dataset {repo_id} is being read."
+
+    def start(self) -> None:
+        """Begin to read the dataset, in the background."""
+        self._mirror.start()
+
+    def give_up(self, reason: str) -> None:
+        """Keep things as long as the app runs, and no longer."""
+        self.persistent = False
+        self.message = f"Temporary, because {reason}: everything that is kept here is lost when the app restarts."
+        log.warning("storage: %s", self.message)
+        self._tried.set()
+
+    @property
+    def folder(self) -> Path:
+        """The folder, once what earlier runs have kept is in it, or could not be had."""
+        self._tried.wait()
+        return self._folder
+
+    def append(self, name: str, record: Mapping[str, object]) -> None:
+        """Keep one record; it is in the folder when this returns. Any thread may call it."""
+        file = self._folder / name / self._file
+        line = json.dumps(record, separators=(",", ":")) + "\n"
+        with self._one_at_a_time:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(line)
+
+    def records(self, name: str) -> Iterator[dict[str, Any]]:
+        """All records of that name, oldest first, also those of earlier runs: it waits for them."""
+        files = sorted((self.folder / name).glob("*.jsonl"))
+        with self._one_at_a_time:
+            texts = [file.read_text("utf-8") for file in files]
+        for line in (line for text in texts for line in text.splitlines()):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                log.warning("a record of %s is cut off: the app was killed while it wrote it", name)
+            else:
+                yield record
+
+    def close(self) -> None:
+        """Commit what is new, and remove the folder."""
+        self._closing.set()
+        if self._mirror.is_alive():
+            self._mirror.join(LAST_COMMIT)
+        if self._mirror.is_alive():
+            log.error("storage: the last commit took too long")
+        self._temporary.cleanup()
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._take_turn()
+                self._closing.wait(60 * self._minutes)
+            self._take_turn()
+        except Refused as reason:
+            self.give_up(str(reason))
+
+    def _take_turn(self) -> None:
+        """Commit, having fetched before. What fails may well succeed at the next turn."""
+        name = self._dataset.repo_id
+        try:
+            if not self._fetched:
+                self._dataset.fetch()
+                self._fetched = True
+            self._dataset.commit()
+            self.message = f"Kept in the private dataset {name}, to which it goes every {self._minutes:g} minutes."
+        except Refused:
+            raise
+        except Exception as error:  # the border to foreign code, and to the network
+            self.message = (
+                f"The dataset {name} cannot be reached. What is new is lost if the app restarts before it can."
+            )
+            log.warning("storage: %s %s", self.message, type(error).__name__)
+        self._tried.set()
+
+
+def open_storage(environ: Mapping[str, str]) -> Storage:
+    """A storage that is mirrored in DATASET_ID, by default the Space's name and "-data"."""
+    token = environ.get("HF_TOKEN")
+    repo_id = environ.get("DATASET_ID") or (f"{environ['SPACE_ID']}-data" if "SPACE_ID" in environ else "")
+    api = HfApi(endpoint=environ.get("HF_ENDPOINT"), token=token or False)
+    storage = Storage(api, repo_id, minutes=_minutes(environ))
+    if not repo_id:
+        storage.give_up("neither DATASET_ID nor SPACE_ID is set")
+    elif not token:
+        storage.give_up("the secret HF_TOKEN is not set")
+    else:
+        storage.start()
+    return storage
+
+
+def _minutes(environ: Mapping[str, str]) -> float:
+    """COMMIT_EVERY: more often than once a minute is more than the Hub takes."""
+    value = environ.get("COMMIT_EVERY") or "5"
+    try:
+        minutes = float(value)
+    except ValueError:
+        minutes = 0
+    if not 1 <= minutes <= 60:
+        raise BadSetting(f"COMMIT_EVERY is {value!r}, but must be a number of minutes from 1 to 60")
+    return minutes
