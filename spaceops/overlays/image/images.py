@@ -16,7 +16,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # what browsers show; Pillow's 
 MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 40_000_000  # 160 MB with transparency; the cameras of phones make 12 to 50 million, most of them 12
 MAX_SCANS = 100  # a progressive JPEG has some ten; each takes as long as a whole picture, and some few bytes
-SPARE = 3  # times the pixels that the model looks at are kept each way; less could be seen in what it is shown
+SPARE = 2  # times the pixels that the model looks at are kept each way; fewer would change what it sees
 ORIENTATION = 0x0112  # of EXIF: how the camera was held
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

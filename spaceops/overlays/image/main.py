@@ -1,0 +1,155 @@
+"""What is in a picture: a JSON API, and a page for people."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from math import ceil
+from typing import Annotated, Any
+
+import numpy as np
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
+
+import feedback
+import operations
+from batching import Batcher, Full
+from cpus import cpu_count
+from images import MAX_BYTES, Damaged, NotAPicture, TooLarge, decode
+from loading import Loaded, Loader
+from models import choose
+from problems import problems
+from settings import Settings
+from storage import open_storage
+from web import client_of, protect
+
+STATUS = {NotAPicture: 415, TooLarge: 413, Damaged: 422}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": ["file"], "properties": {"file": BINARY["schema"]}}
+        },
+        **{f"image/{kind}": BINARY for kind in ("jpeg", "png", "webp", "gif", "bmp")},
+    },
+}
+
+router = APIRouter()
+
+
+class Label(BaseModel):
+    """One thing that the picture may show."""
+
+    label: str
+    score: float = Field(ge=0, le=1, description="How sure the model is of it")
+
+
+class Classification(BaseModel):
+    """What the picture shows, most likely first."""
+
+    labels: list[Label]
+    width: int = Field(description="Pixels, upright")
+    height: int
+    sha256: str = Field(description="Of the bytes that were sent, by which the picture can be named: it is not kept")
+    milliseconds: float = Field(description="From the last byte of the picture to the answer")
+    backend: str = Field(description="The model that answered")
+
+
+@router.post("/classify", responses=problems(415, 503), openapi_extra={"requestBody": BODY})
+async def classify(request: Request, model: Loaded, top: Annotated[int, Query(ge=1, le=20)] = 5) -> Classification:
+    """Name what a picture shows. Send it as the field `file` of a form, or as the whole body."""
+    data = await picture_in(request)
+    began = time.perf_counter()
+    pixels, width, height = await prepared(request, data)
+    probabilities = await answered(request, pixels)
+    return Classification(
+        labels=best(probabilities, model.labels, top),
+        width=width,
+        height=height,
+        sha256=hashlib.sha256(data).hexdigest(),
+        milliseconds=round((time.perf_counter() - began) * 1000, 1),
+        backend=model.name,
+    )
+
+
+async def picture_in(request: Request) -> bytes:
+    """The bytes of the picture. What the client calls it, or says that it is, does not matter."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        return await request.body()
+    async with request.form(max_files=1, max_fields=10, max_part_size=1024) as form:  # removes its file at the end
+        upload = form.get("file")
+        if not isinstance(upload, UploadFile):
+            raise HTTPException(422, "The form has no picture in a field named file.")
+        return await upload.read()
+
+
+async def prepared(request: Request, data: bytes) -> tuple[np.ndarray, int, int]:
+    """What the model looks at, and the picture's width and height. As many are decoded at a time as there are CPUs."""
+    state = request.app.state
+    if state.decoding.statistics().tasks_waiting >= state.settings.max_waiting:
+        raise busy(1)
+    preprocessing = state.loader.model.preprocessing
+
+    def decoded() -> tuple[np.ndarray, int, int]:
+        image, width, height = decode(data, preprocessing.side)
+        return preprocessing.pixels(image), width, height
+
+    try:
+        return await to_thread.run_sync(decoded, limiter=state.decoding)
+    except (NotAPicture, TooLarge, Damaged) as error:
+        raise HTTPException(STATUS[type(error)], str(error)) from error
+
+
+async def answered(request: Request, pixels: np.ndarray) -> np.ndarray:
+    """How likely the model finds each of its labels."""
+    try:
+        return await request.app.state.batcher.submit(pixels, client_of(request.scope))
+    except Full as full:
+        raise busy(full.retry_after) from full
+
+
+def busy(seconds: float) -> HTTPException:
+    """The answer to who would have to wait too long."""
+    return HTTPException(503, "Too many pictures are waiting.", {"Retry-After": str(ceil(seconds))})
+
+
+def best(probabilities: np.ndarray, labels: list[str], top: int) -> list[Label]:
+    """The `top` most likely labels."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return [Label(label=labels[index], score=round(float(probabilities[index]), 4)) for index in order]
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Load the model in the background while the port is already open; at the end, answer what was accepted."""
+    app.state.loader.start()
+    await app.state.batcher.start()
+    yield
+    await app.state.batcher.close()
+    app.state.storage.close()
+
+
+def create_app(environ: Mapping[str, str]) -> FastAPI:
+    """The app with the settings and the model that the environment names."""
+    settings = Settings.from_environ(environ)
+    loader = Loader(choose(environ))
+    app = FastAPI(title="Pictures", description="What is in a picture?", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.settings, app.state.loader, app.state.storage = settings, loader, open_storage(environ)
+    app.state.decoding = CapacityLimiter(cpu_count())
+    app.state.batcher = Batcher(loader.model.classify, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
+    app.include_router(router)
+    app.include_router(operations.router)
+    app.include_router(feedback.router)
+    app.mount("/static", StaticFiles(directory=operations.STATIC), name="static")
+    protect(app, settings, max_body=MAX_BYTES)
+    return app
+
+
+app = create_app(os.environ)
