@@ -34,7 +34,7 @@ function show({ label, score, backend, input }, ms) {
   $("score").textContent = percent(score);
   result.querySelector(".bar > div").style.width = percent(score);
   $("facts").textContent = `${backend}, ${latency(ms)}`;
-  feedback($("feedback"), { input, answer: label });
+  feedback($("feedback"), { input, answer: label, note: "Your text is kept with it." });
   result.scrollIntoView({ block: "nearest" });
 }
 

@@ -195,19 +195,20 @@ function operation(path, method, about) {
     el("div", { className: "row" }, el("button", {}, "Send"), stop), output);
   showCommand();
   return el("details", { className: "card" },
-    el("summary", {}, el("code", { className: "method" }, method.toUpperCase()), " ", el("code", {}, path), " ",
+    el("summary", {},
+      el("h2", {}, el("code", { className: "method" }, method.toUpperCase()), " ", el("code", {}, path)), " ",
       el("span", { className: "faint" }, about.summary ?? "")),
     el("p", {}, about.description ?? ""), ...bodyTables(body), view,
     el("div", { className: "row rule" }, el("h3", {}, "In a terminal"), copyButton(() => command.textContent)), command,
     el("h3", { className: "rule" }, "Answers"), ...Object.entries(about.responses).flatMap(answer));
 }
 
-const bodyTables = body => Object.entries(body?.content ?? {}).map(([type, { schema }]) => fields(schema, `Body, ${type}`));
+const bodyTables = body => Object.entries(body?.content ?? {}).map(([type, { schema }]) => fields(schema, `Fields of the body, ${type}`));
 
 function answer([status, given]) {
   const response = resolved(given), contents = Object.entries(response.content ?? {});
   return [el("p", {}, el("b", {}, status), ` ${response.description}`),
-    ...contents.filter(([, { schema }]) => schema && status < 400).map(([type, { schema }]) => fields(schema, type))];
+    ...contents.filter(([, { schema }]) => schema && status < 400).map(([type, { schema }]) => fields(schema, `Fields of the answer, ${type}`))];
 }
 
 attempt($("operations"), async signal => {

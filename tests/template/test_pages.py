@@ -1,0 +1,155 @@
+"""Each task's pages in Chromium: they do what they are for, for everybody, and ask nobody else for anything."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, expect
+
+from spaceops.tasks import TASKS
+from spaceops.template import new
+from tests.template.serving import App
+
+pytestmark = pytest.mark.browser
+
+RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
+
+
+def use_sentiment(page: Page) -> None:
+    """Label a text of one's own, then an example."""
+    page.get_by_label("Your text").fill("I love this place!")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#result")).to_contain_text("Positive")
+    page.get_by_role("button", name="It broke after two days.").click()
+    expect(page.locator("#result")).to_contain_text("Negative")
+    expect(page.get_by_role("region", name="Earlier")).to_contain_text("I love this place!")
+
+
+USES: dict[str, Callable[[Page], None]] = {"sentiment": use_sentiment}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """The address of a task's app, which is started when it is first asked for."""
+    with ExitStack() as stack:
+        urls: dict[str, str] = {}
+
+        def running(task: str) -> str:
+            if task not in urls:
+                folder = new(tmp_path_factory.mktemp("app") / task, task=task)
+                urls[task] = stack.enter_context(App(folder)).url
+            return urls[task]
+
+        yield running
+
+
+EACH_TASK = pytest.mark.parametrize("task", TASKS)
+EACH_PAGE = pytest.mark.parametrize("path", ["", "docs"])
+SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+@EACH_TASK
+def test_the_page_does_what_it_is_for_and_names_the_back_end(running, open_page, task):
+    page = open_page(running(task))
+    backend = httpx2.get(f"{running(task)}/health", trust_env=False).json()["backend"]
+
+    expect(page.locator("#backend.ready")).to_have_text(backend)
+    USES[task](page)
+
+
+@EACH_TASK
+@SCHEMES
+def test_axe_finds_nothing_before_and_after_use(running, open_page, axe, task, scheme):
+    page = open_page(running(task), color_scheme=scheme, reduced_motion="reduce")
+    expect(page.locator("#backend.ready")).to_be_visible()
+    before = barriers(page, axe)
+    USES[task](page)
+
+    assert [] == before
+    assert [] == barriers(page, axe)
+
+
+@EACH_TASK
+@SCHEMES
+def test_axe_finds_nothing_in_the_page_of_the_api(running, open_page, axe, task, scheme):
+    page = open_page(f"{running(task)}/docs", color_scheme=scheme)
+    page.locator("details").first.wait_for()
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+
+    assert [] == barriers(page, axe)
+
+
+@EACH_TASK
+def test_a_narrow_screen_needs_no_scrolling_sideways(running, open_page, task):
+    page = open_page(running(task), viewport={"width": 320, "height": 640})
+    expect(page.locator("#backend.ready")).to_be_visible()
+    USES[task](page)
+    assert 0 == beyond_the_edge(page)
+
+    page.goto(f"{running(task)}/docs")
+    page.locator("details").first.wait_for()
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert 0 == beyond_the_edge(page)
+
+
+@EACH_TASK
+def test_every_operation_of_the_api_is_shown_and_can_be_tried(running, open_page, task):
+    spec = httpx2.get(f"{running(task)}/openapi.json", trust_env=False).json()
+    operations = [f"{method.upper()} {path}" for path, methods in spec["paths"].items() for method in methods]
+    page = open_page(f"{running(task)}/docs")
+    page.locator("details").first.wait_for()
+
+    summaries = [re.sub(r"\s+", " ", text) for text in page.locator("summary").all_inner_texts()]
+    assert len(operations) == len(summaries)
+    assert all(shown.startswith(operation) for operation, shown in zip(operations, summaries, strict=True))
+    health = page.locator("details", has=page.get_by_text("/health", exact=True))
+    health.locator("summary").click()
+    health.get_by_role("button", name="Send").click()
+    expect(health.get_by_role("status")).to_contain_text('"status": "alive"')
+
+
+@EACH_TASK
+def test_every_field_and_button_has_a_size_for_fingers(running, open_page, task):
+    """24 pixels at least, as WCAG 2.2 wants it."""
+    page = open_page(running(task), viewport={"width": 320, "height": 640})
+    expect(page.locator("#backend.ready")).to_be_visible()
+    USES[task](page)
+    small = page.evaluate(
+        """[...document.querySelectorAll("button, input, textarea, select")]
+            .filter(one => one.checkVisibility() && one.getBoundingClientRect().height < 24 && !one.closest(".unseen"))
+            .map(one => one.outerHTML)"""
+    )
+
+    assert [] == small
+
+
+def test_the_command_shown_does_what_the_page_does(running, open_page):
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    page = open_page(f"{running('sentiment')}/docs")
+    analyze = page.locator("details", has=page.get_by_text("/analyze", exact=True))
+    analyze.get_by_label("Body", exact=True).fill('{"text": "It\'s a \\"wonderful\\" $HOME, isn\'t it?"}')
+    command = analyze.locator("pre").last.inner_text()
+    done = subprocess.run(["bash", "-c", f"{command} --silent --noproxy '*'"], capture_output=True, text=True)
+    analyze.get_by_role("button", name="Send").click()
+
+    expect(analyze.get_by_role("status")).to_contain_text('"label": "POSITIVE"')
+    assert '"label":"POSITIVE"' in done.stdout, done.stderr
+
+
+def barriers(page: Page, axe: str) -> list[str]:
+    """What axe-core finds: the rule, and the element that breaks it."""
+    page.evaluate(axe)
+    found = page.evaluate(f"axe.run({RULES})")["violations"]
+    return [f"{rule['id']}: {node['html']}: {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+
+
+def beyond_the_edge(page: Page) -> int:
+    """By how many pixels the page is wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
