@@ -35,9 +35,12 @@ function example(given, depth = 0) {
   if (first !== undefined || depth > 5) return first ?? null;
   if (choices(schema)) return example(choices(schema)[0], depth + 1);
   if (schema.type === "array") return [example(schema.items, depth + 1)];
-  if (schema.type !== "object") return { string: "", integer: schema.minimum ?? 0, number: schema.minimum ?? 0, boolean: false }[schema.type] ?? null;
-  return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, field]) => [name, example(field, depth + 1)]));
+  if (schema.type !== "object") return SIMPLEST[schema.type] ?? null;
+  const wanted = Object.entries(schema.properties ?? {}).filter(([name, field]) =>
+    schema.required?.includes(name) || resolved(field).examples || resolved(field).default != null);
+  return Object.fromEntries(wanted.map(([name, field]) => [name, example(field, depth + 1)]));
 }
+const SIMPLEST = { string: "", integer: 0, number: 0, boolean: false };
 
 /** The fields of an object and of the objects in it, as rows: name, type, whether it may be missing, meaning. */
 function* rows(given, before = "", depth = 0) {
@@ -49,9 +52,10 @@ function* rows(given, before = "", depth = 0) {
   }
 }
 
-function fields(schema, caption) {
-  const found = [...rows(schema)];
-  if (!found.length) return el("p", { className: "faint" }, `${caption}: ${kind(schema)}`);
+/** What a message of this content type holds: a table of its fields, or a line where it has none. */
+function fields([contentType, { schema }]) {
+  const found = [...rows(schema)], caption = `Fields, ${contentType}`;
+  if (!found.length) return el("p", { className: "faint" }, contentType, schema?.type ? `: ${kind(schema)}` : "");
   const line = ([name, type, optional, meaning]) => el("tr", {}, el("td", {}, el("code", {}, name)),
     el("td", {}, type, optional ? el("span", { className: "faint" }, ", may be missing") : ""), el("td", {}, meaning));
   const heads = ["Field", "Type", "Meaning"].map(text => el("th", { scope: "col" }, text));
@@ -198,17 +202,15 @@ function operation(path, method, about) {
     el("summary", {},
       el("h2", {}, el("code", { className: "method" }, method.toUpperCase()), " ", el("code", {}, path)), " ",
       el("span", { className: "faint" }, about.summary ?? "")),
-    el("p", {}, about.description ?? ""), ...bodyTables(body), view,
+    el("p", {}, about.description ?? ""), ...Object.entries(body?.content ?? {}).map(fields), view,
     el("div", { className: "row rule" }, el("h3", {}, "In a terminal"), copyButton(() => command.textContent)), command,
     el("h3", { className: "rule" }, "Answers"), ...Object.entries(about.responses).flatMap(answer));
 }
 
-const bodyTables = body => Object.entries(body?.content ?? {}).map(([type, { schema }]) => fields(schema, `Fields of the body, ${type}`));
-
+/** A line for each status, with the fields of what comes back; all failures have the same, and need none. */
 function answer([status, given]) {
-  const response = resolved(given), contents = Object.entries(response.content ?? {});
-  return [el("p", {}, el("b", {}, status), ` ${response.description}`),
-    ...contents.filter(([, { schema }]) => schema && status < 400).map(([type, { schema }]) => fields(schema, `Fields of the answer, ${type}`))];
+  const { description, content = {} } = resolved(given);
+  return [el("p", {}, el("b", {}, status), ` ${description}`), ...(status < 400 ? Object.entries(content).map(fields) : [])];
 }
 
 attempt($("operations"), async signal => {
