@@ -209,7 +209,7 @@ def _outliers(values: pl.DataFrame, low: float, high: float) -> Outliers | None:
 def _bins(value: pl.Series) -> list[Bin]:
     """Bins whose borders are round numbers."""
     low, high = value.min(), value.max()
-    width = round_step((high - low) / BINS) if high > low else 1.0
+    width = round_step((high - low) / BINS) if high - low > 1e-290 else 1.0
     if (value % 1 == 0).all():
         width = max(width, 1.0)
     start = math.floor(low / width)

@@ -16,6 +16,7 @@ NO = ("false", "no", "n", "f", "off", "nein", "falsch", "non", "faux")
 
 POINT = r"^[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d+)?$"
 COMMA = r"^[-+]?(?:\d{1,3}(?:[. '\u00a0\u202f]\d{3})+|\d+)?(?:,\d*)?$"
+UNIQUE = 0.95  # of the values of an identifier stand there once, or it is none
 CODE = r"^0\d+$|\d{16}"  # a postcode or an account: a number would lose its zeros or its last digits
 BARE = (  # without a sign for money or percent
     pl.col("text")
@@ -116,10 +117,11 @@ def _share(frame: pl.DataFrame, *looks: str) -> float:
 
 
 def _kind_of_numbers(frame: pl.DataFrame) -> Kind:
-    """Numbers that count the rows are identifiers, but for years."""
+    """Numbers that count the rows, but for a few slips, are identifiers; years are not."""
     value = frame["value"].drop_nulls()
     low, high, count = value.min(), value.max(), value.len()
-    counting = count > 9 and high - low + 1 < 1.2 * count and value.n_unique() == count and (value % 1 == 0).all()
+    each_its_own = count > 9 and value.n_unique() > UNIQUE * count
+    counting = each_its_own and high - low + 1 < 1.2 * count and (value % 1 == 0).all()
     return "identifier" if counting and not (low > 1800 and high < 2200) else "number"
 
 
@@ -162,6 +164,6 @@ def _words(filled: pl.DataFrame) -> Typed:
     kind: Kind = "category"
     if (spaces > 3 or length > 40) and distinct > 0.2 * text.len():
         kind = "text"
-    elif distinct == text.len() > 4 and spaces < 0.1 and text.str.contains(r"\d").mean() > 0.9:
+    elif text.len() > 9 and distinct > UNIQUE * text.len() and spaces < 0.1 and text.str.contains(r"\d").mean() > 0.9:
         kind = "identifier"
     return Typed(kind, filled.with_columns(value=pl.col("text")))

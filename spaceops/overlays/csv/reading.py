@@ -69,10 +69,18 @@ class Table:
 
     def column(self, index: int) -> pl.DataFrame:
         """One column as `text`, with `row`: the number that a spreadsheet shows, so the header is row 1."""
-        return self.scan().select("row", text=pl.col(str(index))).collect()
+        return self._scan().select("row", text=pl.col(str(index))).collect()
 
-    def scan(self) -> pl.LazyFrame:
-        """All columns, not yet read."""
+    def row_numbers(self) -> pl.Series:
+        """Those of all rows: blank lines count, but are not among them."""
+        return self._scan().select("row").collect().to_series()
+
+    def hashes(self) -> pl.DataFrame:
+        """Each `row` with a `hash` of all its cells, part by part."""
+        parts = (pl.read_parquet(part) for part in sorted(self.folder.glob("*.parquet")))
+        return pl.concat(part.select("row", hash=pl.struct(pl.exclude("row")).hash()) for part in parts)
+
+    def _scan(self) -> pl.LazyFrame:
         return pl.scan_parquet(self.folder / "*.parquet")
 
 

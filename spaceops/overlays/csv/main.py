@@ -1,0 +1,133 @@
+"""From a CSV file to a report of what is in it: an API of jobs, and a page for people."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+import operations
+import report
+from analysis import Report, analyze
+from jobs import CurrentJobs, Full, Jobs, JobState, NotDone, Progress, Unknown, Unusable, Work, missing
+from jobs import router as jobs_router
+from loading import Loaded, Loader
+from models import choose
+from problems import problems
+from reading import HEAD, refuse_other_files
+from settings import Settings
+from storage import open_storage
+from web import protect
+
+MAX_FILE = 50_000_000  # bytes
+MAX_BODY = MAX_FILE + 10_000  # with what a form puts around the file
+TIME_LIMIT = 300  # seconds for one file
+DRAIN = 20  # seconds that a running job has to end when the app stops
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.post("/jobs", status_code=202, responses=problems(503))
+def submit(file: UploadFile, _model: Loaded, jobs: CurrentJobs, response: Response) -> JobState:
+    """Take a CSV or TSV file of up to 50 MB, plain or as .gz; what it is about is told under the job's id."""
+    name = Path(file.filename or "table.csv").name[:100]
+    try:
+        refuse_other_files(file.file.read(HEAD))
+        file.file.seek(0)
+        with tempfile.NamedTemporaryFile() as copy:
+            shutil.copyfileobj(file.file, copy)
+            copy.flush()
+            state = jobs.submit({"name": name}, Path(copy.name))
+    except Unusable as error:
+        raise HTTPException(422, str(error)) from error
+    except Full as error:
+        raise HTTPException(503, "Too many files are waiting. Try again in a moment.", {"Retry-After": "10"}) from error
+    response.headers["Location"] = f"jobs/{state.id}"
+    return state
+
+
+def finished_report(job_id: str, jobs: CurrentJobs) -> Report:
+    """The report of a job, or the answer that there is none, or none yet."""
+    try:
+        return Report.model_validate(jobs.result(job_id))
+    except Unknown as error:
+        raise missing(jobs) from error
+    except NotDone as error:
+        raise HTTPException(409, str(error)) from error
+
+
+Finished = Annotated[Report, Depends(finished_report)]
+
+
+@router.get("/jobs/{job_id}/result", responses=problems(404, 409, 503))
+def result(found: Finished) -> Report:
+    """All that was found out about a file."""
+    return found
+
+
+@router.get("/jobs/{job_id}/report.html", responses=problems(404, 409, 503), response_class=HTMLResponse)
+def report_as_page(found: Finished) -> HTMLResponse:
+    """The same as a page with plots, to keep: it needs nothing beside it."""
+    return HTMLResponse(report.page(found), headers={"Content-Disposition": 'attachment; filename="report.html"'})
+
+
+@router.get("/jobs/{job_id}/columns.csv", responses=problems(404, 409, 503), response_class=Response)
+def report_as_table(found: Finished) -> Response:
+    """The columns and their statistics as CSV, for a spreadsheet."""
+    headers = {"Content-Disposition": 'attachment; filename="columns.csv"'}
+    return Response(report.table(found), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def work_with(loader: Loader) -> Work:
+    """What a job does, with the model that the loader loads."""
+
+    def work(params: dict[str, Any], file: Path | None, progress: Progress) -> dict[str, Any]:
+        while not loader.finished.wait(0.2):  # a job from before a restart may begin before the model is there
+            progress(0, "The model is loading")
+        return analyze(file, params["name"], loader.model, progress).model_dump(mode="json")
+
+    return work
+
+
+def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
+    """The app as the environment wants it. Nothing is loaded and nothing written until it starts."""
+    settings = Settings.from_environ(environ)
+    loader = Loader(choose(environ))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """Load the model while the port is already open; in the end, let the running job come to its end."""
+        app.state.storage = open_storage(environ)
+        app.state.jobs = Jobs(work_with(loader), app.state.storage, time_limit=TIME_LIMIT)
+        loader.start()
+        app.state.jobs.start()
+        yield
+        await run_in_threadpool(app.state.jobs.close, DRAIN)
+        app.state.storage.close()
+
+    app = FastAPI(
+        title="Tables",
+        description="What is in a CSV file, and what stands out?",
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's own page fetches its script from a CDN; ours is static/docs.html
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.loader = loader
+    for part in (router, jobs_router, operations.router):
+        app.include_router(part)
+    app.mount("/static", StaticFiles(directory=operations.STATIC), name="static")
+    protect(app, settings, max_body=MAX_BODY)
+    return app
+
+
+app = create_app()
