@@ -1,0 +1,114 @@
+"""The models that are asked, all of them for every text, and what they say together."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from lexicons import AfinnWords, Blob, Vader
+from opinions import Opinion, Probabilities, Verdict, combine
+from settings import BadSetting
+
+log = logging.getLogger(__name__)
+
+LEXICONS = {lexicon.name: lexicon for lexicon in (Vader, AfinnWords, Blob)}
+
+
+class Classifier(Protocol):
+    """One of the models. It costs nothing until `load` is called."""
+
+    name: str
+    device: str
+
+    def load(self) -> None:
+        """Download, read, warm up. May take minutes; raises whatever goes wrong."""
+
+    def classify(self, texts: Sequence[str]) -> list[Probabilities]:
+        """How likely each label is for each text."""
+
+
+class Ensemble:
+    """Asks its models one after another: side by side they would only take the CPU from each other.
+
+    Where one fails the others answer, and the answer says so.
+    """
+
+    def __init__(self, members: Sequence[tuple[Classifier, float]]) -> None:
+        self.members = members  # each with its weight
+        self.broken: dict[str, str] = {}  # why those could not be loaded that could not
+        self.name = " + ".join(model.name for model, _ in members)
+
+    @property
+    def device(self) -> str:
+        """Where they run: "cuda" if any of them does."""
+        return "cuda" if any(model.device == "cuda" for model, _ in self.members) else "cpu"
+
+    def load(self) -> None:
+        """Load what can be loaded; that nothing can be is a failure."""
+        for model, _ in self.members:
+            try:
+                model.load()
+            except Exception as error:  # the border to foreign code: whatever it raises becomes the reason
+                log.exception("%s cannot be loaded", model.name)
+                self.broken[model.name] = f"{type(error).__name__}: {error}".splitlines()[0]
+        if len(self.broken) == len(self.members):
+            raise RuntimeError("; ".join(f"{name}: {reason}" for name, reason in self.broken.items()))
+
+    def answer(self, texts: Sequence[str]) -> list[Verdict]:
+        """What they say of each text. Raises `NoOpinion` if there is one that none of them can read."""
+        opinions = [self._opinions(model, weight, texts) for model, weight in self.members]
+        return [combine(each) for each in zip(*opinions, strict=True)]
+
+    def _opinions(self, model: Classifier, weight: float, texts: Sequence[str]) -> list[Opinion]:
+        if reason := self.broken.get(model.name):
+            return [Opinion(model.name, weight, error=f"It could not be loaded. {reason}") for _ in texts]
+        began = time.perf_counter()
+        said = ask(model, texts)
+        milliseconds = round((time.perf_counter() - began) * 1000 / len(texts), 2)
+        return [
+            Opinion(model.name, weight, milliseconds, error=f"It failed: {type(one).__name__}.")
+            if isinstance(one, Exception)
+            else Opinion(model.name, weight, milliseconds, one)
+            for one in said
+        ]
+
+
+def ask(model: Classifier, texts: Sequence[str]) -> list[Probabilities | Exception]:
+    """Ask one model; if it fails, ask for each half, until what it cannot read stands alone."""
+    try:
+        return [said for _, said in zip(texts, model.classify(texts), strict=True)]
+    except Exception as error:  # the border to foreign code, again
+        if len(texts) == 1:
+            log.warning("%s failed for a text: %s", model.name, type(error).__name__)
+            return [error]
+        half = len(texts) // 2
+        return ask(model, texts[:half]) + ask(model, texts[half:])
+
+
+def choose(environ: Mapping[str, str]) -> Ensemble:
+    """The models that MODEL_IDS names, else the word lists; each counts as MODEL_WEIGHTS says, else all the same."""
+    names = [name.strip() for name in (environ.get("MODEL_IDS") or ",".join(LEXICONS)).split(",")]
+    if len(set(names)) < len(names) or "" in names:
+        raise BadSetting(
+            f"MODEL_IDS is {environ['MODEL_IDS']!r}, but must be different models with commas between them"
+        )
+    return Ensemble(list(zip(map(model_named, names), weights(environ, len(names)), strict=True)))
+
+
+def weights(environ: Mapping[str, str], number: int) -> list[float]:
+    """As many as there are models."""
+    value = environ.get("MODEL_WEIGHTS") or ",".join(["1"] * number)
+    parts = [part.strip() for part in value.split(",")]
+    if len(parts) != number or not all(re.fullmatch(r"\d{1,6}(\.\d{1,6})?", part) and float(part) for part in parts):
+        raise BadSetting(f"MODEL_WEIGHTS is {value!r}, but must be {number} numbers above 0 with commas between them")
+    return [float(part) for part in parts]
+
+
+def model_named(name: str) -> Classifier:
+    """One of the word lists."""
+    if name not in LEXICONS:
+        raise BadSetting(f"MODEL_IDS names {name!r}, but a model is {', '.join(LEXICONS)} or OWNER/NAME on the Hub")
+    return LEXICONS[name]()
