@@ -57,7 +57,7 @@ def decode(data: bytes, side: int) -> Picture:
     image = _open(data)
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise TooLarge(f"The picture has {width} x {height} pixels; at most {MAX_PIXELS:,} in all are allowed.")
+        raise TooLarge(f"The picture has {width} x {height} pixels; at most {MAX_PIXELS:,} are allowed.")
     try:
         image.draft(None, (SPARE * side, SPARE * side))  # for JPEG only: decodes at a half, a quarter or an eighth
         turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))

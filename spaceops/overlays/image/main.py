@@ -7,8 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from math import ceil
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from anyio import CapacityLimiter, to_thread
@@ -22,8 +21,9 @@ import operations
 from batching import Batcher, Full
 from cpus import cpu_count
 from images import MAX_BYTES, Damaged, NotAPicture, TooLarge, decode
-from loading import Loaded, Loader
+from loading import RETRY_AFTER, Loaded, Loader
 from models import choose
+from preprocessing import Preprocessing
 from problems import problems
 from settings import Settings
 from storage import open_storage
@@ -67,7 +67,7 @@ async def classify(request: Request, model: Loaded, top: Annotated[int, Query(ge
     """Name what a picture shows. Send it as the field `file` of a form, or as the whole body."""
     data = await picture_in(request)
     began = time.perf_counter()
-    pixels, width, height = await prepared(request, data)
+    pixels, width, height = await prepared(request, model.preprocessing, data)
     probabilities = await answered(request, pixels)
     return Classification(
         labels=best(probabilities, model.labels, top),
@@ -90,19 +90,18 @@ async def picture_in(request: Request) -> bytes:
         return await upload.read()
 
 
-async def prepared(request: Request, data: bytes) -> tuple[np.ndarray, int, int]:
-    """What the model looks at, and the picture's width and height. As many are decoded at a time as there are CPUs."""
+async def prepared(request: Request, preprocessing: Preprocessing, data: bytes) -> tuple[np.ndarray, int, int]:
+    """What the model looks at, and the picture's width and height; as many at a time as there are CPUs."""
     state = request.app.state
-    if state.decoding.statistics().tasks_waiting >= state.settings.max_waiting:
-        raise busy(1)
-    preprocessing = state.loader.model.preprocessing
+    if state.decoders.statistics().tasks_waiting >= state.settings.max_waiting:
+        raise HTTPException(503, "Too many pictures are waiting. Try again in a moment.", RETRY_AFTER)
 
     def decoded() -> tuple[np.ndarray, int, int]:
         image, width, height = decode(data, preprocessing.side)
         return preprocessing.pixels(image), width, height
 
     try:
-        return await to_thread.run_sync(decoded, limiter=state.decoding)
+        return await to_thread.run_sync(decoded, limiter=state.decoders)
     except (NotAPicture, TooLarge, Damaged) as error:
         raise HTTPException(STATUS[type(error)], str(error)) from error
 
@@ -112,12 +111,7 @@ async def answered(request: Request, pixels: np.ndarray) -> np.ndarray:
     try:
         return await request.app.state.batcher.submit(pixels, client_of(request.scope))
     except Full as full:
-        raise busy(full.retry_after) from full
-
-
-def busy(seconds: float) -> HTTPException:
-    """The answer to who would have to wait too long."""
-    return HTTPException(503, "Too many pictures are waiting.", {"Retry-After": str(ceil(seconds))})
+        raise HTTPException(503, str(full), {"Retry-After": f"{full.retry_after:.0f}"}) from full
 
 
 def best(probabilities: np.ndarray, labels: list[str], top: int) -> list[Label]:
@@ -126,30 +120,37 @@ def best(probabilities: np.ndarray, labels: list[str], top: int) -> list[Label]:
     return [Label(label=labels[index], score=round(float(probabilities[index]), 4)) for index in order]
 
 
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Load the model in the background while the port is already open; at the end, answer what was accepted."""
-    app.state.loader.start()
-    await app.state.batcher.start()
-    yield
-    await app.state.batcher.close()
-    app.state.storage.close()
-
-
-def create_app(environ: Mapping[str, str]) -> FastAPI:
-    """The app with the settings and the model that the environment names."""
+def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
+    """The app as the environment wants it. Nothing is loaded and nothing written until it starts."""
     settings = Settings.from_environ(environ)
-    loader = Loader(choose(environ))
-    app = FastAPI(title="Pictures", description="What is in a picture?", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.settings, app.state.loader, app.state.storage = settings, loader, open_storage(environ)
-    app.state.decoding = CapacityLimiter(cpu_count())
-    app.state.batcher = Batcher(loader.model.classify, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
-    app.include_router(router)
-    app.include_router(operations.router)
-    app.include_router(feedback.router)
+    model = choose(environ)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """Load the model while the port is already open; in the end, answer whoever waits."""
+        app.state.storage = open_storage(environ)
+        app.state.loader.start()
+        await app.state.batcher.start()
+        yield
+        await app.state.batcher.close()
+        app.state.storage.close()
+
+    app = FastAPI(
+        title="Pictures",
+        description="What is in a picture?",
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's own page fetches its script from a CDN; ours is static/docs.html
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.loader = Loader(model)
+    app.state.decoders = CapacityLimiter(cpu_count())
+    app.state.batcher = Batcher(model.predict, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
+    for part in (router, feedback.router, operations.router):
+        app.include_router(part)
     app.mount("/static", StaticFiles(directory=operations.STATIC), name="static")
     protect(app, settings, max_body=MAX_BYTES)
     return app
 
 
-app = create_app(os.environ)
+app = create_app()

@@ -3,6 +3,7 @@ import { feedback } from "./feedback.js";
 
 const TYPES = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"]; // as in images.py
 const SIDE = 1024; // pixels; a model looks at fewer
+const SMALL = 2 ** 20; // bytes
 const EARLIER = 5; // answers
 const preview = $("preview");
 let last = null;
@@ -11,8 +12,8 @@ let last = null;
 function classify(source) {
   attempt($("result"), async signal => {
     const { drawable, file } = await source();
-    const small = draw(drawable);
-    const body = small && TYPES.includes(file?.type) ? file : await drawn(file ? "image/jpeg" : "image/png");
+    const whole = draw(drawable) && file?.size < SMALL && TYPES.includes(file.type);
+    const body = whole ? file : await drawn(file ? "image/jpeg" : "image/png");
     const { answer, ms } = await api("classify", { method: "POST", body, headers: { "Content-Type": body.type }, signal });
     if (last) remember(last);
     last = { best: answer.labels[0], thumbnail: thumbnail() };
@@ -20,7 +21,7 @@ function classify(source) {
   });
 }
 
-/** Show it on the page, upright, on white and not too large; say whether it was small already. */
+/** Show it on the page, upright, on white and not too large; say whether all its pixels are there. */
 function draw(drawable) {
   const width = drawable.naturalWidth ?? drawable.width, height = drawable.naturalHeight ?? drawable.height;
   const scale = Math.min(1, SIDE / Math.max(width, height));
@@ -52,13 +53,14 @@ function show({ labels, backend, sha256 }, ms) {
   $("result").hidden = false;
   $("labels").replaceChildren(...labels.map(({ label, score }) => {
     const bar = el("div");
-    bar.style.width = percent(score).replace(" ", "");
+    bar.style.width = percent(score);
     return el("li", {},
       el("div", { className: "row" }, el("span", {}, label), el("span", { className: "number" }, percent(score))),
       el("div", { className: "bar", ariaHidden: "true" }, bar));
   }));
   $("facts").textContent = `${backend}, ${latency(ms)}`;
-  feedback($("feedback"), { input: sha256, answer: labels[0].label });
+  const note = "Sends a fingerprint of the picture, not the picture.";
+  feedback($("feedback"), { input: sha256, answer: labels[0].label, note });
   $("result").scrollIntoView({ block: "nearest" });
 }
 
