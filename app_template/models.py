@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import textwrap
-import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Literal, NamedTuple, Protocol
-
-log = logging.getLogger(__name__)
+from typing import NamedTuple, Protocol
 
 TWEET = 280  # characters; VADER was made for texts of this length, and its time grows with the square of it
 NEUTRAL_WITHIN = 0.05  # of VADER's compound value, as its authors advise
@@ -27,24 +23,30 @@ class Model(Protocol):
     """What the app asks of a model. It costs nothing until `load` is called."""
 
     name: str
+    device: str
 
     def load(self) -> None:
         """Download, read, warm up. May take minutes; raises whatever goes wrong."""
 
-    def classify(self, text: str) -> Prediction:
-        """Label one text. Called from several threads at once."""
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Label texts."""
 
 
 class Vader:
     """The word list and rules of vaderSentiment: English, no download, well under a millisecond a sentence."""
 
     name = "vaderSentiment"
+    device = "cpu"
 
     def load(self) -> None:
         """Read the word list."""
         from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
         self._analyzer = SentimentIntensityAnalyzer()
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Label texts, one by one: that is fast enough."""
+        return [self.classify(text) for text in texts]
 
     def classify(self, text: str) -> Prediction:
         """Turn VADER's compound value, -1 to 1, into a label and the 0.5 to 1 of a classifier.
@@ -64,7 +66,7 @@ class Transformers:
     def __init__(self, model_id: str, revision: str | None) -> None:
         self.name = f"{model_id}@{revision}" if revision else model_id
         self._model_id, self._revision = model_id, revision
-        self._one_at_a_time = threading.Lock()  # a fast tokenizer refuses a second thread: "Already borrowed"
+        self.device = "cpu"
 
     def load(self) -> None:
         """Download the model, or find it in the cache."""
@@ -76,11 +78,10 @@ class Transformers:
         self._pipeline = pipeline("text-classification", model=self._model_id, revision=self._revision)
         self._max_length = min(self._pipeline.tokenizer.model_max_length, MAX_TOKENS)
 
-    def classify(self, text: str) -> Prediction:
-        """The best label; what the model cannot read at the end of a long text is cut off."""
-        with self._one_at_a_time:
-            [best] = self._pipeline(text, truncation=True, max_length=self._max_length)
-        return Prediction(best["label"].upper(), best["score"])
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """The best labels; what the model cannot read at the end of a long text is cut off."""
+        found = self._pipeline(list(texts), truncation=True, max_length=self._max_length)
+        return [Prediction(best["label"].upper(), best["score"]) for best in found]
 
 
 def choose(environ: Mapping[str, str]) -> Model:
@@ -88,28 +89,3 @@ def choose(environ: Mapping[str, str]) -> Model:
     if model_id := environ.get("MODEL_ID"):
         return Transformers(model_id, environ.get("MODEL_REVISION") or None)
     return Vader()
-
-
-class Loader:
-    """Loads a model in a thread of its own: the port is bound at once, and a failure is told, not a dead port."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.status: Literal["loading", "ready", "failed"] = "loading"
-        self.reason: str | None = None
-        self.finished = threading.Event()
-
-    def start(self) -> None:
-        """Begin to load. The thread is a daemon, so that a long download does not hold up a stop."""
-        threading.Thread(target=self._load, name="load-model", daemon=True).start()
-
-    def _load(self) -> None:
-        try:
-            self.model.load()
-            self.status = "ready"
-            log.info("%s is ready", self.model.name)
-        except Exception as error:  # the border to foreign code: whatever it raises becomes the reason
-            log.exception("%s cannot be loaded", self.model.name)
-            self.reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            self.status = "failed"
-        self.finished.set()

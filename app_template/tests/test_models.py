@@ -4,7 +4,8 @@ import importlib.util
 
 import pytest
 
-from models import TWEET, Loader, Transformers, Vader, choose
+from loading import Loader
+from models import TWEET, Transformers, Vader, choose
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def tiny_model(tmp_path_factory):
 
 def test_a_transformers_model_loads_and_answers_in_capitals(tiny_model):
     tiny_model.load()
-    label, score = tiny_model.classify("good")
+    [(label, score)] = tiny_model.predict(["good"])
 
     assert label in {"POSITIVE", "NEGATIVE"}
     assert 0.5 <= score <= 1
@@ -82,4 +83,4 @@ def test_a_transformers_model_loads_and_answers_in_capitals(tiny_model):
 def test_a_text_longer_than_the_model_reads_is_cut_not_refused(tiny_model):
     tiny_model.load()
 
-    assert 0.5 <= tiny_model.classify("good " * 1000).score <= 1
+    assert 0.5 <= tiny_model.predict(["good " * 1000])[0].score <= 1

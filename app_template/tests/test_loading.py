@@ -1,0 +1,68 @@
+"""Loading in the background: what is told before, after, and when it failed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from loading import Loaded, Loader
+from metrics import REGISTRY
+
+
+class Slow:
+    """A model that is loaded when it is told so, or fails."""
+
+    name, device = "slow", "cpu"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.go, self.error = threading.Event(), error
+
+    def load(self) -> None:
+        assert self.go.wait(30)
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def client():
+    app = FastAPI()
+
+    @app.get("/name")
+    async def name(model: Loaded) -> str:
+        return model.name
+
+    return TestClient(app)
+
+
+def test_who_comes_too_early_is_told_to_come_again_and_then_served(client):
+    model = Slow()
+    client.app.state.loader = loader = Loader(model)
+    loader.start()
+    early = client.get("/name")
+    ready_before = REGISTRY.get_sample_value("model_ready")
+    model.go.set()
+
+    assert loader.finished.wait(30)
+    assert (503, "2") == (early.status_code, early.headers["Retry-After"])
+    assert "still loading" in early.json()["detail"]
+    assert "slow" == client.get("/name").json()
+    assert (0, 1) == (ready_before, REGISTRY.get_sample_value("model_ready"))
+
+
+def test_a_failure_is_told_with_its_first_line(client):
+    model = Slow(OSError("No such model\nand a page of explanation"))
+    client.app.state.loader = loader = Loader(model)
+    loader.start()
+    model.go.set()
+
+    assert loader.finished.wait(30)
+    assert ("failed", "OSError: No such model") == (loader.status, loader.reason)
+    failed = client.get("/name")
+    assert (503, "The model could not be loaded. OSError: No such model") == (
+        failed.status_code,
+        failed.json()["detail"],
+    )
+    assert 0 == REGISTRY.get_sample_value("model_ready")
