@@ -97,6 +97,21 @@ def make_stage(folder: Path) -> Path:
     return folder
 
 
+def test_an_environment_among_the_files_is_shared_with_those_who_only_read(tmp_path: Path) -> None:
+    old = make_stage(tmp_path / "old")
+    (old / "root/opt/venv/lib").mkdir(parents=True)
+    (old / "root/opt/venv/pyvenv.cfg").touch()
+    (old / "root/opt/other").touch()
+
+    clone(old, tmp_path / "reader", share=True)
+    clone(old, tmp_path / "writer", share=False)
+
+    assert (tmp_path / "reader/root/opt/venv/pyvenv.cfg").samefile(old / "root/opt/venv/pyvenv.cfg")
+    assert not (tmp_path / "reader/root/opt/other").samefile(old / "root/opt/other")
+    assert not (tmp_path / "writer/root/opt/venv/pyvenv.cfg").samefile(old / "root/opt/venv/pyvenv.cfg")
+    assert (tmp_path / "reader/root/opt/venv/lib").is_dir()
+
+
 def test_a_cloned_stage_works_at_its_new_place_and_leaves_the_old_one_alone(tmp_path: Path) -> None:
     old, new = make_stage(tmp_path / "old"), tmp_path / "new"
     clone(old, new, share=True)

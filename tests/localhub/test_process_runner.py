@@ -833,6 +833,58 @@ def test_a_script_that_starts_the_app_gets_its_port(either: Bench, cmd: str) -> 
     assert set(either.files().values()) == {text}, "the image keeps them as they were written"
 
 
+WRITER = """
+import pathlib, sys
+try:
+    pathlib.Path("/opt/venv/note").write_text("x")
+except OSError as error:
+    print(error.strerror)
+print(sys.prefix, [p.name for p in pathlib.Path(sys.prefix).glob("n*")])
+"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "said"), [("", "Read-only file system\n/opt/venv []\n"), ("--chown=user", "/opt/venv ['note']\n")]
+)
+def test_an_environment_that_was_copied_for_root_cannot_be_changed_by_the_user(
+    bench: Bench, owner: str, said: str
+) -> None:
+    """Which spares each start a copy of it; one that is the user's is copied."""
+    if not find_sandbox()[0]:
+        pytest.skip("there is no sandbox")
+    dockerfile = f"""\
+        FROM python:3.11-slim
+        RUN useradd -m -u 1000 user
+        COPY --from=build {owner} /opt/venv /opt/venv
+        USER user
+        WORKDIR /app
+        COPY app.py .
+        CMD ["/opt/venv/bin/python", "app.py"]
+        """
+    base = "FROM python:3.11-slim AS build\nRUN python -m venv --without-pip /opt/venv\n"
+
+    for _ in range(2):
+        image = bench.build(dockerfile, {"app.py": WRITER}, base=base)
+        assert bench.run(image) == (0, said)
+
+
+def test_a_folder_of_another_stage_keeps_links_and_modes_under_its_new_name(either: Bench) -> None:
+    bench = either
+    bench.build(
+        """\
+        FROM python:3.11-slim
+        COPY --from=build /srv/tools /app/kit
+        COPY --from=build /srv/tools /app/kit
+        """,
+        base="FROM python:3.11-slim AS build\n"
+        "RUN mkdir -p /srv/tools && cd /srv/tools && echo 1 > one && chmod 750 one && ln -s one two\n",
+    )
+    kit = bench.built / "stage-1/root/app/kit"
+
+    assert ["one", "two"] == sorted(file.name for file in kit.iterdir())
+    assert (0o750, "one") == ((kit / "one").stat().st_mode & 0o777, str((kit / "two").readlink()))
+
+
 def test_a_script_that_a_run_writes_moves_along_with_the_app(either: Bench) -> None:
     """Its paths were translated when the RUN wrote them; below /tmp they would be translated twice."""
     bench = either

@@ -60,6 +60,7 @@ class Image:
     uid: int  # the user's number
     python: str  # the interpreter of this machine that the environment was made from
     isolation: str  # the way it was built in, which is the one it can be started in
+    fixed: list[str] = field(default_factory=list)  # folders that the app can read and not change
 
     @property
     def words(self) -> list[str]:

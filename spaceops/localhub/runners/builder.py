@@ -29,7 +29,7 @@ from spaceops.localhub.runners.environments import (
 )
 from spaceops.localhub.runners.isolation import Isolation, Task
 from spaceops.localhub.runners.mounts import Mounted, bound, mounted
-from spaceops.localhub.runners.paths import PYTHON_PREFIX, TEMPORARY, ImagePaths, clone, copy_tree, remove
+from spaceops.localhub.runners.paths import PYTHON_PREFIX, TEMPORARY, ImagePaths, clone, copy_as, copy_tree, remove
 from spaceops.localhub.runners.ports import EVERYWHERE, LOOPBACK, PortAdapter
 from spaceops.localhub.runners.shell import Refused, Script
 from spaceops.localhub.runners.stages import UID, Stand
@@ -92,6 +92,7 @@ class Build:
             uid=stand.uid or UID,
             python=stand.paths.python,
             isolation=self.isolation.key,
+            fixed=stand.fixed,
         )
 
     def _parse(self) -> Dockerfile:
@@ -157,6 +158,7 @@ class Build:
         else:
             await in_thread(prepare, share=last_run < 0)
         for number, (step, key) in enumerate(zip(steps, keys, strict=True)):
+            stand.is_settled = number > last_run
             took = await self._step(stand, step, cached=number <= cached)
             following = steps[number + 1].instruction.keyword if number + 1 < len(steps) else ""
             ends_runs = step.instruction.keyword == "RUN" and (following != "RUN" or took > WORTH_KEEPING)
@@ -234,6 +236,7 @@ class Build:
         stand.take_in(step)
         if keyword in ("COPY", "ADD"):
             stand.paths.know(*self._destinations(stand, step))
+            stand.take_in_copy(step)
         if not cached:
             await self._perform(stand, step, script)
         took = time.monotonic() - started
@@ -252,11 +255,26 @@ class Build:
             (stand.paths.folder / "env/uv-is-provided").touch()
             self.log.write("note: uv is this machine's own")
         elif keyword in ("COPY", "ADD"):
+            if await in_thread(self._copy_folder, stand, step):
+                return
             for archive in await in_thread(self._copy, stand, step):
                 await self._unpack(stand, archive, step.args[-1])
         elif script is not None:
             self._note(script.notes)
             await self._execute(stand, step, script)
+
+    def _copy_folder(self, stand: Stand, step: Step) -> bool:
+        """Copy one whole folder of another stage to where nothing is yet, which is quick; blocks. False: not so."""
+        earlier, sources = self._earlier(step.flag("from")), step.args[:-1]
+        if earlier is None or len(sources) != 1 or {name for name, _ in step.flags} - {"from", "chown", "link"}:
+            return False
+        source = earlier.paths.inside(posixpath.join("/", sources[0]))
+        target = stand.paths.inside(posixpath.join(stand.workdir, step.args[-1]))
+        if not source.is_dir() or target.exists():
+            return False
+        copy_as(source, target, share=stand.is_settled)
+        self.isolation.relocate(target, str(earlier.paths.folder), str(stand.paths.folder))
+        return True
 
     def _copy(self, stand: Stand, step: Step) -> list[Path]:
         """Copy files; returns the archives that are to be unpacked instead; blocks."""

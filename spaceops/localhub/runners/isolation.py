@@ -25,7 +25,7 @@ from spaceops.localhub.runners.environments import (
     make_environment,
     prefixes_of,
 )
-from spaceops.localhub.runners.paths import ImagePaths, clone, relocate, remove
+from spaceops.localhub.runners.paths import ImagePaths, copy_around, copy_tree, relocate, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -115,7 +115,11 @@ class Open:
     def fresh_copy(self, stage: ImagePaths, folder: Path) -> ImagePaths:
         """What an app is started in: it may change its files, and the image stays as it is."""
         paths = replace(stage, folder=folder, prefixes=set(stage.prefixes))
-        clone(stage.folder, folder, share=True)
+        fixed = [stage.real(path) for path in stage.fixed]
+        copy_around(stage.folder / "root", folder / "root", fixed)
+        for place in (*fixed, stage.environment):
+            copy_tree(place, folder / place.relative_to(stage.folder).parent, share=True)
+        copy_tree(stage.folder / "shims", folder)
         relocate(folder, str(stage.folder), str(folder))
         scripts.place(paths, stage.folder)
         return paths

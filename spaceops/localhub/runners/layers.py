@@ -39,7 +39,7 @@ class Layers:
         return (self.folder / key).exists()
 
     def save(self, key: str, stage: Path, *, share: bool) -> None:
-        """Keep a stage as it is now; `share` its environment if nothing will change that any more."""
+        """Keep a stage as it is now; `share` its environments if nothing will change them any more."""
         unfinished = self.folder / f"{UNFINISHED}{uuid.uuid4().hex}"
         clone(stage, unfinished, share=share)
         (unfinished / "origin").write_text(str(stage))
@@ -49,7 +49,7 @@ class Layers:
             remove(unfinished)
 
     def restore(self, key: str, stage: Path, relocate: Callable[[Path, str, str], None], *, share: bool) -> None:
-        """Make a stage from a layer; `share` the environment if nothing will change it."""
+        """Make a stage from a layer; `share` the environments if nothing will change them."""
         layer = self.folder / key
         os.utime(layer)
         clone(layer, stage, share=share)

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,7 +18,7 @@ from spaceops.localhub.runners import BuildFailed
 from spaceops.localhub.runners.shell import Script, adapt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 TEMPORARY = "/tmp"  # noqa: S108 - of the image
 PYTHON_PREFIX = "/usr/local"  # where the official images have their Python: here it is the environment
@@ -40,6 +41,7 @@ class ImagePaths:
     folder: Path
     prefixes: set[str] = field(default_factory=set)
     python: str = ""  # the interpreter of this machine that the environment was made from
+    fixed: tuple[str, ...] = ()  # folders that are read and not changed: a run need not have its own
     literal: ClassVar[bool] = False  # whether commands find them under their own names
 
     def know(self, *paths: str) -> None:
@@ -147,12 +149,43 @@ def _quoted(path: str, before: str) -> str:
 
 
 def clone(source: Path, target: Path, *, share: bool) -> None:
-    """Copy a stage. To `share` its `env` (hard links, which is quick and takes no space) is for those who only read."""
-    target.mkdir(parents=True)
-    for name in ("root", "shims"):
-        if (source / name).exists():
-            copy_tree(source / name, target)
-    copy_tree(source / "env", target, share=share)
+    """Copy a stage. To `share` its Python environments (hard links, which is quick and takes no space) is for those who
+    only read: `env`, and any that the image has itself.
+    """
+    shared = list(environments(source / "root")) if share else []
+    copy_around(source / "root", target / "root", shared)
+    copy_tree(source / "shims", target)
+    for environment in (*shared, source / "env"):
+        copy_tree(environment, target / environment.relative_to(source).parent, share=share)
+
+
+def environments(root: Path) -> Iterator[Path]:
+    """The Python environments in the folder of an image."""
+    for place, folders, files in os.walk(root):
+        if "pyvenv.cfg" in files and place != str(root):
+            folders.clear()
+            yield Path(place)
+
+
+def copy_around(source: Path, target: Path, left_out: Collection[Path]) -> None:
+    """Copy what is in a folder, but for some of the folders in it, of which only the place is made."""
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in source.iterdir():
+        if entry in left_out:
+            (target / entry.name).mkdir()
+        elif any(folder.is_relative_to(entry) for folder in left_out):
+            copy_around(entry, target / entry.name, left_out)
+        else:
+            copy_tree(entry, target)
+
+
+def copy_as(source: Path, target: Path, *, share: bool) -> None:
+    """Copy a folder to where nothing is yet, under whatever name; an environment may be shared."""
+    scratch = target.with_name(f".{uuid.uuid4().hex}")
+    scratch.mkdir(parents=True)
+    copy_tree(source, scratch, share=share and (source / "pyvenv.cfg").is_file())
+    (scratch / source.name).rename(target)
+    scratch.rmdir()
 
 
 def copy_tree(source: Path, folder: Path, *, share: bool = False) -> None:

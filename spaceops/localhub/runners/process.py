@@ -105,6 +105,7 @@ class ProcessRunner:
             feed(f"note: no sandbox: {isolation.gaps}\n".encode())
         try:
             stage = isolation.paths(folder / image.stage, image.prefixes, image.python)
+            stage.fixed = tuple(image.fixed)
             stage.know(*(mount.target for mount in mounts))
             paths = await in_thread(isolation.fresh_copy, stage, run)
             await in_thread(scripts.adapt_ports, paths, image.words, image.workdir, adapt)

@@ -33,7 +33,7 @@ from spaceops.localhub.runners.environments import (
     make_environment,
 )
 from spaceops.localhub.runners.isolation import ETC_FOLDERS, ETC_OF_BUILDS, LIMITS, Task, pythons_of
-from spaceops.localhub.runners.paths import PYTHON_PREFIX, ImagePaths, copy_tree, relocate
+from spaceops.localhub.runners.paths import PYTHON_PREFIX, ImagePaths, copy_around, relocate
 from spaceops.localhub.runners.rootfolder import HUB, LOCAL, RootFolder
 from spaceops.localhub.runners.shell import Script
 
@@ -114,9 +114,9 @@ class Sandbox:
 
     def fresh_copy(self, stage: ImagePaths, folder: Path) -> LiteralPaths:
         """What an app is started in: its own copy of the files. The environment is not copied: it is read only."""
-        folder.mkdir(parents=True)
-        copy_tree(stage.folder / "root", folder)
-        return LiteralPaths(folder, set(stage.prefixes), stage.python, stage.folder)
+        root = stage.folder / "root"
+        copy_around(root, folder / "root", [stage.real(path) for path in stage.fixed])
+        return LiteralPaths(folder, set(stage.prefixes), stage.python, stage.fixed, stage.folder)
 
     def order(self, paths: ImagePaths, task: Task) -> Order:
         """What to tell the warden; prepares the folder."""
@@ -156,6 +156,8 @@ class Sandbox:
 def _mounts(paths: ImagePaths, task: Task) -> Iterator[Mount]:
     """What is to be found beside the files of the image and the system."""
     yield Mount(paths.environment, PYTHON_PREFIX, read_only=not task.builds)
+    for fixed in paths.fixed:
+        yield Mount(paths.environment.with_name("root") / fixed.lstrip("/"), fixed, read_only=True)
     yield Mount(paths.environment.with_name("shims"), f"{HUB}/shims", read_only=True)
     for file in (SHIMS, WARDEN):
         yield Mount(file, f"{HUB}/{file.name}", read_only=True)

@@ -35,11 +35,13 @@ class Stand:
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ("python3",)
     names: dict[str, str] = field(default_factory=dict)  # users by their numbers, as useradd named them
+    is_settled: bool = False  # no RUN follows: what lies there is replaced at most, never changed
+    of_root: set[str] = field(default_factory=set)  # what was copied from another stage after that, for root
 
     def successor(self, folder: Path) -> Stand:
         """Where a stage stands that is made `FROM` this one."""
         paths = replace(self.paths, folder=folder, prefixes=set(self.paths.prefixes))
-        return replace(self, paths=paths, env=dict(self.env), names=dict(self.names))
+        return replace(self, paths=paths, env=dict(self.env), names=dict(self.names), of_root=set())
 
     @property
     def uid(self) -> int:
@@ -56,6 +58,19 @@ class Stand:
         name = self.names.get(user, user)
         default = "/root" if name in ("root", "0", "") else "/" if name.isdecimal() else f"/home/{name}"
         return self.env.get("HOME", default)
+
+    @property
+    def fixed(self) -> list[str]:
+        """The Python environments that the user of the image can read and not change; blocks."""
+        own = (self.workdir, self.home)
+        return [
+            path
+            for path in sorted(self.of_root)
+            if (self.paths.real(path) / "pyvenv.cfg").is_file()
+            and self.paths.inside(path) == self.paths.real(path)
+            and self.uid != 0
+            and not any(posixpath.commonpath([path, one]) == path for one in own)
+        ]
 
     def take_in(self, step: Step) -> None:
         """What an instruction that touches no files changes."""
@@ -77,6 +92,11 @@ class Stand:
             case "CMD":
                 self.command = self._words(step)
         self.paths.know(self.home)
+
+    def take_in_copy(self, step: Step) -> None:
+        """Where nobody but root can write after an instruction COPY: no later RUN can change that either."""
+        if self.is_settled and step.flag("from") and step.flag("chown") is None:
+            self.of_root.add(posixpath.normpath(posixpath.join(self.workdir, step.args[-1])))
 
     def take_in_run(self, step: Step) -> Script:
         """What a RUN names as the image's own, and what of it is left to do; raises `Refused`."""
