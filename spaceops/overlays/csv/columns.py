@@ -15,9 +15,8 @@ TOP = 10  # most frequent values told
 EXAMPLES = 5  # rows told
 SHOWN = 80  # characters of a value
 BINS = 20
-FENCE = 3.0  # times the middle half: beyond it a number is far out (Tukey)
-FEW = 0.01  # as long as no more of the values are far out; else it is their distribution that is wide
-MOST_PERIODS = 120  # in a chart
+FENCE = 3.0  # times the middle half: beyond it a number is far out (Tukey); more where there are over 10,000 of them
+MOST_PERIODS = 60  # in a chart
 UNITS = {"hour": "1h", "day": "1d", "week": "1w", "month": "1mo", "quarter": "1q", "year": "1y", "decade": "10y"}
 Unit = Literal["hour", "day", "week", "month", "quarter", "year", "decade"]
 
@@ -30,7 +29,7 @@ class Value(BaseModel):
 
 
 class Bin(BaseModel):
-    """How many numbers are at least `low` and less than `high`; the last bin includes `high`."""
+    """How many numbers are at least `low` and less than `high`, or exactly that where both are the same."""
 
     low: float
     high: float
@@ -191,10 +190,11 @@ def _numbers(values: pl.DataFrame) -> Numbers:
 
 def _outliers(values: pl.DataFrame, low: float, high: float) -> Outliers | None:
     """Where a quarter of the numbers are equal to the median, nothing is told: the fences would stand too close."""
-    least, most = low - FENCE * (high - low), high + FENCE * (high - low)
+    fence = FENCE * max(1, math.log10(values.height) / 4) * (high - low)
+    least, most = low - fence, high + fence
     value = pl.col("value")
     far = values.filter((value < least) | (value > most))
-    if high == low or far.is_empty() or far.height > max(1, FEW * values.height):
+    if high == low or far.is_empty() or far.height > _few(values.height):
         return None
     farthest = far.sort(pl.max_horizontal(least - value, value - most), descending=True).head(EXAMPLES)
     return Outliers(
@@ -206,28 +206,33 @@ def _outliers(values: pl.DataFrame, low: float, high: float) -> Outliers | None:
     )
 
 
+def _few(count: int) -> float:
+    """If more of the values are far out, then it is their distribution that is wide."""
+    return max(1, min(count / 100, 20 + count / 1000))
+
+
 def _bins(value: pl.Series) -> list[Bin]:
-    """Bins whose borders are round numbers."""
+    """Bins whose borders are round numbers; where there are few whole numbers, one for each. The last has its end."""
     low, high = value.min(), value.max()
-    width = round_step((high - low) / BINS) if high - low > 1e-290 else 1.0
-    if (value % 1 == 0).all():
-        width = max(width, 1.0)
-    start = math.floor(low / width)
-    last = max(math.ceil(high / width) - start - 1, 0)
-    if width == 1.0 and high - low < BINS:  # one bin for each whole number
-        last = math.floor(high) - start
-    index = ((value / width).floor() - start).clip(0, last).cast(pl.Int32)
+    whole = (value % 1 == 0).all()
+    single = whole and high - low < BINS
+    width = 1.0 if single else _round_step((high - low) / BINS, least=1.0 if whole else 0.0)
+    first = math.floor(low / width)
+    last = first if high == low else math.floor(high) if single else math.ceil(high / width) - 1
+    index = (value / width).floor().clip(first, last).cast(pl.Int64)
     counts = dict(index.value_counts().iter_rows())
     return [
-        Bin(low=_tidy((start + i) * width), high=_tidy((start + i + 1) * width), count=counts.get(i, 0))
-        for i in range(last + 1)
+        Bin(low=_tidy(i * width), high=_tidy((i + (not single)) * width), count=counts.get(i, 0))
+        for i in range(first, last + 1)
     ]
 
 
-def round_step(least: float) -> float:
+def _round_step(width: float, least: float) -> float:
     """The smallest of ..., 0.1, 0.2, 0.5, 1, 2, 5, 10, ... that is not less."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * 0.999999)
+    if width < 1e-290:  # all the same
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    return max(least, next(power * factor for factor in (1, 2, 5, 10) if power * factor >= 0.999999 * width))
 
 
 def _tidy(number: float) -> float:

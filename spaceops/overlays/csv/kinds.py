@@ -17,7 +17,7 @@ NO = ("false", "no", "n", "f", "off", "nein", "falsch", "non", "faux")
 POINT = r"^[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d+)?$"
 COMMA = r"^[-+]?(?:\d{1,3}(?:[. '\u00a0\u202f]\d{3})+|\d+)?(?:,\d*)?$"
 UNIQUE = 0.95  # of the values of an identifier stand there once, or it is none
-CODE = r"^0\d+$|\d{16}"  # a postcode or an account: a number would lose its zeros or its last digits
+CODE = r"^0\d+$|^\d{16,}$"  # a postcode or an account: a number would lose its zeros or its last digits
 BARE = (  # without a sign for money or percent
     pl.col("text")
     .str.replace("\N{MINUS SIGN}", "-", literal=True)

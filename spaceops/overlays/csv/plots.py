@@ -7,8 +7,8 @@ from html import escape
 from itertools import count
 
 WIDTH, HEIGHT = 320, 150  # units of the drawing; the page scales it
-TOP, BASE = 14, 130  # where the tallest bar ends and all bars stand
-CHARACTERS = 36  # of a label that fits the width
+TOP, BASE = 16, 130  # where the tallest bar ends and all bars stand
+CHARACTERS = 34  # of a label that fits the width
 
 _ids = count()
 
@@ -28,11 +28,11 @@ def upright(counts: Sequence[int], ends: tuple[str, str], *, title: str, descrip
 
 def sideways(values: Sequence[tuple[str, int]], *, title: str, description: str) -> str:
     """Bars below one another, each under its label."""
-    most, step = max((count for _, count in values), default=0) or 1, 27
+    most, step = max((count for _, count in values), default=0) or 1, 32
     rows = (
-        _text(0, y + 11, _cut(label, CHARACTERS))
-        + _text(WIDTH, y + 11, f"{count:,}", "faint end")
-        + f'<rect class="mark" x="0" y="{y + 15}" width="{max(1, WIDTH * count / most):.2f}" height="7"/>'
+        _text(0, y + 13, _cut(label, CHARACTERS))
+        + _text(WIDTH, y + 13, f"{count:,}", "faint end")
+        + f'<rect class="mark" x="0" y="{y + 18}" width="{max(1, WIDTH * count / most):.2f}" height="7"/>'
         for y, (label, count) in zip(range(0, step * len(values), step), values, strict=True)
     )
     return _svg(step * len(values), title, description, *rows)
@@ -71,7 +71,7 @@ def heat(names: Sequence[str], matrix: Sequence[Sequence[float | None]], *, titl
         if value is not None
     )
     labels = (
-        _text(0, top + (index + 0.5) * tall + 4, f"{index + 1} {_cut(name, 16)}") for index, name in enumerate(names)
+        _text(0, top + (index + 0.5) * tall + 4, f"{index + 1} {_cut(name, 13)}") for index, name in enumerate(names)
     )
     heads = (_text(left + (index + 0.5) * step, 10, str(index + 1), "faint middle") for index in range(len(names)))
     return _svg(top + tall * len(names), title, description, *cells, *labels, *heads)

@@ -26,7 +26,7 @@ UNPACKED = 200_000_000  # bytes that a .gz may unfold to
 ROWS, COLUMNS = 2_000_000, 500
 CELL, LINE, NAME = 100_000, 1_000_000, 100  # characters
 TALL = 50  # lines; a cell that takes more began with a stray quotation mark, as a rule
-PART = 200_000  # cells held in memory before they go to disk
+PART = 500_000  # cells held in memory before they go to disk
 HEAD = 65_536  # bytes, or characters, from which the kind of file, the separator and the header are told
 TOLD = 5  # line numbers named in a note
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import plots
 from analysis import Report
 from columns import Bin, Column, Dates, Numbers
-from relations import Correlations, Groups, Series
+from relations import Correlations, Groups, Relations, Series
 from wording import date, listed, many, number, share
 
 STATIC = Path(__file__).parent / "static"
@@ -75,12 +75,20 @@ def _parts(report: Report) -> Iterator[str]:
     if file.notes:
         yield _list("About the file", file.notes, "notes")
     yield _overview(report)
-    yield from (_series(series) for series in report.relations.series)
-    if report.relations.correlations:
-        yield _correlations(report.relations.correlations)
-    yield from (_groups(groups) for groups in report.relations.groups)
-    yield '<h2 class="part">Columns</h2>\n'
-    yield from (_column(column, file.rows) for column in report.columns)
+    yield from _cards("Columns", (_column(column, file.rows) for column in report.columns))
+    yield from _cards("What goes together", _related(report.relations))
+
+
+def _cards(title: str, cards: Iterable[str]) -> Iterator[str]:
+    if together := "".join(cards):
+        yield f'<h2 class="part">{title}</h2>\n<div class="cards">\n{together}</div>\n'
+
+
+def _related(relations: Relations) -> Iterator[str]:
+    yield from (_series(series) for series in relations.series)
+    if relations.correlations:
+        yield _correlations(relations.correlations)
+    yield from (_groups(groups) for groups in relations.groups)
 
 
 def _list(title: str, sentences: Iterable[str], name: str) -> str:
@@ -119,8 +127,11 @@ def _column(column: Column, total: int) -> str:
     if column.dates:
         parts.append(_dates(column.name, column.dates))
     if column.texts:
-        longest = f"{column.texts.longest:,} in row {column.texts.longest_row}"
-        parts.append(f"<p>{column.texts.shortest:,} to {longest} characters, median {number(column.texts.median)}.</p>")
+        texts = column.texts
+        parts.append(
+            f"<p>{texts.shortest:,} to {texts.longest:,} characters, median {number(texts.median)}. "
+            f"The longest is in row {texts.longest_row}.</p>"
+        )
     if mood := column.sentiment:
         labels = [(label.value.capitalize(), label.count) for label in mood.labels]
         parts.append(_bars(f"Sentiment of {many(mood.texts, 'text')}, says {mood.backend}", labels))
@@ -147,7 +158,7 @@ def _numbers(name: str, numbers: Numbers) -> str:
 
 
 def _range(one: Bin) -> str:
-    return f"{number(one.low)} to {number(one.high)}"
+    return number(one.low) if one.low == one.high else f"{number(one.low)} to {number(one.high)}"
 
 
 def _dates(name: str, dates: Dates) -> str:
@@ -177,7 +188,7 @@ def _series(series: Series) -> str:
     ]
     svg = plots.line(means, ends, limits, title=title, description=description)
     figure = _figure(svg, title, (series.unit.capitalize(), "Mean"), body)
-    return f'<section class="card"><h2>{escape(series.number)} over time</h2>{figure}</section>\n'
+    return f'<section class="card"><h3>{escape(series.number)} over time</h3>{figure}</section>\n'
 
 
 def _correlations(found: Correlations) -> str:
@@ -186,14 +197,14 @@ def _correlations(found: Correlations) -> str:
     svg = plots.heat(found.columns, found.matrix, title=title, description=description)
     cells = [["" if value is None else f"{value:.2f}" for value in row] for row in found.matrix]
     body = [[name, *row] for name, row in zip(found.columns, cells, strict=True)]
-    return f'<section class="card"><h2>Correlations</h2>{_figure(svg, title, ("", *found.columns), body)}</section>\n'
+    return f'<section class="card"><h3>Correlations</h3>{_figure(svg, title, ("", *found.columns), body)}</section>\n'
 
 
 def _groups(groups: Groups) -> str:
     title = f"{groups.number} by {groups.category}"
     body = [[one.value, number(one.median), f"{one.rows:,}"] for one in groups.groups]
     return (
-        f'<section class="card"><h2>{escape(title)}</h2>{_table((groups.category, "Median", "Rows"), body)}</section>\n'
+        f'<section class="card"><h3>{escape(title)}</h3>{_table((groups.category, "Median", "Rows"), body)}</section>\n'
     )
 
 

@@ -29,9 +29,11 @@ def number(value: float) -> str:
 
 def share(part: float, whole: float) -> str:
     """Percent: "12 %", and "0.2 %" where it is little."""
-    percent = 100 * part / whole if whole else 0
-    if 0 < percent < 1 or 99 < percent < 100:
-        return f"{percent:.1f} %" if 0.1 <= percent < 99.95 else ("under 0.1 %" if percent < 1 else "over 99.9 %")
+    percent = 100 * part / whole
+    if 0 < percent < 0.1:
+        return "less than 0.1 %"
+    if 0 < percent < 0.95 or 99 < percent < 100:
+        return f"{min(percent, 99.9):.1f} %"
     return f"{percent:.0f} %"
 
 

@@ -7,7 +7,8 @@ let shown = null; // the id of the job whose report is on the page
 
 const jobs = follower($("job"), async (_result, id) => {
   const { response } = await ask(`jobs/${id}/report.html`);
-  const page = new DOMParser().parseFromString(await response.text(), "text/html"); // its texts are escaped
+  const html = (await response.text()).replace(/<style>[^]*<\/style>/, ""); // the page has its own; texts are escaped
+  const page = new DOMParser().parseFromString(html, "text/html");
   $("report").replaceChildren(...page.querySelector("main").children);
   $("result").hidden = false;
   shown = id;
