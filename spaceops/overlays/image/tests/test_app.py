@@ -34,8 +34,13 @@ PICTURE = traffic_light()
 GREY = encoded(Image.new("L", (60, 40), 128))
 
 
-def answer(response):
-    return response.status_code, response.json()
+@pytest.fixture(scope="module")
+def client():
+    """One app for all, because a picture leaves nothing behind."""
+    app = create_app({})
+    with TestClient(app) as client:
+        assert app.state.loader.finished.wait(30)
+        yield client
 
 
 def test_a_picture_gets_labels_with_scores_the_best_first(client):

@@ -80,8 +80,16 @@ def test_what_a_config_switches_off_is_not_done():
 
 
 @pytest.mark.parametrize(
-    "config", [{"size": 224, "do_pad": True}, {"size": 224, "do_center_crop": True, "crop_size": 256}]
+    ("config", "reason"),
+    [
+        ({"size": 224, "do_pad": True}, "as this model does"),
+        (
+            {"size": {"shortest_edge": 224}, "image_processor_type": "LevitImageProcessorFast"},
+            "as LevitImageProcessorFast",
+        ),
+        ({"size": 224, "do_center_crop": True, "crop_size": 256}, "crops to 256 pixels what has 224"),
+    ],
 )
-def test_what_would_be_prepared_wrongly_is_refused(config):
-    with pytest.raises(ValueError, match=r"do_pad|crops to 256"):
+def test_what_would_be_prepared_wrongly_is_refused(config, reason):
+    with pytest.raises(ValueError, match=reason):
         from_config(config)
