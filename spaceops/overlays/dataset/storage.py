@@ -24,7 +24,6 @@ LAST_COMMIT = 20  # seconds that the end of the app waits for it
 FOLDER = "app"  # in the dataset; its other files are none of our business
 
 disable_progress_bars()
-logging.getLogger("httpx2").setLevel(logging.WARNING)  # else it logs every request to the Hub
 
 
 class Refused(Exception):

@@ -1,0 +1,176 @@
+# ruff: noqa: RUF001 - quotes and marks of several scripts are what this is about
+"""A text taken apart: which of it are headings, which are sentences, and where each sentence stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from words import ABBREVIATIONS, OPENERS
+
+LONGEST = 800  # characters; what goes on for longer without an end is no sentence, and is cut
+HEADING = 90  # characters at most, in a text without marks for headings
+
+FENCE = re.compile(r"\s*(```|~~~)")
+RULE = re.compile(r"\s*+([-*_=])(\s*+\1){2,}\s*+$")
+MARKED_HEADING = re.compile(r"\s{0,3}#{1,6}\s")
+ITEM = re.compile(r"\s*(?:[-*+•–]|\d{1,3}[.)]|[a-z]\))\s+")
+
+# An end of a sentence: its last mark with the quotes and brackets that belong to it, and then white space.
+END = re.compile(r"""(?<![.!?…])[.!?…]++["'»”“’)\]*_]*+(?=\s)|[。！？]++[」』”）]*""")
+NEXT = re.compile(r"""\s*["'«„“‘(\[*_¿¡]*(\w+)""")
+LAST_WORD = re.compile(r"""([^\s("'«„“]+)$""")
+
+
+class Sentence(NamedTuple):
+    """A sentence as it is read, and where it stands in the text, in characters (code points)."""
+
+    text: str
+    start: int
+    end: int
+    opens_paragraph: bool
+    is_item: bool  # of a list
+
+
+@dataclass
+class Document:
+    """What a text consists of."""
+
+    text: str
+    sentences: list[Sentence] = field(default_factory=list)
+    headings: list[str] = field(default_factory=list)
+
+
+class Line(NamedTuple):
+    """A line and where it begins."""
+
+    start: int
+    text: str
+
+    @property
+    def end(self) -> int:
+        """Where it ends, without its line break."""
+        return self.start + len(self.text)
+
+
+def take_apart(text: str) -> Document:
+    """Find the headings and the sentences of a plain text, or of Markdown, whose code and tables are left out."""
+    document = Document(text)
+    for block in blocks(text):
+        first, last = block[0], block[-1]
+        if is_heading(block):
+            document.headings.append(readable(first.text.strip(" \t#")))
+        else:
+            item = ITEM.match(first.text)
+            start = first.start + (item.end() if item else 0)
+            document.sentences += sentences(text, start, last.end, is_item=bool(item))
+    return document
+
+
+def blocks(text: str) -> Iterator[list[Line]]:
+    """The lines of each paragraph, item or heading."""
+    block: list[Line] = []
+    in_code = False
+    for line in lines(text):
+        fence = FENCE.match(line.text)
+        in_code ^= bool(fence)
+        left_out = in_code or fence or not line.text.strip() or RULE.match(line.text) or is_table(line.text)
+        opens = MARKED_HEADING.match(line.text) or ITEM.match(line.text)
+        if block and (left_out or opens or MARKED_HEADING.match(block[-1].text)):
+            yield block
+            block = []
+        if not left_out:
+            block.append(line)
+    if block:
+        yield block
+
+
+def lines(text: str) -> Iterator[Line]:
+    """The lines of a text."""
+    start = 0
+    for line in text.split("\n"):
+        yield Line(start, line)
+        start += len(line) + 1
+
+
+def is_table(line: str) -> bool:
+    """Whether a line is a row of a table."""
+    return line.count("|") >= 2 or line.count("\t") >= 2
+
+
+def is_heading(block: list[Line]) -> bool:
+    """Whether a paragraph is marked as a heading, or looks like one: a short line that does not end as a sentence."""
+    line = block[0].text.strip()
+    if MARKED_HEADING.match(line):
+        return True
+    return len(block) == 1 and len(line) <= HEADING and not ITEM.match(line) and line[-1] not in ".!?…:;,\"'»”“’。！？"
+
+
+def sentences(text: str, start: int, end: int, *, is_item: bool = False) -> Iterator[Sentence]:
+    """The sentences of one paragraph, which is a part of the text."""
+    opens = True
+    for begin, stop in spans(text, start, end):
+        words = readable(text[begin:stop])
+        if re.search(r"\w", words):
+            yield Sentence(words, begin, stop, opens, is_item)
+            opens = False
+
+
+def spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where sentences begin and end, without the white space around them."""
+    for mark in END.finditer(text, start, end):
+        if ends_sentence(text[max(start, mark.start() - 40) : mark.end()], text[mark.end() : mark.end() + 60]):
+            yield from cut(text, start, mark.end())
+            start = mark.end()
+    yield from cut(text, start, end)
+
+
+def cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """One span, or several if it is too long for a sentence."""
+    while end - start > LONGEST:
+        middle = max(text.rfind(mark, start + 1, start + LONGEST) for mark in (" ", "\n", "；", "，"))
+        middle = middle if middle > start else start + LONGEST
+        yield from cut(text, start, middle)
+        start = middle
+    piece = text[start:end]
+    left, right = len(piece) - len(piece.lstrip()), len(piece.rstrip())
+    if left < right:
+        yield start + left, start + right
+
+
+def ends_sentence(before: str, after: str) -> bool:
+    """Whether a mark at the end of `before` ends a sentence: not after an abbreviation, an initial or an ordinal."""
+    following = NEXT.match(after)
+    if following is None:  # nothing follows, or nothing that is read
+        return True
+    word = following[1]
+    if not before.endswith("."):
+        return not word[0].islower()
+    if word[0].islower():
+        return False
+    last = LAST_WORD.search(before[:-1])
+    if last is None or before.endswith(".."):
+        return True
+    return word.lower() in OPENERS or not is_shortened(last[1])
+
+
+def is_shortened(word: str) -> bool:
+    """Whether a word with a full stop behind it is an abbreviation, an initial, or a German ordinal."""
+    return (
+        word.lower() in ABBREVIATIONS
+        or re.fullmatch(r"[^\W\d_]|\d{1,2}|[IVX]{2,5}", word) is not None
+        or re.fullmatch(r"(\w{1,2}\.)+\w{1,2}", word) is not None
+    )
+
+
+def readable(text: str) -> str:
+    """A piece of text as it is read: on one line, and without the marks of Markdown."""
+    text = re.sub(r"!\[[^\]\n]*\]\([^)\n]*\)", "", text)  # a picture
+    text = re.sub(r"\[([^\]\n]+)\]\([^)\n]*\)", r"\1", text)  # a link
+    text = re.sub(r"\*\*(?=\S)(.+?)\*\*|`([^`\n]+)`", r"\1\2", text)
+    text = re.sub(r"(?<![\w*])([*_])(?=[^\s*_])(.+?)(?<=[^\s*_])\1(?![\w*])", r"\2", text)
+    text = re.sub(r"(?<=[^\W\d_])[-\u00ad]\n\s*(?=[^\W\d_])", lambda _: "", text)  # a word divided between two lines
+    text = re.sub(r"\n\s*>\s?", " ", text)
+    return " ".join(text.split()).removeprefix("> ")

@@ -1,0 +1,125 @@
+"""The text of a file: plain text, Markdown, HTML or PDF. reading.py runs this as a program of its own."""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import resource
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+KINDS = (".txt", ".md", ".html", ".htm", ".pdf")
+MEMORY = 2**30  # bytes that reading may take
+SECONDS = 120  # of the processor
+UNREADABLE = 3  # exit code; the reason is then on stdout in place of the text
+
+UNREAD = {"script", "style", "noscript", "template", "svg", "nav", "footer", "aside", "form", "button", "table"}
+INLINE = {"a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
+HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+
+
+class Unreadable(Exception):
+    """There is no text in the file; the message says why."""
+
+
+def text_of(file: Path, most: int) -> str:
+    """The text of a file, whose kind its ending tells, of at most so many characters."""
+    text = text_of_pdf(file, most) if file.suffix == ".pdf" else decoded(file.read_bytes())
+    if file.suffix in (".html", ".htm"):
+        text = text_of_html(text)
+    if len(text) > most:
+        raise Unreadable(f"The text has more than {most:,} characters.")
+    return text
+
+
+def decoded(content: bytes) -> str:
+    """Text in UTF-8 or UTF-16, or else in the code page that old files of Windows have."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = content.decode("utf-16", "replace")
+    else:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("cp1252", "replace")
+    if "\0" in text:
+        raise Unreadable("The file is not text.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def text_of_html(page: str) -> str:
+    """The text of a page in Markdown: headings, items and paragraphs, without what surrounds them."""
+    reader = Page()
+    reader.feed(page)
+    reader.close()
+    return "".join(reader.parts).strip()
+
+
+class Page(HTMLParser):
+    """Collects the parts of a page's text."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._unread: list[str] = []  # elements that are open, and whose text is left out
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """What begins on a line of its own, and how."""
+        del attrs
+        if tag in UNREAD:
+            self._unread.append(tag)
+        elif tag in HEADINGS:
+            self.parts.append("\n\n# ")
+        elif tag == "li":
+            self.parts.append("\n- ")
+        elif tag not in INLINE:
+            self.parts.append("\n" if tag == "br" else "\n\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        """What ends with its line."""
+        if self._unread and self._unread[-1] == tag:
+            self._unread.pop()
+        elif tag not in INLINE:
+            self.parts.append("\n\n")
+
+    def handle_data(self, data: str) -> None:
+        """Text; the line breaks in it mean nothing."""
+        if not self._unread:
+            before, after = data[:1].isspace(), data[-1:].isspace()
+            self.parts.append(" " * before + " ".join(data.split()) + " " * after)
+
+
+def text_of_pdf(file: Path, most: int) -> str:
+    """The text of the pages. A scan has none: it consists of pictures."""
+    from pypdf import PdfReader
+
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it logs may quote the file
+    reader = PdfReader(file)
+    if reader.is_encrypted:
+        raise Unreadable("The PDF is encrypted.")
+    text = ""
+    for page in reader.pages:
+        text += page.extract_text() + "\n\n"
+        if len(text) > most:
+            break
+    if not text.strip():
+        raise Unreadable("The PDF has no text: it may be a scan.")
+    return text.encode("utf-8", "replace").decode()
+
+
+def main(file: Path, most: int) -> int:
+    """Write the text to stdout, or why there is none; returns the exit code."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    try:
+        text, code = text_of(file, most), 0
+    except Unreadable as reason:
+        text, code = str(reason), UNREADABLE
+    except Exception:  # a library's, about a file that may have been made to break it
+        text, code = "The file cannot be read: it may be damaged.", UNREADABLE
+    sys.stdout.buffer.write(text.encode())
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
