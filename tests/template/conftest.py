@@ -23,6 +23,7 @@ OFFLINE = [
     "--disable-sync",
     "--no-first-run",
     "--proxy-server=direct://",
+    "--disable-features=LocalNetworkAccessChecks",  # a page called huggingface.co shows an app of this machine
 ]
 Open = Callable[..., Page]
 

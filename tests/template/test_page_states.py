@@ -40,9 +40,10 @@ def folder(tmp_path: Path) -> Path:
     return new(tmp_path / "app")
 
 
-@pytest.fixture
-def app(folder: Path) -> Iterator[App]:
-    with App(folder) as app:
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """An app that nothing happens to."""
+    with App(new(tmp_path_factory.mktemp("well") / "app")) as app:
         yield app
 
 
@@ -105,10 +106,11 @@ def test_a_model_that_cannot_be_loaded_is_told_with_the_reason(slow, open_page):
 
 
 def test_who_asks_too_often_is_served_a_little_later_without_asking_again(folder, open_page):
-    with App(folder, RATE_LIMIT="60") as app:
+    with App(folder, RATE_LIMIT="30") as app:
+        page = open_page(app.url)
+        expect(page.locator("#backend.ready")).to_be_visible()
         while 429 != httpx2.post(f"{app.url}/analyze", json={"text": "x"}, trust_env=False).status_code:
             pass
-        page = open_page(app.url)
         analyze(page, "I love it!")
 
         expect(notice(page)).to_contain_text("Too many requests")
@@ -135,18 +137,19 @@ def test_the_token_is_asked_for_and_kept_for_the_tab(folder, open_page):
         assert "a-secret-token" not in page.content()
 
 
-def test_an_app_that_is_away_is_told_and_found_again(app, open_page):
+def test_an_app_that_is_away_is_told_and_found_again(folder, open_page):
+    app = App(folder)
+    app.start()
     page = open_page(app.url)
     expect(page.locator("#backend.ready")).to_be_visible()
     app.stop()
     analyze(page, "I love it!")
     expect(notice(page)).to_contain_text("The app does not answer")
     expect(page.locator("#backend")).to_have_text("Waiting for the app…")
-    app.start()
-
-    expect(page.locator("#backend.ready")).to_be_visible()
-    page.get_by_role("button", name="Analyze").click()
-    expect(result(page)).to_contain_text("Positive")
+    with app:
+        expect(page.locator("#backend.ready")).to_be_visible()
+        page.get_by_role("button", name="Analyze").click()
+        expect(result(page)).to_contain_text("Positive")
 
 
 def test_offline_is_told(app, open_page):
