@@ -19,7 +19,7 @@ from loading import Loader
 from opinions import LABELS, NoOpinion, Verdict
 
 AT_ONCE = 16  # texts; the progress is told in between
-FORMULA = re.compile(r"[\s'\"]*[=+\-@\uff1d\uff0b\uff0d\uff20]")  # as a cell may begin; the last four are the wide ones
+FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")  # as a cell may begin; the last four are the wide ones
 
 
 class Bulk:

@@ -36,7 +36,7 @@ class Vader:
 
 
 class AfinnWords:
-    """AFINN: 3,382 words, each with a grade from -5 to 5, and emoticons. It knows no "not"."""
+    """AFINN: 3,382 words, each with a grade from -5 to 5, and emoticons. Few of them have a "not"."""
 
     name = "AFINN"
     device = "cpu"

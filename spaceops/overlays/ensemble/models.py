@@ -89,12 +89,10 @@ def ask(model: Classifier, texts: Sequence[str]) -> list[Probabilities | Excepti
 
 
 def choose(environ: Mapping[str, str]) -> Ensemble:
-    """The models that MODEL_IDS names, else the word lists; each counts as MODEL_WEIGHTS says, else all the same."""
-    names = [name.strip() for name in (environ.get("MODEL_IDS") or ",".join(LEXICONS)).split(",")]
+    """The models that MODEL_ID names, else the word lists; each counts as MODEL_WEIGHTS says, else all the same."""
+    names = [name.strip() for name in (environ.get("MODEL_ID") or ",".join(LEXICONS)).split(",")]
     if len(set(names)) < len(names) or "" in names:
-        raise BadSetting(
-            f"MODEL_IDS is {environ['MODEL_IDS']!r}, but must be different models with commas between them"
-        )
+        raise BadSetting(f"MODEL_ID is {environ['MODEL_ID']!r}, but must be different models with commas between them")
     return Ensemble(list(zip(map(model_named, names), weights(environ, len(names)), strict=True)))
 
 
@@ -110,5 +108,5 @@ def weights(environ: Mapping[str, str], number: int) -> list[float]:
 def model_named(name: str) -> Classifier:
     """One of the word lists."""
     if name not in LEXICONS:
-        raise BadSetting(f"MODEL_IDS names {name!r}, but a model is {', '.join(LEXICONS)} or OWNER/NAME on the Hub")
+        raise BadSetting(f"MODEL_ID names {name!r}, but a model is {', '.join(LEXICONS)} or OWNER/NAME on the Hub")
     return LEXICONS[name]()

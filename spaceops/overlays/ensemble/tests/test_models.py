@@ -1,0 +1,108 @@
+"""Several models as one: how they are chosen, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from lexicons import Vader
+from models import Ensemble, choose
+from opinions import NoOpinion, from_polarity
+from settings import BadSetting
+
+
+class Moody:
+    """A model that finds everything good, and cannot read "?"; some cannot even be loaded."""
+
+    device = "cpu"
+
+    def __init__(self, name="moody", *, loads=True):
+        self.name, self._loads = name, loads
+        self.asked = []
+
+    def load(self):
+        if not self._loads:
+            raise OSError("no such model\nand more")
+
+    def classify(self, texts):
+        self.asked.append(len(texts))
+        if "?" in texts:
+            raise ValueError("my secret text")
+        return [from_polarity(0.8) for _ in texts]
+
+
+def loaded(*models):
+    ensemble = Ensemble([(model, 1.0) for model in models])
+    ensemble.load()
+    return ensemble
+
+
+def test_all_are_asked_and_each_says_how_long_it_took():
+    [verdict] = loaded(Vader(), Moody()).answer(["I love it"])
+
+    assert ["vaderSentiment", "moody"] == [opinion.model for opinion in verdict.opinions]
+    assert all(opinion.milliseconds >= 0 and opinion.label == "POSITIVE" for opinion in verdict.opinions)
+
+
+def test_where_one_cannot_be_loaded_the_others_answer_and_it_is_said():
+    [verdict] = loaded(Vader(), Moody(loads=False)).answer(["I love it"])
+
+    assert "POSITIVE" == verdict.label
+    assert "It could not be loaded. OSError: no such model" == verdict.opinions[1].error
+
+
+def test_where_none_can_be_loaded_each_reason_is_given():
+    with pytest.raises(RuntimeError, match="a: OSError: no such model; b: OSError: no such model"):
+        loaded(Moody("a", loads=False), Moody("b", loads=False))
+
+
+def test_a_text_that_one_model_cannot_read_is_answered_by_the_others_and_its_neighbours_by_all():
+    moody = Moody()
+    verdicts = loaded(Vader(), moody).answer(["good", "bad", "?", "fine"])
+
+    assert [None, None, "It failed: ValueError.", None] == [verdict.opinions[1].error for verdict in verdicts]
+    assert all(verdict.opinions[0].error is None for verdict in verdicts)
+    assert [4, 2, 2, 1, 1] == moody.asked
+
+
+def test_a_text_that_no_model_can_read_has_no_answer():
+    with pytest.raises(NoOpinion):
+        loaded(Moody()).answer(["?"])
+
+
+def test_a_model_that_loses_an_answer_fails_instead_of_mixing_them_up():
+    class Forgetful(Moody):
+        def classify(self, texts):
+            return super().classify(texts)[1:]
+
+    verdicts = loaded(Vader(), Forgetful()).answer(["good", "bad"])
+
+    assert ["It failed: ValueError."] * 2 == [verdict.opinions[1].error for verdict in verdicts]
+
+
+def test_without_settings_the_word_lists_are_asked():
+    ensemble = choose({})
+
+    assert ("vaderSentiment + AFINN + TextBlob", "cpu") == (ensemble.name, ensemble.device)
+    assert [1, 1, 1] == [weight for _, weight in ensemble.members]
+
+
+def test_models_and_weights_can_be_named():
+    ensemble = choose({"MODEL_ID": " TextBlob, vaderSentiment", "MODEL_WEIGHTS": "2, 0.5"})
+
+    assert [("TextBlob", 2), ("vaderSentiment", 0.5)] == [(model.name, weight) for model, weight in ensemble.members]
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"MODEL_ID": "AFINN,AFINN"}, "MODEL_ID is 'AFINN,AFINN', but must be different models"),
+        ({"MODEL_ID": "AFINN,"}, "MODEL_ID is 'AFINN,', but must be different models"),
+        ({"MODEL_ID": "afinn"}, "MODEL_ID names 'afinn', but a model is vaderSentiment, AFINN, TextBlob or"),
+        ({"MODEL_WEIGHTS": "1,1"}, "MODEL_WEIGHTS is '1,1', but must be 3 numbers above 0"),
+        ({"MODEL_WEIGHTS": "1,0,1"}, "must be 3 numbers above 0"),
+        ({"MODEL_WEIGHTS": "1,nan,1"}, "must be 3 numbers above 0"),
+    ],
+)
+def test_what_cannot_be_meant_ends_the_start_with_one_line(environ, message):
+    with pytest.raises(BadSetting, match=message):
+        choose(environ)
