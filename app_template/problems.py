@@ -83,7 +83,7 @@ async def _raised(request: Request, error: Exception) -> Response:
 async def _unreadable(request: Request, error: Exception) -> Response:
     """Which fields are wrong and why, without their values, which may be long, private or not even valid Unicode."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    errors = [{"loc": list(one["loc"]), "msg": one["msg"]} for one in error.errors()]
+    errors = [{"loc": list(one["loc"]), "msg": one["msg"].removeprefix("Value error, ")} for one in error.errors()]
     return problem(request.scope, 422, "; ".join(_sentence(one) for one in errors), errors=errors)
 
 

@@ -103,7 +103,7 @@ class Guard:
                 await app(exchange.scope, exchange.receive, exchange.send)
         except Exception as error:  # the border to the app: whatever it raises becomes an answer
             if not exchange.time_limit.expired():
-                log_failure(error, exchange)
+                log_failure(error, exchange.request_id)
                 await exchange.fail(500, "Something went wrong here. The log knows more under this request's id.")
             elif not exchange.gone:
                 await exchange.fail(*self._overdue(exchange))
@@ -294,7 +294,7 @@ def note(exchange: Exchange, seconds: float) -> None:
         sys.stderr.write(json.dumps(line) + "\n")  # logging would take longer than all else here
 
 
-def log_failure(error: Exception, exchange: Exchange) -> None:
+def log_failure(error: Exception, request_id: str) -> None:
     """Where it happened, but not the error's message, which may quote what the client sent."""
     stack = "".join(traceback.format_tb(error.__traceback__))
-    log.error("Request %s failed: %s\n%s", exchange.request_id, type(error).__name__, stack)
+    log.error("Request %s failed: %s\n%s", request_id, type(error).__name__, stack)

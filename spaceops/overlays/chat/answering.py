@@ -1,0 +1,200 @@
+"""Answers in the making: who waits for one, who is next, and how what the model writes gets to who asked."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypedDict
+
+from prometheus_client import Counter, Gauge
+
+from loading import Model
+from metrics import REGISTRY
+
+WAITING = Gauge("chat_waiting", "Questions that wait for the model", registry=REGISTRY)
+NEW_TOKENS = Counter("chat_new_tokens", "Tokens written", registry=REGISTRY)
+
+Role = Literal["system", "user", "assistant"]
+Finish = Literal["stop", "length", "time"]  # the model had said all, or as much as was asked for, or time was over
+
+
+class Message(TypedDict):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Full(Exception):
+    """No place is free; it is worth another try after `retry_after` seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"Too many questions are waiting. Try again in {retry_after:.0f} s.")
+        self.retry_after = retry_after
+
+
+class TooLong(Exception):
+    """The last message alone is more than the model reads."""
+
+    def __init__(self, tokens: int, most: int) -> None:
+        super().__init__(f"Your message is too long: it has {tokens:,} tokens, and the model reads {most:,}.")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing to tell who asked: a position in the line, a piece of text, or how it ended."""
+
+    name: Literal["position", "token", "done"]
+    data: dict[str, Any]
+
+
+class Reply:
+    """One answer. The model writes it, in its thread; the event loop that made it reads it."""
+
+    def __init__(self, messages: list[Message], max_new_tokens: int, temperature: float, seconds: float) -> None:
+        self.messages, self.max_new_tokens, self.temperature = messages, max_new_tokens, temperature
+        self._seconds, self._deadline = seconds, math.inf
+        self._began = time.monotonic()
+        self._new_tokens = 0
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[Event | Exception] = asyncio.Queue()
+        self.given_up = self.complete = False
+
+    # what the model and the line call, from any thread
+
+    def begin(self) -> None:
+        """Its turn has come: from now on the time counts."""
+        self._deadline = time.monotonic() + self._seconds
+
+    @property
+    def over(self) -> bool:
+        """Nothing more need be written: it is complete, nobody waits for it, or its time is up."""
+        return self.complete or self.given_up or time.monotonic() > self._deadline
+
+    def stand(self, position: int) -> None:
+        """Tell how many are to be answered before this one."""
+        self._put(Event("position", {"position": position}))
+
+    def write(self, text: str, tokens: int = 1) -> None:
+        """The next piece of the answer; it may be empty where a token is half a character."""
+        self._new_tokens += tokens
+        NEW_TOKENS.inc(tokens)
+        if text:
+            self._put(Event("token", {"text": text}))
+
+    @property
+    def enough(self) -> bool:
+        """As many tokens are written as were asked for."""
+        return self._new_tokens >= self.max_new_tokens
+
+    def done(self, finish: Finish, *, prompt_tokens: int, left_out: int = 0, source: str | None = None) -> None:
+        """It is complete. `left_out` older messages did not fit; `source` is where it was found."""
+        self.complete = True
+        facts = {
+            "finish": finish,
+            "prompt_tokens": prompt_tokens,
+            "new_tokens": self._new_tokens,
+            "left_out": left_out,
+            "source": source,
+            "seconds": round(time.monotonic() - self._began, 3),
+        }
+        self._put(Event("done", facts))
+
+    def fail(self, error: Exception) -> None:
+        """There will be no answer."""
+        self.complete = True
+        self._put(error)
+
+    def _put(self, event: Event | Exception) -> None:
+        self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+    # what the event loop calls
+
+    async def events(self) -> AsyncIterator[Event]:
+        """All there is to tell, up to "done"; raises what went wrong. Who stops reading gives the answer up."""
+        try:
+            while True:
+                event = await self._events.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+                if event.name == "done":
+                    return
+        finally:
+            self.given_up = True
+
+
+class ChatModel(Model, Protocol):
+    """A model that answers several conversations at once."""
+
+    at_once: int
+
+    def answer(self, replies: Sequence[Reply]) -> None:
+        """Write each reply until it is over, and say of each that it is done, or has failed."""
+
+
+class Line:
+    """Who waits for an answer, in the order they came. One thread takes as many as the model answers at once."""
+
+    def __init__(self, model: ChatModel, *, at_once: int, max_waiting: int) -> None:
+        self._model, self._at_once, self._max_waiting = model, min(at_once, model.at_once), max_waiting
+        self._waiting: list[Reply] = []
+        self._change = threading.Condition()
+        self._open = False
+        self._seconds = 1.0  # that a turn took, of late
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._open = True
+        self._thread = threading.Thread(target=self._answer_all, name="model", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Take nobody more, and return when everybody who was taken is answered."""
+        with self._change:
+            self._open = False
+            self._change.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def join(self, reply: Reply) -> None:
+        """Stand in the line. Raises `Full`."""
+        with self._change:
+            self._waiting = [one for one in self._waiting if not one.given_up]
+            if not self._open or len(self._waiting) >= self._max_waiting:
+                turns = 1 + len(self._waiting) // self._at_once
+                raise Full(max(1.0, turns * self._seconds))
+            self._waiting.append(reply)
+            reply.stand(len(self._waiting))
+            WAITING.set(len(self._waiting))
+            self._change.notify()
+
+    def _answer_all(self) -> None:
+        while replies := self._next():
+            began = time.monotonic()
+            try:
+                self._model.answer(replies)
+            except Exception as error:  # the border to foreign code: whatever it raises, nobody may wait in vain
+                for reply in replies:
+                    if not reply.complete:
+                        reply.fail(error)
+            self._seconds += (time.monotonic() - began - self._seconds) / 5
+
+    def _next(self) -> list[Reply]:
+        """Wait for somebody, and take those whose turn it is; nobody once the line is closed and empty."""
+        with self._change:
+            while True:
+                waiting = [reply for reply in self._waiting if not reply.given_up]
+                turn, self._waiting = waiting[: self._at_once], waiting[self._at_once :]
+                WAITING.set(len(self._waiting))
+                if turn or not self._open:
+                    break
+                self._change.wait()
+        for reply in turn:
+            reply.begin()
+        for position, reply in enumerate(self._waiting, 1):
+            reply.stand(position)
+        return turn

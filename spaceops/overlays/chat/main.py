@@ -1,0 +1,170 @@
+"""A conversation with a model: a JSON API that streams the answers, and a page for people."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi.responses import StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+
+import answering
+import feedback
+import operations
+from answering import Finish, Full, Line, Reply, TooLong
+from loading import Loaded, Loader
+from models import choose
+from problems import problems
+from settings import Settings
+from storage import open_storage
+from web import log_failure, protect
+
+MAX_CHARACTERS = 8000  # of a message
+MAX_MESSAGES = 100
+MAX_TOKENS = 1024  # of an answer
+MAX_SECONDS = 120.0  # for an answer, from its turn on
+MAX_BODY = 512 * 1024  # bytes: some 500 messages of usual length
+
+router = APIRouter()
+
+
+class Message(BaseModel):
+    """What somebody said."""
+
+    role: answering.Role
+    content: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CHARACTERS)]
+
+
+def in_turn(messages: list[Message]) -> list[Message]:
+    """Models are made for this order, and many refuse any other."""
+    roles = [message.role for message in messages]
+    turns = roles[1:] if roles[0] == "system" else roles
+    if turns != [("user", "assistant")[number % 2] for number in range(len(turns))] or len(turns) % 2 == 0:
+        raise ValueError("user and assistant must take turns, beginning and ending with user, after at most one system")
+    return messages
+
+
+class Conversation(BaseModel):
+    """What was said so far, the last message being the question; and how to answer it."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES), AfterValidator(in_turn)] = Field(
+        examples=[[{"role": "user", "content": "What can you do?"}]]
+    )
+    max_new_tokens: int = Field(default=256, ge=1, le=MAX_TOKENS, description="At most so long is the answer")
+    temperature: float = Field(default=0.7, ge=0, le=2, description="0: always the likeliest word; more: more surprise")
+    stream: bool = Field(default=True, description="As events while it is written, or all at once when it is complete")
+
+
+class Answer(BaseModel):
+    """A complete answer."""
+
+    answer: str
+    backend: str = Field(description="The model that answered")
+    finish: Finish = Field(description="Why it ends: all is said, it is as long as allowed, or the time is up")
+    prompt_tokens: int = Field(description="What the model read")
+    new_tokens: int = Field(description="What it wrote")
+    left_out: int = Field(description="The oldest messages, as many as did not fit")
+    source: str | None = Field(description="The section of knowledge.md that it is from")
+    seconds: float
+
+
+EVENTS = """\
+event: token
+data: {"text": "Hello"}
+
+event: done
+data: {"backend": "knowledge.md", "finish": "stop", "prompt_tokens": 4, "new_tokens": 1, "left_out": 0, \
+"source": null, "seconds": 0.1}
+"""
+STREAM = {
+    "description": "The answer; with `stream`, events: position, token, done, error",
+    "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS}},
+}
+
+
+@router.post("/chat", response_model=Answer, responses={200: STREAM, **problems(503)})
+async def chat(body: Conversation, model: Loaded, request: Request) -> Any:
+    """Answer the last of the messages, as events or in one piece."""
+    messages = [answering.Message(role=message.role, content=message.content) for message in body.messages]
+    reply = Reply(messages, body.max_new_tokens, body.temperature, MAX_SECONDS)
+    try:
+        request.app.state.line.join(reply)
+    except Full as full:
+        raise HTTPException(503, str(full), {"Retry-After": f"{full.retry_after:.0f}"}) from full
+    if body.stream:
+        return stream(reply, model.name, request)
+    return await complete(reply, model.name)
+
+
+def stream(reply: Reply, backend: str, request: Request) -> Response:
+    """The answer as it is written. What goes wrong on the way is an event too: the status is long sent."""
+
+    async def events() -> AsyncIterator[str]:
+        try:
+            async for event in reply.events():
+                yield written(event.name, {"backend": backend, **event.data} if event.name == "done" else event.data)
+        except TooLong as error:
+            yield written("error", {"detail": str(error)})
+        except Exception as error:  # the border to the model: whatever it raises becomes an event
+            log_failure(error, request.state.request_id)
+            yield written("error", {"detail": "Something went wrong here. The log knows more under this request's id."})
+
+    # nginx and others keep an answer back until they have enough of it, unless they are told not to.
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def written(name: str, data: Mapping[str, Any]) -> str:
+    """An event as it is sent."""
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+async def complete(reply: Reply, backend: str) -> Answer:
+    """The answer when all of it is there. If the client goes away before, it is given up."""
+    pieces = []
+    try:
+        async for event in reply.events():
+            if event.name == "token":
+                pieces.append(event.data["text"])
+    except TooLong as error:
+        raise HTTPException(422, str(error)) from error
+    return Answer(answer="".join(pieces).strip(), backend=backend, **event.data)
+
+
+def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
+    """The app as the environment wants it. Nothing is loaded and nothing written until it starts."""
+    settings = Settings.from_environ(environ)
+    model = choose(environ)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """Load the model while the port is already open; in the end, answer whoever waits."""
+        app.state.storage = open_storage(environ)
+        app.state.loader.start()
+        app.state.line.start()
+        yield
+        await app.state.line.close()
+        app.state.storage.close()
+
+    app = FastAPI(
+        title="Chat",
+        description="A conversation, answered as it is written.",
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's own page fetches its script from a CDN; ours is static/docs.html
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.loader = Loader(model)
+    app.state.line = Line(model, at_once=settings.max_batch, max_waiting=settings.max_waiting)
+    for part in (router, feedback.router, operations.router):
+        app.include_router(part)
+    app.mount("/static", StaticFiles(directory=operations.STATIC), name="static")
+    protect(app, settings, max_body=MAX_BODY)
+    return app
+
+
+app = create_app()
