@@ -57,7 +57,7 @@ class Version(BaseModel):
     """What runs here."""
 
     commit: str | None = Field(description="The commit that was built, where the build was told")
-    built: str | None = Field(description="When the image was built")
+    built: str | None = Field(description="When the image was built, where the build was told")
     files: str = Field(description="A hash of the app's own files: the same files, the same hash")
     model: ModelVersion | None = Field(description="null until it is loaded")
 
