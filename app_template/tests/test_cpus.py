@@ -1,0 +1,67 @@
+"""The CPU limit as the kernel writes it into files, in either version of cgroups."""
+
+import os
+
+import pytest
+
+from cpus import cpu_count
+
+UNLIMITED = 4  # CPUs that the tests pretend to be allowed
+
+
+@pytest.fixture(autouse=True)
+def allowed(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(UNLIMITED)), raising=False)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Write files below a root of our own; return the root."""
+
+    def write(files):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return write
+
+
+V1 = "sys/fs/cgroup/cpu,cpuacct"
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({}, UNLIMITED),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, UNLIMITED),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "200000 100000\n"}, 2),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "50000 100000\n"}, 1),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "380000 100000\n"}, 3),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "6400000 100000\n"}, UNLIMITED),
+        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "300000 100000\n"}, 3),
+        ({"proc/self/cgroup": "0::/elsewhere\n", "sys/fs/cgroup/cpu.max": "100000 100000\n"}, 1),
+        (
+            {
+                "proc/self/cgroup": "5:memory:/x\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/x\n",
+                f"{V1}/cpu.cfs_quota_us": "200000\n",
+                f"{V1}/cpu.cfs_period_us": "100000\n",
+            },
+            2,
+        ),
+        (
+            {
+                "proc/self/cgroup": "4:cpu,cpuacct:/\n",
+                f"{V1}/cpu.cfs_quota_us": "-1\n",
+                f"{V1}/cpu.cfs_period_us": "100000\n",
+            },
+            UNLIMITED,
+        ),
+    ],
+)
+def test_the_limit_is_what_the_container_was_given(machine, files, cpus):
+    assert cpus == cpu_count(machine(files))
+
+
+def test_here_too_there_is_at_least_one():
+    assert 1 <= cpu_count() <= UNLIMITED
