@@ -31,7 +31,23 @@ def use_sentiment(page: Page) -> None:
     expect(page.get_by_role("region", name="Earlier")).to_contain_text("I love this place!")
 
 
-USES: dict[str, Callable[[Page], None]] = {"sentiment": use_sentiment}
+def use_image(page: Page) -> None:
+    """Classify two of the examples."""
+    page.get_by_role("button", name="A strawberry").click()
+    expect(page.locator("#result")).to_contain_text("strawberry")
+    page.get_by_role("button", name="A clock").click()
+    expect(page.locator("#result")).to_contain_text("clock")
+
+
+def use_csv(page: Page) -> None:
+    """Have the example analyzed, and read the report."""
+    page.get_by_role("button", name="four months of a coffee shop").click()
+    report = page.get_by_role("region", name="Report")
+    expect(report.get_by_role("heading", name="What stands out")).to_be_visible()
+    expect(report.get_by_role("img", name=re.compile("How the numbers of price are distributed"))).to_be_visible()
+
+
+USES: dict[str, Callable[[Page], None]] = {"sentiment": use_sentiment, "image": use_image, "csv": use_csv}
 
 
 @pytest.fixture(scope="module")
