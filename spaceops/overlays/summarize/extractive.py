@@ -24,7 +24,7 @@ CANDIDATES = 400  # sentences that are left then, at least
 DAMPING = 0.85
 REDUNDANCY = 0.7  # how much likeness to what is chosen already counts against a sentence
 SAME = 0.85  # from this likeness on a sentence says nothing new
-SHORT, LONG = 6, 45  # words
+SHORT, LONG = 10, 45  # words
 
 
 def rank(document: Document, progress: Progress) -> tuple[list[int], Array, Array]:
@@ -100,7 +100,7 @@ def fitness(place: int, sentence: Sentence, stems: list[str], titles: set[str]) 
     fit = 1 + 0.6 * math.exp(-place / 1.5)
     fit *= 1.15 if sentence.opens_paragraph else 1
     fit *= 1 + 0.3 * len(titles.intersection(stems)) / (len(set(stems)) + 1)
-    fit *= min(1, len(words) / SHORT) ** 2 * min(1, LONG / max(1, len(words)))
+    fit *= min(1, len(words) / SHORT) * min(1, LONG / max(1, len(words)))
     fit *= 0.8 if words and words[0].lower() in LEANING else 1
     fit *= 0.6 if sentence.text.endswith(("?", ":")) else 1
     fit *= 0.85 if sentence.is_item else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 
 def _words(text: str) -> frozenset[str]:
@@ -46,7 +47,7 @@ ENGLISH = _words(
     should since so some something sometimes still such take than that the their theirs them themselves then there
     therefore these they thing things this those though three through thus to too took toward two under until up upon us
     use used very was way we well went were what when where whether which while who whom whose why will with within
-    without would yet you your yours
+    without would year years new yet you your yours
     """
 )
 
@@ -57,7 +58,7 @@ GERMAN = _words(
     das dass davon dazu dein deine dem den denn der deren des deshalb dessen die dies diese diesem diesen dieser dieses
     doch dort du durch eher ein eine einem einen einer eines einige einmal er erst es etwa etwas euch euer für gab ganz
     gar gegen gegenüber geht gibt habe haben hat hatte hatten her heute hier hin hinter ich ihm ihn ihnen ihr ihre ihrem
-    ihren ihrer ihres im immer in indem ins ist ja je jede jedem jeden jeder jedes jedoch jene jetzt kann kein keine
+    ihren ihrer ihres im immer in indem ins ist ja jahr jahre jahren je jede jedem jeden jeder jedes jedoch jene jetzt kann kein keine
     keinem keinen keiner können könnte machen macht man mehr mein meine mich mir mit muss müssen nach nachdem neben nein
     nicht nichts noch nun nur ob oder ohne schon sehr sei sein seine seinem seinen seiner seit selbst sich sie sind so
     sogar solche soll sollen sollte sondern sonst sowie sowohl statt über um und uns unser unter viel viele vielen vom
@@ -97,6 +98,7 @@ def stopwords(text: str) -> frozenset[str]:
     return GERMAN if in_german > sum(word in ENGLISH for word in found) else ENGLISH
 
 
+@lru_cache(100_000)
 def stem(word: str) -> str:
     """A word without its ending, roughly: enough to see that two words are forms of one."""
     word = word.lower().partition("'")[0]
