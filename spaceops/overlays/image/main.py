@@ -30,14 +30,14 @@ from storage import open_storage
 from web import client_of, protect
 
 STATUS = {NotAPicture: 415, TooLarge: 413, Damaged: 422}
-BINARY = {"schema": {"type": "string", "format": "binary"}}
+PICTURE = {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, GIF or BMP, 10 MiB at most"}
 BODY = {
     "required": True,
     "content": {
         "multipart/form-data": {
-            "schema": {"type": "object", "required": ["file"], "properties": {"file": BINARY["schema"]}}
+            "schema": {"type": "object", "required": ["file"], "properties": {"file": PICTURE}},
         },
-        **{f"image/{kind}": BINARY for kind in ("jpeg", "png", "webp", "gif", "bmp")},
+        "image/*": {"schema": PICTURE},
     },
 }
 

@@ -16,6 +16,7 @@ SOURCE = "source.txt"  # in it: which model that is
 DESCRIPTIONS = ("config.json", "preprocessor_config.json")
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 WEIGHTS = "model.safetensors"
+AT_ONCE = 8  # pictures; more take more memory, but on a CPU no less time
 
 Network = Callable[[np.ndarray], np.ndarray]  # float32 (pictures, 3, height, width) to float32 (pictures, labels)
 
@@ -79,7 +80,12 @@ def with_onnx(graph: str | bytes) -> Network:
     options.intra_op_num_threads = cpu_count()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     [pixels], [logits, *_] = session.get_inputs(), session.get_outputs()
-    return lambda batch: session.run([logits.name], {pixels.name: batch})[0]
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        parts = [batch[start : start + AT_ONCE] for start in range(0, len(batch), AT_ONCE)]
+        return np.concatenate([session.run([logits.name], {pixels.name: part})[0] for part in parts])
+
+    return run
 
 
 def with_torch(folder: Path) -> tuple[Network, str]:

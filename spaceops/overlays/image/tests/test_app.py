@@ -163,9 +163,7 @@ def test_a_token_is_asked_for_when_one_is_set():
 def test_the_api_says_what_it_takes(client):
     operation = client.get("/openapi.json").json()["paths"]["/classify"]["post"]
 
-    assert {"multipart/form-data", "image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"} == set(
-        operation["requestBody"]["content"]
-    )
+    assert {"multipart/form-data", "image/*"} == set(operation["requestBody"]["content"])
     assert {"200", "400", "401", "413", "415", "422", "429", "503"} <= set(operation["responses"])
 
 
