@@ -42,6 +42,9 @@ export class Problem extends Error {
   }
 }
 
+/** Nobody answers: the app restarts, or the network is gone. */
+export class Unreachable extends Problem {}
+
 // ---- asking the app
 
 /** Fetch a path of the app. Beside fetch's options: `json`, a value to send. Comes back only with a token that fits. */
@@ -107,7 +110,7 @@ async function reached(promise) {
   } catch (error) {
     if (error.name === "AbortError") throw error;
     backendLine();
-    throw new Problem(navigator.onLine ? "The app does not answer. Try again in a moment." : "You are offline.");
+    throw new Unreachable(navigator.onLine ? "The app does not answer. Try again in a moment." : "You are offline.");
   }
 }
 

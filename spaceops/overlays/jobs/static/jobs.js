@@ -1,4 +1,4 @@
-import { api, attempt, delay, el, keep, kept, Problem, tell } from "./common.js";
+import { api, attempt, delay, el, keep, kept, Problem, tell, Unreachable } from "./common.js";
 
 /**
  * Jobs of the page, one at a time: submitted, followed, cancelled, and found again after a reload.
@@ -64,15 +64,16 @@ export function follower(element, done) {
 
 const stop = id => api(`jobs/${id}`, { method: "DELETE" });
 
-/** The state after a second, or as soon as the job ends. A connection that is lost is waited for: the job goes on. */
+/** The state after a second, or as soon as the job ends. While nobody answers it is asked for again: the job is there. */
 async function stateOf(id, signal) {
-  for (;;) {
+  for (let lost = false; ; lost = true) {
     try {
       const { answer } = await api(`jobs/${id}?wait=1`, { signal });
+      if (lost) tell("");
       return answer;
     } catch (problem) {
-      if (problem.status) throw problem;
-      tell(`${problem.message} The job goes on.`);
+      if (!(problem instanceof Unreachable)) throw problem;
+      tell(`${problem.message} This page goes on asking for your job.`);
       await delay(2000, signal);
     }
   }
