@@ -47,7 +47,28 @@ def use_csv(page: Page) -> None:
     expect(report.get_by_role("img", name=re.compile("How the numbers of price are distributed"))).to_be_visible()
 
 
-USES: dict[str, Callable[[Page], None]] = {"sentiment": use_sentiment, "image": use_image, "csv": use_csv}
+def use_summarize(page: Page) -> None:
+    """Have an example summarized."""
+    page.get_by_role("button", name="The trams of Lindholm").click()
+    expect(page.locator("#summary li")).to_have_count(5)
+
+
+def use_ensemble(page: Page) -> None:
+    """Ask all models about one text, then about several."""
+    page.get_by_role("button", name="Not bad at all!").click()
+    expect(page.locator("#result")).to_contain_text("Positive")
+    page.get_by_label("Many texts, one on each line").fill("I love it.\nI hate it.")
+    page.get_by_role("button", name="Ask about all").click()
+    expect(page.get_by_role("region", name="All texts")).to_contain_text("I hate it.")
+
+
+USES: dict[str, Callable[[Page], None]] = {
+    "sentiment": use_sentiment,
+    "image": use_image,
+    "csv": use_csv,
+    "summarize": use_summarize,
+    "ensemble": use_ensemble,
+}
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +182,7 @@ def test_the_command_shown_does_what_the_page_does(running, open_page):
 
 def barriers(page: Page, axe: str) -> list[str]:
     """What axe-core finds: the rule, and the element that breaks it."""
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)  # pale on purpose
     page.evaluate(axe)
     found = page.evaluate(f"axe.run({RULES})")["violations"]
     return [f"{rule['id']}: {node['html']}: {node['failureSummary']}" for rule in found for node in rule["nodes"]]
