@@ -61,6 +61,8 @@ REQUESTS = {
     "sentiment": Request("/analyze", TEXT),
     "ensemble": Request("/analyze", TEXT),
     "image": Request("/classify", png(), "image/png"),
+    "chat": Request("/chat", json.dumps({"messages": [{"role": "user", "content": "Who are you?"}]}).encode()),
+    "summarize": Request("/jobs", TEXT, status=202),
     "csv": Request("/jobs", *form("file", "t.csv", "a,b\n" + "1,2\n" * 50), status=202),
 }
 
@@ -110,7 +112,8 @@ def status_of(connection: socket.socket) -> int | None:
         except ConnectionError:
             return None
     length = re.search(rb"content-length: (\d+)", head)
-    return int(head.split()[1]) if length and int(length[1]) == len(body) else None
+    complete = int(length[1]) == len(body) if length else body.endswith(b"\r\n0\r\n\r\n")  # the end of a stream
+    return int(head.split()[1]) if complete else None
 
 
 def send_until_refused(app: App, request: Request, name: str) -> dict[str, int | None]:

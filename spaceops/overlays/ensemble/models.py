@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lexicons import AfinnWords, Blob, Vader
-from opinions import Opinion, Probabilities, Verdict, combine
+from opinions import LABELS, Opinion, Probabilities, Verdict, combine, common_labels
 from settings import BadSetting
+from weights import Source
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,33 @@ class Classifier(Protocol):
 
     def classify(self, texts: Sequence[str]) -> list[Probabilities]:
         """How likely each label is for each text."""
+
+
+class Pretrained:
+    """A text classifier of the Hub, whose labels are brought to the common ones."""
+
+    def __init__(self, source: Source) -> None:
+        from classifier import TextClassifier  # brings NumPy and ONNX Runtime, which the word lists do not need
+
+        self._classifier = TextClassifier(source)
+        self.name = source.name
+
+    @property
+    def device(self) -> str:
+        """Where it runs; known once it is loaded."""
+        return self._classifier.device
+
+    def load(self) -> None:
+        """Download the files, if the build has not, and refuse a model that is for something else."""
+        self._classifier.load()
+        common = common_labels(self._classifier.labels)
+        self._columns = {label: [n for n, one in enumerate(common) if one == label] for label in LABELS}
+
+    def classify(self, texts: Sequence[str]) -> list[Probabilities]:
+        """How likely each label is for each text; what the model cannot read at the end of a long text is cut off."""
+        scores = self._classifier.probabilities(texts)
+        scores = scores / scores.sum(axis=1, keepdims=True)  # of a model whose labels do not exclude each other
+        return [{label: float(row[columns].sum()) for label, columns in self._columns.items()} for row in scores]
 
 
 class Ensemble:
@@ -93,7 +121,8 @@ def choose(environ: Mapping[str, str]) -> Ensemble:
     names = [name.strip() for name in (environ.get("MODEL_ID") or ",".join(LEXICONS)).split(",")]
     if len(set(names)) < len(names) or "" in names:
         raise BadSetting(f"MODEL_ID is {environ['MODEL_ID']!r}, but must be different models with commas between them")
-    return Ensemble(list(zip(map(model_named, names), weights(environ, len(names)), strict=True)))
+    models = [model_named(name, environ) for name in names]
+    return Ensemble(list(zip(models, weights(environ, len(names)), strict=True)))
 
 
 def weights(environ: Mapping[str, str], number: int) -> list[float]:
@@ -105,8 +134,12 @@ def weights(environ: Mapping[str, str], number: int) -> list[float]:
     return [float(part) for part in parts]
 
 
-def model_named(name: str) -> Classifier:
-    """One of the word lists."""
-    if name not in LEXICONS:
+def model_named(name: str, environ: Mapping[str, str]) -> Classifier:
+    """A word list, or a classifier on the Hub or in a folder; what follows an @ is its revision."""
+    if name in LEXICONS:
+        return LEXICONS[name]()
+    if "/" not in name:
         raise BadSetting(f"MODEL_ID names {name!r}, but a model is {', '.join(LEXICONS)} or OWNER/NAME on the Hub")
-    return LEXICONS[name]()
+    model_id, _, revision = name.partition("@")
+    source = Source.from_environ({**environ, "MODEL_ID": model_id, "MODEL_REVISION": revision})
+    return Pretrained(source)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LABELS = ("NEGATIVE", "NEUTRAL", "POSITIVE")  # the common set; models.py says which of a model's own belong to which
+UNNAMED = {
+    2: ("NEGATIVE", "POSITIVE"),
+    3: LABELS,
+}  # what the labels LABEL_0, LABEL_1 … of a model mean, by their number
 NEUTRAL_WITHIN = 0.05  # of a polarity, as the authors of VADER advise
 
 Probabilities = Mapping[str, float]  # one for each of LABELS; together they are 1
@@ -59,6 +64,22 @@ def combine(opinions: Sequence[Opinion]) -> Verdict:
     label = max(mean, key=mean.__getitem__)
     agreement = round(sum(weight for weight, _, own in voices if own == label) / total, 4)
     return Verdict(label, mean[label], mean, agreement, opinions)
+
+
+def common_labels(own: Sequence[str]) -> list[str]:
+    """Which of LABELS each of a model's own labels belongs to. Raises ValueError for those of another task."""
+    if all(re.fullmatch(r"LABEL_\d", name) for name in own) and len(own) in UNNAMED:
+        return list(UNNAMED[len(own)])
+    common = [label for name in own if (label := _common_label(name))]
+    if len(common) < len(own) or not {"NEGATIVE", "POSITIVE"} <= set(common):
+        raise ValueError(f"Positive and negative are needed, but its labels are {', '.join(own)}")
+    return common
+
+
+def _common_label(name: str) -> str | None:
+    if stars := re.fullmatch(r"([1-5]) STARS?", name):
+        return "NEGATIVE" if stars[1] < "3" else "NEUTRAL" if stars[1] == "3" else "POSITIVE"
+    return next((label for label in LABELS if re.search(rf"(?<![A-Z]){label[:3]}", name)), None)
 
 
 def from_polarity(polarity: float | None) -> Probabilities:

@@ -92,6 +92,12 @@ def test_models_and_weights_can_be_named():
     assert [("TextBlob", 2), ("vaderSentiment", 0.5)] == [(model.name, weight) for model, weight in ensemble.members]
 
 
+def test_models_of_the_hub_are_named_with_their_revisions():
+    ensemble = choose({"MODEL_ID": "acme/tone@v2,acme/mood,AFINN"})
+
+    assert "acme/tone@v2 + acme/mood + AFINN" == ensemble.name
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opinions import LABELS, NoOpinion, Opinion, combine, from_polarity
+from opinions import LABELS, NoOpinion, Opinion, combine, common_labels, from_polarity
 
 
 def opinion(negative, neutral, positive, weight=1.0):
@@ -71,3 +71,24 @@ def test_a_polarity_becomes_probabilities(polarity, label, score):
     assert set(LABELS) == set(probabilities)
     assert 1 == pytest.approx(sum(probabilities.values()))
     assert score == probabilities[label] == max(probabilities.values())
+
+
+@pytest.mark.parametrize(
+    ("own", "common"),
+    [
+        (["NEGATIVE", "POSITIVE"], ["NEGATIVE", "POSITIVE"]),
+        (["POS", "NEU", "NEG"], ["POSITIVE", "NEUTRAL", "NEGATIVE"]),
+        (["VERY_NEGATIVE", "NEGATIVE", "POSITIVE"], ["NEGATIVE", "NEGATIVE", "POSITIVE"]),
+        (["LABEL_0", "LABEL_1"], ["NEGATIVE", "POSITIVE"]),
+        (["LABEL_0", "LABEL_1", "LABEL_2"], ["NEGATIVE", "NEUTRAL", "POSITIVE"]),
+        (["1 STAR", "2 STARS", "3 STARS", "4 STARS", "5 STARS"], [*["NEGATIVE"] * 2, "NEUTRAL", *["POSITIVE"] * 2]),
+    ],
+)
+def test_the_labels_of_a_model_are_brought_to_the_common_ones(own, common):
+    assert common == common_labels(own)
+
+
+@pytest.mark.parametrize("own", [["JOY", "ANGER"], ["POSITIVE", "MIXED"], ["POSITIVE", "NEUTRAL"], ["LABEL_0"] * 4])
+def test_a_model_for_something_else_is_refused(own):
+    with pytest.raises(ValueError, match="Positive and negative are needed, but its labels are"):
+        common_labels(own)
