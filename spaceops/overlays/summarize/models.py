@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from cpus import cpu_count
 from document import Document, take_apart
 from extractive import choose_sentences, rank
 from words import WORD
-
-log = logging.getLogger(__name__)
 
 Progress = Callable[[float, str], None]
 
@@ -90,6 +88,7 @@ class Transformers:
         except ModuleNotFoundError as error:
             raise RuntimeError(f"MODEL_ID is set, but {error.name} is not installed: see README.md") from error
 
+        torch.set_num_threads(cpu_count())
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
         self._tokenizer = AutoTokenizer.from_pretrained(self._model_id, revision=self._revision)

@@ -58,7 +58,8 @@ GERMAN = _words(
     das dass davon dazu dein deine dem den denn der deren des deshalb dessen die dies diese diesem diesen dieser dieses
     doch dort du durch eher ein eine einem einen einer eines einige einmal er erst es etwa etwas euch euer für gab ganz
     gar gegen gegenüber geht gibt habe haben hat hatte hatten her heute hier hin hinter ich ihm ihn ihnen ihr ihre ihrem
-    ihren ihrer ihres im immer in indem ins ist ja jahr jahre jahren je jede jedem jeden jeder jedes jedoch jene jetzt kann kein keine
+    ihren ihrer ihres im immer in indem ins ist ja jahr jahre jahren je jede jedem jeden jeder jedes jedoch
+    jene jetzt kann kein keine
     keinem keinen keiner können könnte machen macht man mehr mein meine mich mir mit muss müssen nach nachdem neben nein
     nicht nichts noch nun nur ob oder ohne schon sehr sei sein seine seinem seinen seiner seit selbst sich sie sind so
     sogar solche soll sollen sollte sondern sonst sowie sowohl statt über um und uns unser unter viel viele vielen vom

@@ -1,0 +1,89 @@
+"""The storage of an app that keeps nothing for longer than it runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from storage import PREFIX, open_storage
+
+APP = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def storage(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    storage = open_storage({})
+    yield storage
+    storage.close()
+
+
+def test_records_come_back_as_they_were_and_in_their_order(storage):
+    records = [{"n": 1}, {"text": "two\nlines\u2028and \ud800 more"}, {"list": [1.5, None, True]}]
+    for record in records:
+        storage.append("feedback", record)
+
+    assert records == list(storage.records("feedback"))
+    assert [] == list(storage.records("others"))
+
+
+def test_a_name_may_have_folders(storage):
+    storage.append("jobs/1/events", {"n": 1})
+
+    assert [{"n": 1}] == list(storage.records("jobs/1/events"))
+    assert (storage.folder / "jobs" / "1").is_dir()
+
+
+def test_many_threads_lose_no_record_and_mix_none(storage):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: storage.append("feedback", {"n": n, "text": "x" * 20_000}), range(200)))
+
+    assert list(range(200)) == sorted(record["n"] for record in storage.records("feedback"))
+
+
+def test_it_says_that_nothing_lasts(storage):
+    assert not storage.persistent
+    assert "lost when the app restarts" in storage.message
+
+
+def test_the_folder_goes_with_the_app_and_is_for_nobody_else(storage):
+    assert 0o700 == storage.folder.stat().st_mode & 0o777
+    storage.append("feedback", {})
+    other = open_storage({})
+    other.close()
+
+    assert not other.folder.exists()
+    assert storage.folder.exists()  # in use: no leftover
+
+
+def test_what_a_killed_app_left_is_removed_at_the_next_start(storage):
+    program = "import os, signal, storage; s = storage.open_storage({}); print(s.folder); s.append('a', {});"
+    killed = subprocess.run(
+        [sys.executable, "-c", f"{program} print(flush=True); os.kill(os.getpid(), signal.SIGKILL)"],
+        cwd=APP,
+        env=os.environ | {"TMPDIR": tempfile.gettempdir()},
+        capture_output=True,
+        text=True,
+    )
+    left = Path(killed.stdout.strip())
+    assert left.is_dir(), killed.stderr
+    open_storage({}).close()
+
+    assert not left.exists()
+
+
+def test_what_merely_looks_like_a_leftover_does_no_harm(storage, tmp_path):
+    (tmp_path / f"{PREFIX}file").write_text("")
+    target = tmp_path / "target"
+    target.mkdir()
+    (tmp_path / f"{PREFIX}link").symlink_to(target)
+    open_storage({}).close()
+
+    assert target.is_dir()
+    assert (tmp_path / f"{PREFIX}file").exists()
