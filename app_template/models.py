@@ -1,4 +1,4 @@
-"""The models that can answer: a word list that needs no download, or a transformers pipeline from the Hub."""
+"""The models that can answer: a word list that needs no download, or a text classifier from the Hub."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple, Protocol
 
+from weights import Source
+
 TWEET = 280  # characters; VADER was made for texts of this length, and its time grows with the square of it
 NEUTRAL_WITHIN = 0.05  # of VADER's compound value, as its authors advise
-MAX_TOKENS = 512  # what BERT and its relatives read; the tokenizers of some do not know it
 
 
 class Prediction(NamedTuple):
@@ -23,13 +24,13 @@ class Model(Protocol):
     """What the app asks of a model. It costs nothing until `load` is called."""
 
     name: str
-    device: str
+    device: str  # "cpu" or "cuda"
 
     def load(self) -> None:
         """Download, read, warm up. May take minutes; raises whatever goes wrong."""
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Label texts."""
+        """Label some texts. Called from one thread at a time."""
 
 
 class Vader:
@@ -45,14 +46,11 @@ class Vader:
         self._analyzer = SentimentIntensityAnalyzer()
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Label texts, one by one: that is fast enough."""
-        return [self.classify(text) for text in texts]
+        """Turn VADER's compound values, -1 to 1, into labels and the 0.5 to 1 of a classifier."""
+        return [self._prediction(text) for text in texts]
 
-    def classify(self, text: str) -> Prediction:
-        """Turn VADER's compound value, -1 to 1, into a label and the 0.5 to 1 of a classifier.
-
-        A long text counts as the mean of its pieces.
-        """
+    def _prediction(self, text: str) -> Prediction:
+        """A long text counts as the mean of its pieces."""
         pieces = textwrap.wrap(text, TWEET)
         compound = fmean(self._analyzer.polarity_scores(piece)["compound"] for piece in pieces)
         if abs(compound) < NEUTRAL_WITHIN:
@@ -60,32 +58,31 @@ class Vader:
         return Prediction("POSITIVE" if compound > 0 else "NEGATIVE", round((1 + abs(compound)) / 2, 4))
 
 
-class Transformers:
-    """A text-classification model from the Hub, or from a folder; labels are the model's own, in capitals."""
+class Pretrained:
+    """A text classifier from the Hub, or from a folder; labels are the model's own, in capitals."""
 
-    def __init__(self, model_id: str, revision: str | None) -> None:
-        self.name = f"{model_id}@{revision}" if revision else model_id
-        self._model_id, self._revision = model_id, revision
-        self.device = "cpu"
+    device = "cpu"
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self._source = source
 
     def load(self) -> None:
-        """Download the model, or find it in the cache."""
-        try:
-            from transformers import pipeline
-        except ModuleNotFoundError as error:
-            raise RuntimeError(f"MODEL_ID is set, but {error.name} is not installed: see README.md") from error
+        """Download the files, if the build has not."""
+        from classifier import TextClassifier  # brings NumPy and ONNX Runtime, for which the port need not wait
 
-        self._pipeline = pipeline("text-classification", model=self._model_id, revision=self._revision)
-        self._max_length = min(self._pipeline.tokenizer.model_max_length, MAX_TOKENS)
+        self._classifier = TextClassifier(self._source)
+        self._classifier.load()
+        self.device = self._classifier.device
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """The best labels; what the model cannot read at the end of a long text is cut off."""
-        found = self._pipeline(list(texts), truncation=True, max_length=self._max_length)
-        return [Prediction(best["label"].upper(), best["score"]) for best in found]
+        """The best label of each text; what the model cannot read at the end of a long text is cut off."""
+        labels, scores = self._classifier.labels, self._classifier.probabilities(texts)
+        best = scores.argmax(axis=1)
+        return [Prediction(labels[index], float(row[index])) for index, row in zip(best, scores, strict=True)]
 
 
 def choose(environ: Mapping[str, str]) -> Model:
-    """The transformers model that MODEL_ID and MODEL_REVISION name, else VADER."""
-    if model_id := environ.get("MODEL_ID"):
-        return Transformers(model_id, environ.get("MODEL_REVISION") or None)
-    return Vader()
+    """The classifier that MODEL_ID, MODEL_REVISION and MODEL_PRECISION name, else VADER."""
+    source = Source.from_environ(environ)
+    return Pretrained(source) if source else Vader()

@@ -11,7 +11,7 @@ UNLIMITED = 4  # CPUs that the tests pretend to be allowed
 
 @pytest.fixture(autouse=True)
 def allowed(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(UNLIMITED)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(UNLIMITED)), raising=False)
 
 
 @pytest.fixture

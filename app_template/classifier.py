@@ -1,0 +1,128 @@
+"""A text-classification model of the transformers family: from texts to the probabilities of its labels."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+from runtimes import Inputs, open_runtime
+from weights import Source, find, has_gpu
+
+log = logging.getLogger(__name__)
+
+MAX_TOKENS = 512  # what BERT and its relatives read; the files of some do not say it
+POSITIONS_BEHIND_PADDING = {"roberta", "xlm-roberta", "camembert", "mpnet"}  # the first ones hold no text
+
+
+class TextClassifier:
+    """A model from ./model, a folder or the Hub. It costs nothing until `load` is called."""
+
+    device = "cpu"
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self._source = source
+
+    def load(self) -> None:
+        """Find the files, or download them, and classify two texts, so that what does not fit fails here."""
+        gpu = has_gpu()
+        folder = find(self._source, tensors=gpu)
+        config = _read(folder / "config.json")
+        self.labels = labels_of(config)
+        self._activation = sigmoid if config.get("problem_type") == "multi_label_classification" else softmax
+        self._tokenizer = open_tokenizer(folder, max_tokens(folder, config))
+        self._padding = config.get("pad_token_id") or 0
+        self._runtime = open_runtime(folder, self._source.precision, gpu=gpu)
+        self.device = self._runtime.device
+        shape = self.probabilities(["A text.", "A longer one, next to which the other is padded."]).shape
+        if shape != (2, len(self.labels)):
+            raise ValueError(
+                f"{self.name} answers two texts with numbers of shape {shape}, not with its labels' scores"
+            )
+        log.info("%s is run by %s", self.name, self._runtime.name)
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """How likely each of `labels` is for each text: float32 (texts, labels). What is too long is cut off."""
+        encodings = [self._tokenizer.encode(text) for text in texts]
+        passes = list(self._passes([len(encoding) for encoding in encodings]))
+        inputs = [self._inputs([encodings[index] for index in indices]) for indices in passes]
+        logits = np.empty((len(texts), len(self.labels)), np.float32)
+        for indices, answers in zip(passes, self._runtime.run(inputs), strict=True):
+            logits[indices] = answers
+        return self._activation(logits)
+
+    def _passes(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Indices of texts of similar length, the longest first, as many as the runtime wants in a pass."""
+        most = self._runtime.tokens_per_pass(sum(lengths))
+        indices: list[int] = []
+        for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+            if indices and (len(indices) + 1) * lengths[indices[0]] > most:
+                yield indices
+                indices = []
+            indices.append(index)
+        if indices:
+            yield indices
+
+    def _inputs(self, encodings: Sequence[Encoding]) -> Inputs:
+        """Pad the token ids of some texts to the longest of them."""
+        shape = len(encodings), max(map(len, encodings))
+        ids, mask, types = np.full(shape, self._padding), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        for row, encoding in enumerate(encodings):
+            ids[row, : len(encoding)] = encoding.ids
+            mask[row, : len(encoding)] = 1
+            types[row, : len(encoding)] = encoding.type_ids
+        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+
+
+def labels_of(config: dict[str, Any]) -> list[str]:
+    """The labels in capitals, in the order of the model's answers."""
+    architectures = config.get("architectures") or []
+    if not any(name.endswith("ForSequenceClassification") for name in architectures):
+        raise ValueError(f"A text-classification model is needed, but this is {' '.join(architectures) or 'another'}")
+    labels = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}  # what transformers takes then
+    if len(labels) < 2 or config.get("problem_type") == "regression":
+        raise ValueError("A model that tells labels apart is needed, but this one gives a number")
+    return [labels[str(index)].upper() for index in range(len(labels))]
+
+
+def max_tokens(folder: Path, config: dict[str, Any]) -> int:
+    """How many tokens of a text the model can read."""
+    file = folder / "tokenizer_config.json"
+    stated = _read(file).get("model_max_length") if file.is_file() else None  # 10 to the 30th where nobody knew
+    positions = config.get("max_position_embeddings")
+    if positions and config.get("model_type") in POSITIONS_BEHIND_PADDING:
+        positions -= config.get("pad_token_id", 1) + 1
+    return int(min(limit for limit in (stated, positions, MAX_TOKENS) if limit))
+
+
+def open_tokenizer(folder: Path, limit: int) -> Tokenizer:
+    """The model's own tokenizer, cutting texts off at the limit. Padding is left to the passes."""
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        raise FileNotFoundError("The model has no tokenizer.json: build again with MODEL_ID set, so that one is made")
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(limit)
+    return tokenizer
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of labels that exclude each other."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """A probability for each label on its own."""
+    return np.exp(-np.logaddexp(0, -logits))  # which no large number lets overflow
+
+
+def _read(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return content

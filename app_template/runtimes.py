@@ -1,0 +1,110 @@
+"""What runs a network: ONNX Runtime on the CPU, or PyTorch on a GPU and for models without an ONNX file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+
+from cpus import cpu_count
+from weights import graph_in
+
+Inputs = dict[str, np.ndarray]  # int64 (texts, tokens) by the names that transformers gives them
+
+
+class Runtime(Protocol):
+    """Runs one network."""
+
+    name: str
+    device: str  # "cpu" or "cuda"
+
+    def tokens_per_pass(self, tokens: int) -> int:
+        """How many tokens, with padding, to put into a pass when so many are to be read."""
+
+    def run(self, passes: Sequence[Inputs]) -> list[np.ndarray]:
+        """The logits of each pass: float32 (texts, labels)."""
+
+
+def open_runtime(folder: Path, precision: str, *, gpu: bool) -> Runtime:
+    """The fastest for this model here."""
+    graph = None if gpu else graph_in(folder, precision)
+    return Onnx(graph, cpu_count()) if graph else Torch(folder, cpu_count())
+
+
+class Onnx:
+    """Runs an ONNX file on the CPU.
+
+    Several passes run side by side, with one thread each: that wastes less than several threads in one pass, which
+    wait for each other after each of a hundred steps. A pass that is alone gets all threads; since ONNX Runtime fixes
+    their number for a session, there are two.
+    """
+
+    device = "cpu"
+
+    def __init__(self, graph: Path, threads: int) -> None:
+        self.name = f"ONNX Runtime with {graph.name}"
+        self._threads = threads
+        self._alone = self._shared = _session(graph, threads)
+        if threads > 1:
+            self._shared = _session(graph, 1)
+        self._inputs = [each.name for each in self._alone.get_inputs()]
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
+
+    def tokens_per_pass(self, tokens: int) -> int:
+        """Something for every thread; but from 128 on the CPU is used no better, and memory is."""
+        return min(128, tokens // self._threads)
+
+    def run(self, passes: Sequence[Inputs]) -> list[np.ndarray]:
+        """The logits of each pass."""
+        if len(passes) == 1:
+            return [self._logits(self._alone, passes[0])]
+        return list(self._pool.map(lambda inputs: self._logits(self._shared, inputs), passes))
+
+    def _logits(self, session: onnxruntime.InferenceSession, inputs: Inputs) -> np.ndarray:
+        logits: np.ndarray = session.run(None, {name: inputs[name] for name in self._inputs})[0]
+        return logits
+
+
+def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # between passes the CPU is others'
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+class Torch:
+    """Runs transformers' own model with PyTorch: in bfloat16 on a GPU, whose tensor cores are made for it."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        for name, value in {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}.items():
+            os.environ.setdefault(name, value)  # before the import: threads that spin while they wait starve the server
+        import torch
+        from transformers import AutoModelForSequenceClassification
+
+        self.device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+        self.name = f"PyTorch on {self.device}"
+        torch.set_num_threads(threads)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        self._model = model.to(self.device).eval()
+        self._inputs = {"input_ids", "attention_mask"} | ({"token_type_ids"} & set(model.forward.__annotations__))
+
+    def tokens_per_pass(self, _tokens: int) -> int:
+        """A GPU is fastest with all at once, as long as they fit; a CPU does not mind."""
+        return 16_384 if self.device == "cuda" else 512
+
+    def run(self, passes: Sequence[Inputs]) -> list[np.ndarray]:
+        """The logits of each pass."""
+        return [self._logits(inputs) for inputs in passes]
+
+    def _logits(self, inputs: Inputs) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            tensors = {name: torch.from_numpy(inputs[name]).to(self.device) for name in self._inputs}
+            logits: np.ndarray = self._model(**tensors).logits.float().cpu().numpy()
+        return logits

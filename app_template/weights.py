@@ -1,0 +1,112 @@
+"""Finds the files of a model: what the build prepared, a folder, or a download from the Hub."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from settings import BadSetting
+
+PREPARED = Path(__file__).parent / "model"  # what prepare.py leaves there
+REPORT = "report.json"  # in it: which model that is, and how the quantised one compares
+
+PRECISIONS = ("int8", "float32")
+GRAPHS = {  # ONNX files by their usual names, the best first
+    "int8": ("model_int8.onnx", "model_quantized.onnx", "model_qint8_avx512_vnni.onnx", "model.onnx"),
+    "float32": ("model.onnx",),
+}
+DESCRIPTIONS = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "*.model")  # for transformers, where tokenizer.json is missing
+TENSORS = ("*.safetensors", "*.safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which model is asked for."""
+
+    model_id: str  # OWNER/NAME on the Hub, or a folder
+    revision: str | None = None  # a branch, tag or commit
+    precision: str = "int8"  # of ONNX models on the CPU
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Source | None:
+        """What MODEL_ID, MODEL_REVISION and MODEL_PRECISION say; None without a MODEL_ID."""
+        model_id, revision = environ.get("MODEL_ID"), environ.get("MODEL_REVISION") or None
+        precision = environ.get("MODEL_PRECISION") or PRECISIONS[0]
+        if precision not in PRECISIONS:
+            raise BadSetting(f"MODEL_PRECISION is {precision!r}, but must be {' or '.join(PRECISIONS)}")
+        return cls(model_id, revision, precision) if model_id else None
+
+    @property
+    def name(self) -> str:
+        """The model in one word, for people."""
+        return f"{self.model_id}@{self.revision}" if self.revision else self.model_id
+
+
+def find(source: Source, *, tensors: bool) -> Path:
+    """The folder that holds the model; what is not there yet is downloaded."""
+    if is_prepared(source):
+        return PREPARED
+    if Path(source.model_id).is_dir():
+        return Path(source.model_id)
+    return download(source, tensors=tensors)
+
+
+def is_prepared(source: Source) -> bool:
+    """Whether the build was asked for this very model."""
+    try:
+        report = json.loads((PREPARED / REPORT).read_text("utf-8"))
+    except FileNotFoundError:
+        return False
+    return bool(asdict(source).items() <= report.items())
+
+
+def graph_in(folder: Path, precision: str) -> Path | None:
+    """The best ONNX file of a folder, if it has any."""
+    name = choose_graph([file.relative_to(folder).as_posix() for file in folder.glob("**/*.onnx")], precision)
+    return folder / name if name else None
+
+
+def choose_graph(files: Iterable[str], precision: str) -> str | None:
+    """The best of a repository's files; they lie at the top or in the folder `onnx`."""
+    there = set(files)
+    names = (place + name for name in GRAPHS[precision] for place in ("", "onnx/"))
+    return next((name for name in names if name in there), None)
+
+
+def download(source: Source, *, tensors: bool) -> Path:
+    """Fetch a model's ONNX file, or if it has none or `tensors` says so, its tensors for PyTorch.
+
+    HF_TOKEN, if set, opens private and gated models.
+    """
+    from huggingface_hub import HfApi, snapshot_download  # slow to import, and not needed without MODEL_ID
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        info = HfApi().model_info(source.model_id, revision=source.revision)
+    except RevisionNotFoundError as error:
+        raise RuntimeError(f"{source.model_id} has no revision {source.revision}") from error
+    except RepositoryNotFoundError as error:  # so the Hub answers strangers about private models, too
+        raise RuntimeError(f"There is no model {source.model_id}, or HF_TOKEN is no token that may read it") from error
+    graph = None if tensors else choose_graph((file.rfilename for file in info.siblings or ()), source.precision)
+    if not (graph or tensors or has_torch()):
+        raise RuntimeError(f"{source.model_id} has no ONNX file: build again with MODEL_ID set, so that one is made")
+    wanted = [graph, f"{graph}_data", f"{graph}.data"] if graph else [*VOCABULARIES, *TENSORS]
+    return Path(snapshot_download(source.model_id, revision=info.sha, allow_patterns=[*DESCRIPTIONS, *wanted]))
+
+
+def has_torch() -> bool:
+    """Whether the build installed requirements-torch.txt."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def has_gpu() -> bool:
+    """Whether there is a GPU for PyTorch to use."""
+    if not has_torch():
+        return False
+    import torch  # which takes seconds
+
+    return bool(torch.cuda.is_available())
