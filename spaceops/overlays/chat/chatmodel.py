@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from answering import Finish, Message, Reply, TooLong
+from cpus import cpu_count
 
 AT_ONCE = 8  # conversations; each needs memory for what it has read and written
 CONTEXT = 4096  # tokens that a model reads, if it does not say
@@ -30,6 +31,7 @@ class Transformers:
         except ModuleNotFoundError as error:
             raise RuntimeError(f"MODEL_ID is set, but {error.name} is not installed: see README.md") from error
 
+        torch.set_num_threads(cpu_count())
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
         self._tokenizer = AutoTokenizer.from_pretrained(**self._which, padding_side="left")
