@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -86,7 +87,7 @@ def _columns(table: Table, sample: Sample, model: Model, tell: Tell) -> Iterator
         column = measure(name, cells, table.rows)
         if column.kind == "text" and with_mood < MOODS:
             with_mood += 1
-            column.sentiment = _sentiment(cells.values["text"], model, lambda done=done, step=step: tell(done, step))
+            column.sentiment = _sentiment(cells.values["text"], model, partial(tell, done, step))
         sample.add(column, cells.values)
         yield column
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, Field
@@ -17,6 +17,7 @@ SHOWN = 80  # characters of a value
 BINS = 20
 FENCE = 3.0  # times the middle half: beyond it a number is far out (Tukey); more where there are over 10,000 of them
 MOST_PERIODS = 60  # in a chart
+DAY = timedelta(days=1)
 UNITS = {"hour": "1h", "day": "1d", "week": "1w", "month": "1mo", "quarter": "1q", "year": "1y", "decade": "10y"}
 Unit = Literal["hour", "day", "week", "month", "quarter", "year", "decade"]
 
@@ -128,8 +129,8 @@ class Column(BaseModel):
     dates: Dates | None = None
     texts: Texts | None = None
     sentiment: Sentiment | None = None
-    top: list[Value] = Field([], description="The most frequent values")
-    variants: list[list[str]] = Field([], description="Values that differ only by case and spaces")
+    top: list[Value] = Field(default=[], description="The most frequent values")
+    variants: list[list[str]] = Field(default=[], description="Values that differ only by case and spaces")
 
 
 def measure(name: str, typed: Typed, rows: int) -> Column:
@@ -148,7 +149,7 @@ def measure(name: str, typed: Typed, rows: int) -> Column:
         case "number":
             column.numbers = _numbers(values)
         case "date":
-            column.dates = _dates(values["value"])
+            column.dates = _dates(values)
         case "text":
             column.texts = _texts(values)
         case "category" | "yes or no":
@@ -170,26 +171,25 @@ def _short(text: str) -> str:
 
 
 def _numbers(values: pl.DataFrame) -> Numbers:
-    value = values["value"]
-    low, middle, high = (value.quantile(q, interpolation="linear") for q in (0.25, 0.5, 0.75))
-    outliers = _outliers(values, low, high)
-    return Numbers(
+    value = pl.col("value")
+    facts = values.select(
         minimum=value.min(),
-        lower_quartile=low,
-        median=middle,
-        upper_quartile=high,
+        lower_quartile=value.quantile(0.25, "linear"),
+        median=value.median(),
+        upper_quartile=value.quantile(0.75, "linear"),
         maximum=value.max(),
         mean=value.mean(),
-        deviation=value.std() or 0.0,
+        deviation=value.std().fill_null(0),
         zeros=(value == 0).sum(),
         negative=(value < 0).sum(),
-        bins=_bins(value if outliers is None else value.filter(value.is_between(outliers.low, outliers.high))),
-        outliers=outliers,
-    )
+    ).row(0, named=True)
+    outliers = _outliers(values, facts["lower_quartile"], facts["upper_quartile"])
+    near = values if outliers is None else values.filter(value.is_between(outliers.low, outliers.high))
+    return Numbers(**facts, bins=_bins(near["value"]), outliers=outliers)
 
 
 def _outliers(values: pl.DataFrame, low: float, high: float) -> Outliers | None:
-    """Where a quarter of the numbers are equal to the median, nothing is told: the fences would stand too close."""
+    """Where half of the numbers are the same, nothing is told: the fences would stand too close."""
     fence = FENCE * max(1, math.log10(values.height) / 4) * (high - low)
     least, most = low - fence, high + fence
     value = pl.col("value")
@@ -198,11 +198,7 @@ def _outliers(values: pl.DataFrame, low: float, high: float) -> Outliers | None:
         return None
     farthest = far.sort(pl.max_horizontal(least - value, value - most), descending=True).head(EXAMPLES)
     return Outliers(
-        count=far.height,
-        low=least,
-        high=most,
-        rows=farthest["row"].to_list(),
-        values=farthest["value"].to_list(),
+        count=far.height, low=least, high=most, rows=farthest["row"].to_list(), values=farthest["value"].to_list()
     )
 
 
@@ -212,9 +208,11 @@ def _few(count: int) -> float:
 
 
 def _bins(value: pl.Series) -> list[Bin]:
-    """Bins whose borders are round numbers; where there are few whole numbers, one for each. The last has its end."""
-    low, high = value.min(), value.max()
-    whole = (value % 1 == 0).all()
+    """Bins whose borders are round numbers; where there are few whole numbers, one for each."""
+    number = pl.col(value.name)
+    low, high, whole = (
+        value.to_frame().select(low=number.min(), high=number.max(), whole=(number % 1 == 0).all()).row(0)
+    )
     single = whole and high - low < BINS
     width = 1.0 if single else _round_step((high - low) / BINS, least=1.0 if whole else 0.0)
     first = math.floor(low / width)
@@ -240,57 +238,68 @@ def _tidy(number: float) -> float:
     return float(f"{number:.12g}")
 
 
-def _dates(value: pl.Series) -> Dates:
-    earliest, latest = value.min(), value.max()
-    unit = _unit(latest - earliest, value)
-    weekdays = dict(value.dt.weekday().value_counts().iter_rows())
+def _dates(values: pl.DataFrame) -> Dates:
+    value = pl.col("value")
+    earliest, latest, with_time = values.select(
+        earliest=value.min(), latest=value.max(), with_time=(value.dt.truncate("1d") != value).any()
+    ).row(0)
+    unit = _unit((latest - earliest) / DAY, with_time=with_time)
+    weekdays = dict(values["value"].dt.weekday().value_counts().iter_rows())
     return Dates(
         earliest=earliest,
         latest=latest,
         unit=unit,
-        periods=_periods(value, unit),
+        periods=_periods(values, unit),
         weekdays=[weekdays.get(day, 0) for day in range(1, 8)],
-        gap=_gap(value),
+        gap=_gap(values["value"]),
     )
 
 
-def _unit(span: timedelta, value: pl.Series) -> Unit:
+def _unit(days: float, *, with_time: bool) -> Unit:
     """The shortest that makes no more periods than a chart shows."""
-    days = span / timedelta(days=1)
-    with_time = (value.dt.truncate("1d") != value).any()
     lengths: dict[Unit, float] = {"hour": 1 / 24, "day": 1, "week": 7, "month": 30.4, "quarter": 91.3, "year": 365.2}
     fitting = (unit for unit, length in lengths.items() if days / length <= MOST_PERIODS and (with_time or length >= 1))
     return next(fitting, "decade")
 
 
-def _periods(value: pl.Series, unit: Unit) -> list[Period]:
-    every = UNITS[unit]
-    starts = value.dt.truncate(every)
-    counts: dict[datetime, int] = dict(starts.value_counts().iter_rows())
-    between = pl.datetime_range(starts.min(), starts.max(), every, eager=True)
-    return [Period(start=start, count=counts.get(start, 0)) for start in between]
+def _periods(values: pl.DataFrame, unit: Unit) -> list[Period]:
+    counts = (
+        values.group_by(start=pl.col("value").dt.truncate(UNITS[unit]))
+        .agg(count=pl.len())
+        .sort("start")
+        .upsample("start", every=UNITS[unit])
+        .with_columns(pl.col("count").fill_null(0))
+    )
+    return [Period.model_validate(row) for row in counts.iter_rows(named=True)]
 
 
 def _gap(value: pl.Series) -> Gap | None:
     """The longest time between two dates, if it is five times as long as usual and more than a long weekend."""
-    moments = value.unique().sort()
-    steps = moments.diff().drop_nulls()
-    if steps.len() < 10 or steps.max() < max(5 * steps.median(), timedelta(days=5)):
+    steps = (
+        value.unique()
+        .sort()
+        .to_frame("before")
+        .with_columns(after=pl.col("before").shift())
+        .with_columns(days=(pl.col("before") - pl.col("after")) / DAY)
+        .drop_nulls()
+    )
+    if steps.height < 10:
         return None
-    at = steps.arg_max()
-    return Gap(after=moments[at], before=moments[at + 1], days=steps[at] / timedelta(days=1))
+    usual = steps.select(pl.col("days").median()).item()
+    longest = Gap.model_validate(steps.sort("days", descending=True).row(0, named=True))
+    return longest if longest.days >= max(5 * usual, 5) else None
 
 
 def _texts(values: pl.DataFrame) -> Texts:
-    lengths = values["text"].str.len_chars()
-    at: Any = lengths.arg_max()
-    return Texts(
-        shortest=lengths.min(),
-        median=lengths.median(),
-        longest=lengths[at],
-        longest_row=values["row"][at],
-        words=(values["text"].str.count_matches(r"\S+")).median(),
+    length = pl.col("text").str.len_chars()
+    facts = values.select(
+        shortest=length.min(),
+        median=length.median(),
+        longest=length.max(),
+        longest_row=pl.col("row").get(length.arg_max()),
+        words=pl.col("text").str.count_matches(r"\S+").median(),
     )
+    return Texts(**facts.row(0, named=True))
 
 
 def _top(text: pl.Series) -> list[Value]:

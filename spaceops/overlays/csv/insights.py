@@ -23,8 +23,8 @@ class Insight(BaseModel):
     about: Literal["quality", "value", "relation", "time", "text"]
     text: str
     columns: list[str]
-    rows: list[int] = Field([], description="Numbered as a spreadsheet does: the header is row 1")
-    weight: float = Field(0, exclude=True)  # what is told first
+    rows: list[int] = Field(default=[], description="Numbered as a spreadsheet does: the header is row 1")
+    weight: float = Field(default=0, exclude=True)  # what is told first
 
 
 def insights(
@@ -102,7 +102,7 @@ def _far_out(column: Column) -> Iterator[Insight]:
 
 def _skewed(column: Column) -> Iterator[Insight]:
     numbers = column.numbers
-    if numbers and numbers.median > 0 and numbers.mean > 2 * numbers.median and numbers.outliers is None:
+    if numbers and numbers.minimum >= 0 and numbers.mean > 2 * numbers.median > 0 and numbers.outliers is None:
         text = (
             f"A few high values of “{column.name}” pull its mean ({number(numbers.mean)}) "
             f"far above its median ({number(numbers.median)})."

@@ -11,8 +11,19 @@ Kind = Literal["number", "date", "yes or no", "category", "text", "identifier", 
 MOST = 0.95  # of the values have to be numbers for a column of numbers; the others are told
 START, LIKELY = 200, 0.8  # of so many first values so many have to look like it, before all are tried
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "\\n", "-", "--", "?", ".")
-YES = ("true", "yes", "y", "t", "on", "ja", "wahr", "oui", "vrai", "sí", "si", "x")
-NO = ("false", "no", "n", "f", "off", "nein", "falsch", "non", "faux")
+YES_OR_NO = (
+    "true false",
+    "yes no",
+    "y n",
+    "t f",
+    "on off",
+    "ja nein",
+    "j n",
+    "wahr falsch",
+    "oui non",
+    "vrai faux",
+    "sí no",
+)
 
 POINT = r"^[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d+)?$"
 COMMA = r"^[-+]?(?:\d{1,3}(?:[. '\u00a0\u202f]\d{3})+|\d+)?(?:,\d*)?$"
@@ -86,15 +97,17 @@ def _enough(frame: pl.DataFrame) -> bool:
 
 def _yes_or_no(filled: pl.DataFrame) -> Typed | None:
     lower = pl.col("text").str.to_lowercase()
-    if not filled.head(100).select(lower.is_in(YES + NO).all()).item():
-        return None
-    value = pl.when(lower.is_in(YES)).then(1.0).when(lower.is_in(NO)).then(0.0)
-    frame = filled.with_columns(value=value)
-    return Typed("yes or no", frame) if _enough(frame) else None
+    start = set(filled.head(START).select(lower).to_series())
+    for yes, no in map(str.split, YES_OR_NO):
+        if start <= {yes, no}:
+            frame = filled.with_columns(value=pl.when(lower == yes).then(1.0).when(lower == no).then(0.0))
+            return Typed("yes or no", frame) if _enough(frame) else None
+    return None
 
 
 def _numbers(filled: pl.DataFrame, separator: str) -> Typed | None:
-    if _share(filled.head(START).select(BARE), POINT, COMMA) < LIKELY:
+    start = filled.head(START).select(BARE)
+    if max(_share(start, POINT), _share(start, COMMA)) < LIKELY:
         return None
     filled = filled.with_columns(BARE)
     if filled["bare"].str.contains(CODE).any():
@@ -111,24 +124,26 @@ def _numbers(filled: pl.DataFrame, separator: str) -> Typed | None:
     return Typed(_kind_of_numbers(frame), frame.drop("bare")) if _enough(frame) else None
 
 
-def _share(frame: pl.DataFrame, *looks: str) -> float:
-    """How many of the bare numbers, 0 to 1, look as one of the patterns says."""
-    return max(frame["bare"].str.contains(look).mean() for look in looks)
+def _share(frame: pl.DataFrame, look: str) -> float:
+    """How many of the bare numbers, 0 to 1, look as the pattern says."""
+    share: float = frame.select(pl.col("bare").str.contains(look).mean()).item()
+    return share
 
 
 def _kind_of_numbers(frame: pl.DataFrame) -> Kind:
     """Numbers that count the rows, but for a few slips, are identifiers; years are not."""
-    value = frame["value"].drop_nulls()
-    low, high, count = value.min(), value.max(), value.len()
-    each_its_own = count > 9 and value.n_unique() > UNIQUE * count
-    counting = each_its_own and high - low + 1 < 1.2 * count and (value % 1 == 0).all()
+    value = pl.col("value").drop_nulls()
+    count, distinct, low, high, whole = frame.select(
+        count=value.len(), distinct=value.n_unique(), low=value.min(), high=value.max(), whole=(value % 1 == 0).all()
+    ).row(0)
+    counting = whole and count > 9 and distinct > UNIQUE * count and high - low + 1 < 1.2 * count
     return "identifier" if counting and not (low > 1800 and high < 2200) else "number"
 
 
 def _dates(filled: pl.DataFrame) -> Typed | None:
     start = filled.head(START).select(DAY)
     for look, formats in DATES.items():
-        if start["day"].str.contains(look).mean() < LIKELY:
+        if start.select(pl.col("day").str.contains(look).mean()).item() < LIKELY:
             continue
         days = filled.with_columns(DAY)
         best = max(formats, key=lambda form: days["day"].str.to_date(form, strict=False).count())
@@ -158,12 +173,17 @@ def _either_way(days: pl.Series, formats: tuple[str, ...]) -> str | None:
 
 
 def _words(filled: pl.DataFrame) -> Typed:
-    text = filled["text"]
-    spaces, length = text.str.count_matches(r"\s").mean(), text.str.len_chars().mean()
-    distinct = text.n_unique()
+    text = pl.col("text")
+    count, distinct, spaces, length, with_digit = filled.select(
+        count=text.len(),
+        distinct=text.n_unique(),
+        spaces=text.str.count_matches(r"\s").mean(),
+        length=text.str.len_chars().mean(),
+        with_digit=text.str.contains(r"\d").mean(),
+    ).row(0)
     kind: Kind = "category"
-    if (spaces > 3 or length > 40) and distinct > 0.2 * text.len():
+    if (spaces > 3 or length > 40) and distinct > 0.2 * count:
         kind = "text"
-    elif text.len() > 9 and distinct > UNIQUE * text.len() and spaces < 0.1 and text.str.contains(r"\d").mean() > 0.9:
+    elif count > 9 and distinct > UNIQUE * count and spaces < 0.1 and with_digit > 0.9:
         kind = "identifier"
-    return Typed(kind, filled.with_columns(value=pl.col("text")))
+    return Typed(kind, filled.with_columns(value=text))

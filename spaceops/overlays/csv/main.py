@@ -21,7 +21,7 @@ from analysis import Report, analyze
 from jobs import CurrentJobs, Full, Jobs, JobState, NotDone, Progress, Unknown, Unusable, Work, missing
 from jobs import router as jobs_router
 from loading import Loaded, Loader
-from models import choose
+from models import Model, choose
 from problems import problems
 from reading import HEAD, refuse_other_files
 from settings import Settings
@@ -39,7 +39,7 @@ router = APIRouter(tags=["jobs"])
 @router.post("/jobs", status_code=202, responses=problems(503))
 def submit(file: UploadFile, _model: Loaded, jobs: CurrentJobs, response: Response) -> JobState:
     """Take a CSV or TSV file of up to 50 MB, plain or as .gz; what it is about is told under the job's id."""
-    name = Path(file.filename or "table.csv").name[:100]
+    name = Path(file.filename or "").name[:100] or "table.csv"
     try:
         refuse_other_files(file.file.read(HEAD))
         file.file.seek(0)
@@ -87,13 +87,14 @@ def report_as_table(found: Finished) -> Response:
     return Response(report.table(found), headers=headers, media_type="text/csv; charset=utf-8")
 
 
-def work_with(loader: Loader) -> Work:
-    """What a job does, with the model that the loader loads."""
+def work_with(model: Model, loader: Loader) -> Work:
+    """What a job does."""
 
     def work(params: dict[str, Any], file: Path | None, progress: Progress) -> dict[str, Any]:
+        assert file  # noqa: S101  there is no job without one
         while not loader.finished.wait(0.2):  # a job from before a restart may begin before the model is there
             progress(0, "The model is loading")
-        return analyze(file, params["name"], loader.model, progress).model_dump(mode="json")
+        return analyze(file, params["name"], model, progress).model_dump(mode="json")
 
     return work
 
@@ -101,13 +102,14 @@ def work_with(loader: Loader) -> Work:
 def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
     """The app as the environment wants it. Nothing is loaded and nothing written until it starts."""
     settings = Settings.from_environ(environ)
-    loader = Loader(choose(environ))
+    model = choose(environ)
+    loader = Loader(model)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """Load the model while the port is already open; in the end, let the running job come to its end."""
         app.state.storage = open_storage(environ)
-        app.state.jobs = Jobs(work_with(loader), app.state.storage, time_limit=TIME_LIMIT)
+        app.state.jobs = Jobs(work_with(model, loader), app.state.storage, time_limit=TIME_LIMIT)
         loader.start()
         app.state.jobs.start()
         yield

@@ -99,24 +99,24 @@ def refuse_other_files(head: bytes) -> None:
             raise Unusable(BINARY)
 
 
-def read_table(file: Path, folder: Path, progress: Callable[[float], None]) -> Table:
+def read_table(file: Path, folder: Path, progress: Callable[[float], None], most_rows: int = ROWS) -> Table:
     """Store the table in `folder`. `progress` gets the share that is done, 0 to 1, and may raise to stop."""
     plain = unpack(file, folder / "unpacked")
     with plain.open("rb") as stream:
         refuse_other_files(stream.read(HEAD))
     encoding = encoding_of(plain)
-    with plain.open(encoding=encoding, errors="replace", newline="") as text:
+    with plain.open("rb") as raw, io.TextIOWrapper(raw, encoding, "replace", newline="") as text:
         start = text.read(HEAD)
         separator = separator_of(start)
         layout = layout_of(start, separator)
         text.seek(0)
-        parts = _Parts(folder, len(layout.names))
+        parts = _Parts(folder, len(layout.names), most_rows)
         size = plain.stat().st_size
         for record in _records(_lines(text), separator):
             if record.row > layout.above:
                 parts.add(record)
             if not record.row % 1000:
-                progress(text.buffer.tell() / size)
+                progress(raw.tell() / size)
     parts.flush()
     if not parts.rows:
         raise Unusable("The file has a header, but no rows below it.")
@@ -321,9 +321,9 @@ def _named(records: list[Record]) -> str:
 class _Parts:
     """Rows on their way to disk, all with as many cells as there are names."""
 
-    def __init__(self, folder: Path, width: int) -> None:
+    def __init__(self, folder: Path, width: int, most_rows: int) -> None:
         self.rows = 0
-        self._folder, self._width = folder, width
+        self._folder, self._width, self._most_rows = folder, width, most_rows
         self._waiting: list[list[str]] = []
         self._numbers: list[int] = []
         self._short, self._long, self._tall = (
@@ -358,8 +358,8 @@ class _Parts:
         if not self._waiting:
             return
         self.rows += len(self._waiting)
-        if self.rows > ROWS:
-            raise Unusable(f"The table has more than {ROWS:,} rows.")
+        if self.rows > self._most_rows:
+            raise Unusable(f"The table has more than {self._most_rows:,} rows.")
         columns = {str(index): cells for index, cells in enumerate(zip(*self._waiting, strict=True))}
         schema = {"row": pl.UInt32} | dict.fromkeys(columns, pl.String)
         part = pl.DataFrame({"row": self._numbers} | columns, schema=schema)

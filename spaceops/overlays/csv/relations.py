@@ -155,12 +155,13 @@ def _finite(value: float | None) -> Correlation:
 
 def _explained(category: pl.Series, rank: pl.Series) -> float:
     """Eta squared of the ranks; groups of few rows do not count."""
-    frame = pl.DataFrame({"group": category, "rank": rank}).drop_nulls()
-    frame = frame.filter(pl.len().over("group") >= ENOUGH)
-    if frame["group"].n_unique() < 2 or not (total := frame["rank"].var()):
-        return 0.0
-    within = frame.select(pl.col("rank") - pl.col("rank").mean().over("group")).to_series().var()
-    return round(1 - within / total, 3)
+    frame = pl.DataFrame({"group": category, "rank": rank}).drop_nulls().filter(pl.len().over("group") >= ENOUGH)
+    groups, total, within = frame.select(
+        groups=pl.col("group").n_unique(),
+        total=pl.col("rank").var(),
+        within=(pl.col("rank") - pl.col("rank").mean().over("group")).var(),
+    ).row(0)
+    return round(1 - within / total, 3) if groups > 1 and total else 0.0
 
 
 def _groups_of(frame: pl.DataFrame, category: str, number: str) -> list[Group]:
