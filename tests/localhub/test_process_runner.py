@@ -200,6 +200,10 @@ def test_the_log_is_in_buildkits_grammar(open_bench: Bench) -> None:
             'COPY <<EOF /go.sh\napp 7860\nEOF\nCMD ["/go.sh"]',
             "note: in /go.sh, 7860 becomes a private port at each start",
         ),
+        (
+            'WORKDIR /app\nCOPY <<EOF nginx.conf\nserver { }\n  listen 7860;\nEOF\nCMD ["nginx"]',
+            "note: in /app/nginx.conf, 7860 becomes a private port at each start",
+        ),
         ('CMD ["python", "main.py"]', "note: neither CMD nor ENV names 7860: a port that is"),
     ],
 )
@@ -213,7 +217,7 @@ def test_what_becomes_of_the_port_is_said(bench: Bench, rest: str, note: str) ->
     ("base", "reason"),
     [
         ("node:22-slim", "node:22-slim: this runner makes Python environments and has no other images"),
-        ("nvidia/cuda:12.4.1-base-ubuntu22.04", "the local Hub would need a container engine"),
+        ("nvidia/cuda:12.4.1-base-ubi9", "the local Hub would need a container engine"),
         ("someone/python:3.11", "the local Hub would need a container engine"),
         ("scratch", "the local Hub would need a container engine"),
         ("python:3.1", "docker.io/library/python:3.1: not found"),
@@ -221,6 +225,59 @@ def test_what_becomes_of_the_port_is_said(bench: Bench, rest: str, note: str) ->
 )
 def test_a_base_that_is_not_python_fails_the_build(bench: Bench, base: str, reason: str) -> None:
     assert reason in bench.fails("", base=f"FROM {base}\n")
+
+
+def test_cuda_on_ubuntu_is_a_python_without_a_gpu(bench: Bench) -> None:
+    """Its Python comes from apt-get, which this machine has done already."""
+    packages = "python3 python3-pip python3-venv"
+    image = bench.build(
+        f'RUN apt-get update && apt-get install --yes {packages}\nCMD ["python3", "-c", "print(1)"]\n',
+        base="FROM nvidia/cuda:12.6.3-base-ubuntu24.04\n",
+    )
+
+    assert (0, "1\n") == bench.run(image)
+    assert "note: there is no CUDA here, and Python is there before apt-get installs it" in bench.log
+    assert f"note: apt-get install {packages} is skipped: this machine has it" in bench.log
+
+
+NGINX = """\
+http {
+    server {
+        listen 7860 default_server;
+        listen [::]:7860 default_server;
+        server_name localhost;  # not 17860
+    }
+    server { # of its own
+        listen 127.0.0.1:7860;
+        listen 78601;
+    }
+}
+"""
+
+
+def test_nginx_gets_the_apps_port(either: Bench) -> None:
+    """In the files that it reads; a link that leads out of the image is not followed."""
+    outside = either.folder / "outside"
+    outside.mkdir()
+    (outside / "mine.conf").write_text(NGINX)
+    image = either.build(
+        f"""\
+        WORKDIR /app
+        COPY nginx.conf show.py ./
+        COPY nginx.conf /etc/nginx/sites-enabled/default
+        RUN ln -s {outside}/mine.conf other.conf
+        CMD ["python", "show.py"]
+        """,
+        {"nginx.conf": NGINX, "show.py": "print(open('nginx.conf').read())"},
+    )
+    code, said = either.run(image)
+
+    assert 0 == code
+    assert ["listen 127.0.0.1:4321 default_server;", "listen 127.0.0.1:7860;", "listen 78601;"] == re.findall(
+        "listen.*", said
+    )
+    assert NGINX == (outside / "mine.conf").read_text()
+    assert NGINX == either.files()["/app/nginx.conf"], "the image keeps it as it was written"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from spaceops.localhub.runners import BuildFailed, Image, Mount, Source, flags, 
 from spaceops.localhub.runners.child import Child
 from spaceops.localhub.runners.copying import WILDCARDS, Item, SourceMissing, Tree, copy, digest, is_archive, write
 from spaceops.localhub.runners.environments import (
+    CUDA_BASE,
     IMAGE_PATH,
     UV_IMAGE,
     find_python,
@@ -30,7 +31,7 @@ from spaceops.localhub.runners.environments import (
 from spaceops.localhub.runners.isolation import Isolation, Task
 from spaceops.localhub.runners.mounts import Mounted, bound, mounted
 from spaceops.localhub.runners.paths import PYTHON_PREFIX, TEMPORARY, ImagePaths, clone, copy_as, copy_tree, remove
-from spaceops.localhub.runners.ports import EVERYWHERE, LOOPBACK, PortAdapter
+from spaceops.localhub.runners.ports import EVERYWHERE, LISTENING, LOOPBACK, PortAdapter
 from spaceops.localhub.runners.shell import Refused, Script
 from spaceops.localhub.runners.stages import UID, Stand
 from spaceops.localhub.threads import in_thread
@@ -183,6 +184,8 @@ class Build:
         found = await in_thread(version_of, python)
         self._note(flags.notes(stage.flags))
         self.log.write(f"note: no container: a Python {found} environment stands for the image; {self.isolation.gaps}")
+        if CUDA_BASE.fullmatch(base):
+            self.log.write("note: there is no CUDA here, and Python is there before apt-get installs it")
         if version not in (None, found):
             self.log.write(f"note: this machine has no Python {version}; Python {found} takes its place")
         paths = self.isolation.paths(folder, {TEMPORARY}, python)
@@ -361,8 +364,15 @@ class Build:
     async def _say_what_changes(self, stand: Stand) -> None:
         words = [*stand.entrypoint, *stand.command]
         starting = await in_thread(scripts.starting, stand.paths, words, stand.workdir)
+        of_nginx = await in_thread(scripts.of_nginx, stand.paths, stand.workdir)
+        listening = {path: re.findall(f"{LISTENING}(.*)", text, re.MULTILINE) for path, text in of_nginx.items()}
         self._say_ports(
-            {"CMD": words, "ENV": [*stand.env.values()], **{path: [text] for path, text in starting.items()}}
+            {
+                "CMD": words,
+                "ENV": [*stand.env.values()],
+                **{path: [text] for path, text in starting.items()},
+                **{path: [address for _, address in found] for path, found in listening.items()},
+            }
         )
         if stand.paths.literal:
             return

@@ -31,6 +31,10 @@ OFFICIAL = (
 BASE = re.compile(r"(?P<registry>.*?)python(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]+)?")
 UV_BASE = re.compile(r"ghcr\.io/astral-sh/uv:(?:[\d.]+-)?python(?P<tag>3\.\d+)[\w.-]*(?:@sha256:[0-9a-f]+)?")
 UV_IMAGE = "ghcr.io/astral-sh/uv"
+CUDA_BASE = re.compile(
+    r"(?:docker\.io/)?nvidia/cuda:\d+\.\d+\.\d+-[\w-]+-ubuntu(?P<release>\d\d\.\d\d)(?:@sha256:[0-9a-f]+)?"
+)
+UBUNTU_PYTHON = {"20.04": "3.8", "22.04": "3.10", "24.04": "3.12", "26.04": "3.14"}  # what apt-get installs there
 RELEASED = {"2.7", *(f"3.{minor}" for minor in range(2, 16))}  # the minor versions that ever had an image
 PIP_STUB = """import os, shutil, sys
 os.execv(shutil.which("pip"), ["pip", *sys.argv[1:]])
@@ -64,6 +68,8 @@ def wanted_python(base: str) -> tuple[str | None, bool]:
     """
     if found := UV_BASE.fullmatch(base):
         return found["tag"], True
+    if found := CUDA_BASE.fullmatch(base):
+        return UBUNTU_PYTHON.get(found["release"]), False
     found = BASE.fullmatch(base)
     if found is None or found["registry"] not in OFFICIAL:
         raise BuildFailed(

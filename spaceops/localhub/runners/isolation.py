@@ -37,6 +37,7 @@ SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")  # beside /usr
 STORES = ("/nix", "/gnu/store")  # where some systems keep everything
 ETC_FILES = (
     *("hosts", "resolv.conf", "nsswitch.conf", "host.conf", "gai.conf", "services", "protocols", "mime.types"),
+    *(f"nginx/{name}" for name in ("mime.types", "fastcgi_params", "fastcgi.conf", "proxy_params", "uwsgi_params")),
     *("ld.so.cache", "ld.so.conf", "localtime", "timezone", "os-release", "debian_version", "locale.alias"),
 )
 ETC_FOLDERS = (

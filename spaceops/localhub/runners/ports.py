@@ -7,6 +7,7 @@ import socket
 from contextlib import suppress
 
 ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - it is told of
+LISTENING = r"^([ \t]*listen[ \t]+)"  # a directive of nginx
 EVERYWHERE, LOOPBACK = "0.0.0.0", "127.0.0.1"  # noqa: S104 - it is taken away
 
 
@@ -16,10 +17,18 @@ class PortAdapter:
     def __init__(self, app_port: int, port: int) -> None:
         self._whole = {str(app_port): str(port), EVERYWHERE: LOOPBACK}
         self._anywhere = re.compile(rf"(?<![\w.]){app_port}(?![\w.])|(?<![\d.])0\.0\.0\.0(?![\d.])")
+        self._listen = re.compile(
+            rf"{LISTENING}(?:\*:|0\.0\.0\.0:|(\[::\]:))?{app_port}(?=[\s;])([^;\n]*;)", re.MULTILINE
+        )
+        self._address = f"{LOOPBACK}:{port}"
 
     def __call__(self, text: str) -> str:
         """Replace them wherever they stand."""
         return self._anywhere.sub(lambda found: self._whole[found[0]], text)
+
+    def in_nginx(self, text: str) -> str:
+        """Replace them in nginx's `listen`, which can leave out the address; there is no second one for IPv6."""
+        return self._listen.sub(lambda found: "" if found[2] else f"{found[1]}{self._address}{found[3]}", text)
 
     def whole(self, text: str) -> str:
         """Replace only a text that is nothing else, such as the value of a variable PORT."""

@@ -69,11 +69,12 @@ class RootFolder:
 
     def _provide_etc(self) -> None:
         """Copies of what nearly every program reads; an image may have its own."""
-        etc = self._folder("/etc")
         for name in ETC_FILES:
             source = Path("/etc", name)
-            if source.is_file() and (name in ALWAYS_NEW or not os.path.lexists(etc / name)):
-                self._write(etc / name, source.read_bytes())
+            if source.is_file():
+                place = self._folder(str(source.parent)) / source.name
+                if name in ALWAYS_NEW or not os.path.lexists(place):
+                    self._write(place, source.read_bytes())
 
     def _provide_user(self, uid: int, home: str) -> None:
         """Entries of a user database, unless the image has them."""

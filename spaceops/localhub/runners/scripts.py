@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spaceops.localhub.runners.paths import SMALL, rewrite
+from spaceops.localhub.runners.ports import LISTENING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,9 +40,11 @@ def place(paths: ImagePaths, stage: Path) -> None:
 
 
 def adapt_ports(paths: ImagePaths, words: Sequence[str], workdir: str, adapt: PortAdapter) -> None:
-    """Change the port in the scripts that a command names, which start the app; blocks."""
-    for path, text in starting(paths, words, workdir).items():
-        if (adapted := adapt(text)) != text:
+    """Change the port in the scripts that a command names, which start the app, and for nginx; blocks."""
+    changed = {path: (text, adapt(text)) for path, text in starting(paths, words, workdir).items()}
+    changed |= {path: (text, adapt.in_nginx(text)) for path, text in of_nginx(paths, workdir).items()}
+    for path, (text, adapted) in changed.items():
+        if adapted != text:
             rewrite(paths.inside(path), adapted.encode(errors="surrogateescape"))
 
 
@@ -52,6 +55,19 @@ def starting(paths: ImagePaths, words: Sequence[str], workdir: str) -> dict[str,
     files = {path: paths.inside(path) for path in named}
     own = {path: file for path, file in files.items() if file.is_relative_to(paths.folder / "root")}
     return {path: file.read_text(errors="surrogateescape") for path, file in own.items() if _is_small_script(file)}
+
+
+def of_nginx(paths: ImagePaths, workdir: str) -> dict[str, str]:
+    """The image's own files that tell nginx where to listen, by their image paths; blocks."""
+    root = paths.folder / "root"
+    walked = os.walk(paths.inside("/etc/nginx"))  # which follows no symlink
+    files = [Path(place, name) for place, _, names in walked for name in names]
+    found: dict[str, str] = {}
+    for file in (*files, *paths.inside(workdir).glob("*.conf")):
+        if file.is_file() and not file.is_symlink() and file.is_relative_to(root) and file.stat().st_size < SMALL:
+            text = file.read_text(errors="surrogateescape")
+            found |= {f"/{file.relative_to(root)}": text} if re.search(LISTENING, text, re.MULTILINE) else {}
+    return found
 
 
 def _placed(file: Path, paths: ImagePaths, stage: Path) -> str | None:

@@ -33,6 +33,8 @@ PROVIDES = {  # packages of other names than their commands
     "imagemagick": ("convert",),
     "nodejs": ("node",),
     "procps": ("ps",),
+    "python3-venv": (),
+    "python3-pip": (),
     "default-jre": ("java",),
 }
 
