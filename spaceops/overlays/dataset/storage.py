@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import disable_progress_bars
 
 from settings import BadSetting
@@ -41,8 +41,7 @@ class Dataset:
     def fetch(self) -> None:
         """Make the dataset unless it is there, and read what it holds. Raises `Refused`."""
         try:
-            self._api.create_repo(self.repo_id, repo_type="dataset", private=True, exist_ok=True)
-            self._api.auth_check(self.repo_id, repo_type="dataset", write=True)
+            self._make_unless_there()
             info = self._api.dataset_info(self.repo_id)
         except HfHubHTTPError as error:
             if error.response.status_code in (400, 401, 402, 403, 404):
@@ -58,6 +57,12 @@ class Dataset:
                 self.repo_id, repo_type="dataset", local_dir=self._folder.parent, allow_patterns=f"{FOLDER}/**"
             )
         self._committed = {path: state for path, state in self._files().items() if f"{FOLDER}/{path}" in there}
+
+    def _make_unless_there(self) -> None:
+        try:
+            self._api.auth_check(self.repo_id, repo_type="dataset", write=True)
+        except RepositoryNotFoundError:
+            self._api.create_repo(self.repo_id, repo_type="dataset", private=True)
 
     def commit(self) -> None:
         """Bring the dataset to what the folder holds now."""
