@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import networks
-from models import EfficientNet, Pretrained, choose, sigmoid, softmax
+from classifier import ImageClassifier, sigmoid, softmax
+from models import EfficientNet, choose
+from weights import Source, has_torch
 
 SIZE = 8  # pixels
 LABELS = ["red", "green", "blue"]
@@ -33,15 +34,15 @@ def write_model(folder, *, graph: str = "onnx/model.onnx", outputs: int = 3, **c
     """A folder as a repository of the Hub."""
     (folder / graph).parent.mkdir(parents=True, exist_ok=True)
     (folder / graph).write_bytes(mean_colour(outputs))
-    config = {"id2label": dict(enumerate(LABELS)), **config}
+    config = {"architectures": ["ForImageClassification"], "id2label": dict(enumerate(LABELS)), **config}
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     preprocessor = {"size": {"height": SIZE, "width": SIZE}, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor), "utf-8")
     return folder
 
 
-def loaded(folder) -> Pretrained:
-    model = Pretrained(str(folder), None)
+def loaded(folder) -> ImageClassifier:
+    model = ImageClassifier(Source(str(folder)))
     model.load()
     return model
 
@@ -67,7 +68,7 @@ def test_the_network_answers_as_that_of_pytorch(efficientnet):
     x, y, colour = np.meshgrid(np.arange(224), np.arange(224), np.arange(3), indexing="ij")
     pixels = ((x * (colour + 1) + y * (3 - colour)) % 256).astype(np.float32) / 128 - 1
 
-    [logits] = efficientnet.network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
+    [logits] = efficientnet.runtime.run(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
 
     assert [885, 644, 818] == np.argsort(-logits)[:3].tolist()
     assert np.allclose([9.08764, 6.05385, 5.99399, 0.04624, -1.01364], logits[[885, 644, 818, 0, 999]], atol=1e-4)
@@ -100,7 +101,7 @@ def test_labels_that_do_not_exclude_each_other_are_scored_each_on_its_own(tmp_pa
 
 
 def test_a_model_that_does_not_classify_pictures_is_refused_when_it_is_loaded(tmp_path):
-    with pytest.raises(ValueError, match="is no image classifier"):
+    with pytest.raises(ValueError, match="not with its labels' scores"):
         loaded(write_model(tmp_path, outputs=7))
 
 
@@ -121,7 +122,7 @@ def test_weights_are_run_by_pytorch_where_it_is_installed(tmp_path):
     assert np.allclose(expected, model.predict([RED, BLUE]), atol=1e-5 if model.device == "cpu" else 0.02)
 
 
-@pytest.mark.skipif(networks.has_torch(), reason="PyTorch is installed, and would read the weights")
+@pytest.mark.skipif(has_torch(), reason="PyTorch is installed, and would read the weights")
 def test_without_an_onnx_file_and_without_pytorch_it_says_what_to_do(tmp_path):
     (write_model(tmp_path) / "onnx" / "model.onnx").unlink()
 
