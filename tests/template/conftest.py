@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 AXE = "axe-core@4.14.1"
 OFFLINE = [
@@ -26,16 +26,23 @@ OFFLINE = [
     "--disable-features=LocalNetworkAccessChecks",  # a page called huggingface.co shows an app of this machine
 ]
 Open = Callable[..., Page]
+expect.set_options(timeout=20_000)  # milliseconds: only a failure takes that long
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The browser that CHROMIUM names, or Debian's."""
+def launch() -> dict[str, Any]:
+    """How to start the browser that CHROMIUM names, or Debian's."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if not path:
         pytest.skip("Chromium is not installed")
+    return {"executable_path": path, "args": OFFLINE}
+
+
+@pytest.fixture(scope="session")
+def chromium(launch: dict[str, Any]) -> Iterator[Browser]:
+    """The browser."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=OFFLINE)
+        browser = playwright.chromium.launch(**launch)
         yield browser
         browser.close()
 

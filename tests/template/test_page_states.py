@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from spaceops.template import new
 from tests.template.serving import App
@@ -135,6 +136,26 @@ def test_the_token_is_asked_for_and_kept_for_the_tab(folder, open_page):
         page.get_by_role("link", name="API").click()
         expect(page.locator("details").first).to_contain_text('-H "Authorization: Bearer $API_TOKEN"')
         assert "a-secret-token" not in page.content()
+
+
+def test_where_the_browser_stores_nothing_the_token_holds_until_the_page_is_left(folder, chromium, launch, tmp_path):
+    """So it is in a frame on another site, if visitors forbid that site's cookies."""
+    settings = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+    (tmp_path / "user/Default").mkdir(parents=True)
+    (tmp_path / "user/Default/Preferences").write_text(json.dumps(settings))
+    with App(folder, API_TOKEN="a-secret-token") as app:
+        context = chromium.browser_type.launch_persistent_context(tmp_path / "user", **launch)
+        page = context.new_page()
+        page.goto(app.url)
+        with pytest.raises(Error, match="denied"):
+            page.evaluate("sessionStorage.length")
+        analyze(page, "I love it!")
+        page.get_by_label("The token of this app").fill("a-secret-token")
+        page.keyboard.press("Enter")
+        expect(result(page)).to_contain_text("Positive")
+        analyze(page, "I hate it!")
+        expect(result(page)).to_contain_text("Negative")
+        context.close()
 
 
 def test_an_app_that_is_away_is_told_and_found_again(folder, open_page):
