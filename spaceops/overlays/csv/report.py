@@ -103,7 +103,7 @@ def _overview(report: Report) -> str:
         for column in report.columns
     ]
     header = ("Column", "Kind", "Missing", "Different", "In short")
-    return f'<section class="card"><h2>Overview</h2>{_table(header, body)}</section>\n'
+    return f'<section class="card overview"><h2>Overview</h2>{_table(header, body)}</section>\n'
 
 
 def _in_short(column: Column) -> str:
