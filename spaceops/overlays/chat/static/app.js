@@ -20,7 +20,9 @@ async function answer() {
   });
   if (!text.textContent) about.textContent ||= "There is no answer.";
   running(false);
+  const inView = about.getBoundingClientRect().top < innerHeight;
   offer(tools, item);
+  if (inView) tools.scrollIntoView({ block: "nearest" });
 }
 
 /** Fill the text as the events come; what the last of them says, or that it was stopped. */
@@ -55,10 +57,10 @@ async function* events(body) {
 }
 
 function add(text, about, words) {
-  const atEnd = innerHeight + scrollY > document.body.scrollHeight - 80;
+  const inView = about.getBoundingClientRect().top < innerHeight;
   about.textContent = "";
   text.append(words);
-  if (atEnd) scrollTo({ top: document.body.scrollHeight }); // who has scrolled up wants to read there
+  if (inView) about.scrollIntoView({ block: "nearest" }); // who has scrolled up wants to read there
 }
 
 /** What is to be known of an answer that has ended. */
