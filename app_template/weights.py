@@ -10,7 +10,7 @@ from pathlib import Path
 
 from settings import BadSetting
 
-PREPARED = Path(__file__).parent / "model"  # what prepare.py leaves there
+PREPARED = Path(__file__).parent / "model"  # what the build made ready
 REPORT = "report.json"  # in it: which model that is, and how the quantised one compares
 
 PRECISIONS = ("int8", "float32")
@@ -45,11 +45,16 @@ class Source:
         """The model in one word, for people."""
         return f"{self.model_id}@{self.revision}" if self.revision else self.model_id
 
+    @property
+    def prepared(self) -> Path:
+        """Where the build leaves it."""
+        return PREPARED / self.name.replace("/", "--")
+
 
 def find(source: Source, *, tensors: bool) -> Path:
     """The folder that holds the model; what is not there yet is downloaded."""
     if is_prepared(source):
-        return PREPARED
+        return source.prepared
     if Path(source.model_id).is_dir():
         return Path(source.model_id)
     return download(source, tensors=tensors)
@@ -58,7 +63,7 @@ def find(source: Source, *, tensors: bool) -> Path:
 def is_prepared(source: Source) -> bool:
     """Whether the build was asked for this very model."""
     try:
-        report = json.loads((PREPARED / REPORT).read_text("utf-8"))
+        report = json.loads((source.prepared / REPORT).read_text("utf-8"))
     except FileNotFoundError:
         return False
     return bool(asdict(source).items() <= report.items())
@@ -78,11 +83,20 @@ def choose_graph(files: Iterable[str], precision: str) -> str | None:
 
 
 def download(source: Source, *, tensors: bool) -> Path:
-    """Fetch a model's ONNX file, or if it has none or `tensors` says so, its tensors for PyTorch.
+    """Fetch a model's ONNX file, or if it has none or `tensors` says so, its tensors for PyTorch."""
+    commit, files = look_up(source)
+    graph = None if tensors else choose_graph(files, source.precision)
+    if not (graph or has_torch()):
+        raise RuntimeError(f"{source.model_id} has no ONNX file: build again with MODEL_ID set, so that one is made")
+    return fetch(source.model_id, commit, graph)
+
+
+def look_up(source: Source) -> tuple[str, list[str]]:
+    """The commit that the revision means at present, and the files there.
 
     HF_TOKEN, if set, opens private and gated models.
     """
-    from huggingface_hub import HfApi, snapshot_download  # slow to import, and not needed without MODEL_ID
+    from huggingface_hub import HfApi  # slow to import, and not needed for models that are here already
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     try:
@@ -91,11 +105,15 @@ def download(source: Source, *, tensors: bool) -> Path:
         raise RuntimeError(f"{source.model_id} has no revision {source.revision}") from error
     except RepositoryNotFoundError as error:  # so the Hub answers strangers about private models, too
         raise RuntimeError(f"There is no model {source.model_id}, or HF_TOKEN is no token that may read it") from error
-    graph = None if tensors else choose_graph((file.rfilename for file in info.siblings or ()), source.precision)
-    if not (graph or tensors or has_torch()):
-        raise RuntimeError(f"{source.model_id} has no ONNX file: build again with MODEL_ID set, so that one is made")
+    return str(info.sha), [file.rfilename for file in info.siblings or ()]
+
+
+def fetch(model_id: str, commit: str, graph: str | None) -> Path:
+    """Download one of a model's ONNX files, or its tensors if none is named, and what describes it."""
+    from huggingface_hub import snapshot_download
+
     wanted = [graph, f"{graph}_data", f"{graph}.data"] if graph else [*VOCABULARIES, *TENSORS]
-    return Path(snapshot_download(source.model_id, revision=info.sha, allow_patterns=[*DESCRIPTIONS, *wanted]))
+    return Path(snapshot_download(model_id, revision=commit, allow_patterns=[*DESCRIPTIONS, *wanted]))
 
 
 def has_torch() -> bool:
