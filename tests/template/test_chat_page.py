@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -32,16 +31,21 @@ QUESTION = "Are my messages stored?"
 BEGINNING, END = "Your", "(From “Privacy”.)"
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    folder = new(tmp_path / "app", task="chat")
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    folder = new(tmp_path_factory.mktemp("chat") / "app", task="chat")
     with (folder / "models.py").open("a") as models:
         models.write(SLOW)
-    app = App(folder)
-    app.start()
-    yield app
-    (folder / "go").touch()
-    app.stop()
+    with App(folder) as app:
+        yield app
+
+
+@pytest.fixture
+def app(running: App) -> Iterator[App]:
+    """The app, whose answers wait for a file `go`."""
+    (running.folder / "go").unlink(missing_ok=True)
+    yield running
+    (running.folder / "go").touch()
 
 
 def ask(page: Page, question: str = QUESTION) -> None:

@@ -73,17 +73,17 @@ class Answer(BaseModel):
     seconds: float
 
 
-EVENTS = """\
-event: token
-data: {"text": "Hello"}
-
-event: done
-data: {"backend": "knowledge.md", "finish": "stop", "prompt_tokens": 4, "new_tokens": 1, "left_out": 0, \
-"source": null, "seconds": 0.1}
-"""
+EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": ["position", "token", "done", "error"]},
+        "data": {"type": "string", "description": "JSON: position in the line; text; facts as of an Answer; detail"},
+    },
+}
 STREAM = {
-    "description": "The answer; with `stream`, events: position, token, done, error",
-    "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS}},
+    "description": "The answer; with `stream`, as events",
+    "content": {"text/event-stream": {"itemSchema": EVENT}},
 }
 
 
