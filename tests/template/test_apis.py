@@ -20,7 +20,7 @@ with warnings.catch_warnings():
     from schemathesis import GenerationMode
     from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-EXAMPLES = 12  # of each operation and mode
+EXAMPLES = 8  # of each operation and mode
 LIMITS = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -49,12 +49,11 @@ def test_answers_are_as_declared(app: App, mode: GenerationMode):
         session.trust_env = False
         tried = [try_out(operation, mode, session, jobs) for operation in operations]
         about_jobs = [operation for operation in operations if "{job_id}" in operation.path]
-        for operation in about_jobs if jobs else ():
+        for operation in about_jobs if mode is GenerationMode.POSITIVE else ():
             session.get(f"{app.url}/jobs/{jobs[-1]}?wait=20").raise_for_status()
             tried.append(try_out(operation, mode, session, jobs, path_parameters={"job_id": jobs[-1]}))
 
     assert sum(tried) >= (5 if mode is GenerationMode.POSITIVE else 1)
-    assert bool(jobs) == bool(about_jobs) or mode is GenerationMode.NEGATIVE
     assert "Traceback" not in app.log()
 
 
