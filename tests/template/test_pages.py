@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -62,12 +63,24 @@ def use_ensemble(page: Page) -> None:
     expect(page.get_by_role("region", name="All texts")).to_contain_text("I hate it.")
 
 
+def use_chat(page: Page) -> None:
+    """Ask something of one's own, then another thing, and see the whole answer."""
+    page.get_by_label("Your message").fill("Are my messages stored?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(1)
+    page.get_by_label("Your message").fill("What can you do?")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".said.assistant").last).to_contain_text("knowledge.md")
+    expect(page.get_by_role("button", name="Yes")).to_be_in_viewport()
+
+
 USES: dict[str, Callable[[Page], None]] = {
     "sentiment": use_sentiment,
     "image": use_image,
     "csv": use_csv,
     "summarize": use_summarize,
     "ensemble": use_ensemble,
+    "chat": use_chat,
 }
 
 
@@ -166,18 +179,52 @@ def test_every_field_and_button_has_a_size_for_fingers(running, open_page, task)
     assert [] == small
 
 
-def test_the_command_shown_does_what_the_page_does(running, open_page):
+def test_the_command_shown_does_what_the_page_does(running, open_page, tmp_path):
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
     page = open_page(f"{running('sentiment')}/docs")
     analyze = page.locator("details", has=page.get_by_text("/analyze", exact=True))
     analyze.get_by_label("Body", exact=True).fill('{"text": "It\'s a \\"wonderful\\" $HOME, isn\'t it?"}')
     command = analyze.locator("pre").last.inner_text()
-    done = subprocess.run(["bash", "-c", f"{command} --silent --noproxy '*'"], capture_output=True, text=True)
     analyze.get_by_role("button", name="Send").click()
 
     expect(analyze.get_by_role("status")).to_contain_text('"label": "POSITIVE"')
-    assert '"label":"POSITIVE"' in done.stdout, done.stderr
+    assert '"label":"POSITIVE"' in run(command, tmp_path)
+
+
+def test_a_file_is_sent_from_the_page_of_the_api_and_by_its_command(running, open_page, tmp_path):
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    (tmp_path / "it's a table.csv").write_text("x,y\n1,2\n")
+    page = open_page(f"{running('csv')}/docs")
+    jobs = page.locator("details", has=page.get_by_text("/jobs", exact=True))
+    jobs.get_by_label("file").set_input_files(tmp_path / "it's a table.csv")
+    jobs.get_by_role("button", name="Send").click()
+
+    expect(jobs.get_by_role("status")).to_contain_text('"status": "queued"')
+    assert '"status":"queued"' in run(jobs.locator("pre").last.inner_text(), tmp_path)
+
+
+def test_a_stream_is_shown_as_it_comes_and_by_its_command(running, open_page, tmp_path):
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    page = open_page(f"{running('chat')}/docs")
+    chat = page.locator("details", has=page.get_by_text("/chat", exact=True))
+    chat.get_by_role("button", name="Send").click()
+
+    expect(chat.get_by_role("status")).to_contain_text("text/event-stream")
+    expect(chat.get_by_role("status")).to_contain_text("event: done")
+    command = chat.locator("pre").last.inner_text()
+    assert command.startswith("curl -N ")
+    assert "event: done" in run(command, tmp_path)
+
+
+def run(command: str, folder: Path) -> str:
+    """What a command that a page shows prints in a terminal."""
+    line = ["bash", "-c", f"{command} --silent --show-error --noproxy '*'"]
+    done = subprocess.run(line, cwd=folder, text=True, capture_output=True, timeout=60)
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
 
 
 def barriers(page: Page, axe: str) -> list[str]:
