@@ -58,12 +58,14 @@ def labels_of(config: dict[str, Any]) -> list[str]:
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities of labels that exclude each other."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    probabilities: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """A probability for each label on its own."""
-    return np.exp(-np.logaddexp(0, -logits))  # which no large number lets overflow
+    probabilities: np.ndarray = np.exp(-np.logaddexp(0, -logits))  # which no large number lets overflow
+    return probabilities
 
 
 def _read(file: Path) -> dict[str, Any]:

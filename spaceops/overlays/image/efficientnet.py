@@ -12,7 +12,7 @@ import struct
 from collections import OrderedDict
 from importlib import resources
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
@@ -57,7 +57,7 @@ class Unpickler(pickle.Unpickler):
         return key, dtype
 
 
-def read(file: BinaryIO) -> Weights:
+def read(file: IO[bytes]) -> Weights:
     """Read a state_dict as PyTorch wrote it before version 1.6: five pickles, then the storages.
 
     A storage is the count of its numbers (8 bytes) and the numbers, in the order that the fifth pickle gives.
@@ -142,4 +142,5 @@ def onnx_model() -> bytes:
     network = helper.make_graph(graph.nodes, "EfficientNet-Lite0", [pixels], [logits], graph.constants)
     # The versions are old enough for every ONNX Runtime of the last years.
     model = helper.make_model(network, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return model.SerializeToString()
+    file: bytes = model.SerializeToString()
+    return file

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import numpy as np
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
@@ -21,8 +21,8 @@ import operations
 from batching import Batcher, Full
 from cpus import cpu_count
 from images import MAX_BYTES, Damaged, NotAPicture, TooLarge, decode
-from loading import RETRY_AFTER, Loaded, Loader
-from models import choose
+from loading import RETRY_AFTER, Loader, loaded_model
+from models import Model, choose
 from preprocessing import Preprocessing
 from problems import problems
 from settings import Settings
@@ -63,7 +63,11 @@ class Classification(BaseModel):
 
 
 @router.post("/classify", responses=problems(415, 503), openapi_extra={"requestBody": BODY})
-async def classify(request: Request, model: Loaded, top: Annotated[int, Query(ge=1, le=20)] = 5) -> Classification:
+async def classify(
+    request: Request,
+    model: Annotated[Model, Depends(loaded_model)],
+    top: Annotated[int, Query(ge=1, le=20, description="How many labels")] = 5,
+) -> Classification:
     """Name what a picture shows. Send it as the field `file` of a form, or as the whole body."""
     data = await picture_in(request)
     began = time.perf_counter()
@@ -109,9 +113,10 @@ async def prepared(request: Request, preprocessing: Preprocessing, data: bytes) 
 async def answered(request: Request, pixels: np.ndarray) -> np.ndarray:
     """How likely the model finds each of its labels."""
     try:
-        return await request.app.state.batcher.submit(pixels, client_of(request.scope))
+        probabilities: np.ndarray = await request.app.state.batcher.submit(pixels, client_of(request.scope))
     except Full as full:
         raise HTTPException(503, str(full), {"Retry-After": f"{full.retry_after:.0f}"}) from full
+    return probabilities
 
 
 def best(probabilities: np.ndarray, labels: list[str], top: int) -> list[Label]:

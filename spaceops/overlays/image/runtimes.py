@@ -58,7 +58,7 @@ class Onnx:
         return np.concatenate(list(self._pool.map(lambda one: self._logits(self._shared, one), pictures)))
 
     def _logits(self, session: onnxruntime.InferenceSession, batch: np.ndarray) -> np.ndarray:
-        [logits] = session.run([self._output], {self._input: batch})
+        logits: np.ndarray = session.run([self._output], {self._input: batch})[0]
         return logits
 
 

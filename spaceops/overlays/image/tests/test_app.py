@@ -133,6 +133,18 @@ def test_a_bomb_is_refused_by_its_header(client):
     assert "The picture has 8000 x 8000 pixels; at most 40,000,000 are allowed." == response.json()["detail"]
 
 
+def test_what_a_picture_is_called_gets_into_no_log(capsys):
+    app = create_app({"LOG_LEVEL": "debug"})
+    with TestClient(app) as client:
+        assert app.state.loader.finished.wait(30)
+        for data in (GREY, b"no picture", GREY[:40]):
+            client.post("/classify", files={"file": ("my-secret.png", data)}, params={"note": "my-secret"})
+    log = capsys.readouterr().err
+
+    assert 3 == log.count("/classify")
+    assert "secret" not in log
+
+
 def test_an_upload_leaves_no_file_behind(client, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     large = encoded(Image.effect_noise((2000, 1500), 100))  # more than Starlette keeps in memory

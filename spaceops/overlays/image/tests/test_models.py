@@ -122,6 +122,11 @@ def test_weights_are_run_by_pytorch_where_it_is_installed(tmp_path):
     assert np.allclose(expected, model.predict([RED, BLUE]), atol=1e-5 if model.device == "cpu" else 0.02)
 
 
+def test_a_model_for_something_else_is_refused_by_its_architecture(tmp_path):
+    with pytest.raises(ValueError, match="but this is BertForSequenceClassification"):
+        loaded(write_model(tmp_path, architectures=["BertForSequenceClassification"]))
+
+
 @pytest.mark.skipif(has_torch(), reason="PyTorch is installed, and would read the weights")
 def test_without_an_onnx_file_and_without_pytorch_it_says_what_to_do(tmp_path):
     (write_model(tmp_path) / "onnx" / "model.onnx").unlink()
