@@ -21,7 +21,9 @@ ITEM = re.compile(r"\s*(?:[-*+•–]|\d{1,3}[.)]|[a-z]\))\s+")
 # An end of a sentence: its last mark with the quotes and brackets that belong to it, and then white space.
 END = re.compile(r"""(?<![.!?…])[.!?…]++["'»”“’)\]*_]*+(?=\s)|[。！？]++[」』”）]*""")
 NEXT = re.compile(r"""\s*["'«„“‘(\[*_¿¡]*(\w+)""")
-LAST_WORD = re.compile(r"""([^\s("'«„“]+)$""")
+LAST_WORD = re.compile(r"""[^\s("'«„“]+$""")
+SHORT = re.compile(r"[^\W\d_]|(\w{1,2}\.)+\w{1,2}")  # an initial, or as "e.g" and "z.B"
+ORDINAL = re.compile(r"\b(am|im|ab|bis|seit|vom|zum|zur|der|die|das|dem|den|des) (\d{1,2}|[IVX]+)\.$", re.IGNORECASE)
 
 
 class Sentence(NamedTuple):
@@ -66,6 +68,8 @@ def take_apart(text: str) -> Document:
             item = ITEM.match(first.text)
             start = first.start + (item.end() if item else 0)
             document.sentences += sentences(text, start, last.end, is_item=bool(item))
+    if not document.sentences:  # then what looked like headings is all there is
+        document.sentences += sentences(text, 0, len(text))
     return document
 
 
@@ -150,19 +154,15 @@ def ends_sentence(before: str, after: str) -> bool:
         return not word[0].islower()
     if word[0].islower():
         return False
-    last = LAST_WORD.search(before[:-1])
-    if last is None or before.endswith(".."):
+    if word.lower() in OPENERS or before.endswith(".."):
         return True
-    return word.lower() in OPENERS or not is_shortened(last[1])
+    return not (ORDINAL.search(before) or is_shortened(before[:-1]))
 
 
-def is_shortened(word: str) -> bool:
-    """Whether a word with a full stop behind it is an abbreviation, an initial, or a German ordinal."""
-    return (
-        word.lower() in ABBREVIATIONS
-        or re.fullmatch(r"[^\W\d_]|\d{1,2}|[IVX]{2,5}", word) is not None
-        or re.fullmatch(r"(\w{1,2}\.)+\w{1,2}", word) is not None
-    )
+def is_shortened(before: str) -> bool:
+    """Whether what a full stop follows is an abbreviation or an initial."""
+    last = LAST_WORD.search(before)
+    return last is not None and (last[0].lower() in ABBREVIATIONS or SHORT.fullmatch(last[0]) is not None)
 
 
 def readable(text: str) -> str:

@@ -1,0 +1,96 @@
+"""The models themselves, and how one is chosen."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from document import take_apart
+from jobs import Cancelled
+from models import LexRank, Size, Transformers, choose, complete
+
+TEXT = "The ferry left the harbour. " * 40
+
+
+def ignore(_fraction: float, _step: str) -> None:
+    """Progress that nobody follows."""
+
+
+def test_without_settings_sentences_are_chosen():
+    assert isinstance(choose({"MODEL_REVISION": "main"}), LexRank)
+
+
+def test_a_model_id_chooses_transformers_and_costs_nothing_yet():
+    assert "acme/short@v2" == choose({"MODEL_ID": "acme/short", "MODEL_REVISION": "v2"}).name
+    assert "acme/short" == choose({"MODEL_ID": "acme/short", "MODEL_REVISION": ""}).name
+
+
+@pytest.mark.parametrize(
+    ("sentence", "full"), [("Buy milk", "Buy milk."), ("Why?", "Why?"), ('He said "go."', 'He said "go."')]
+)
+def test_an_item_gets_its_full_stop(sentence, full):
+    assert full == complete(sentence)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("transformers") is not None, reason="transformers is installed")
+def test_a_model_id_without_transformers_names_what_to_install():
+    with pytest.raises(RuntimeError, match=r"MODEL_ID is set, but t\w+ is not installed: see README.md"):
+        Transformers("acme/short", None).load()
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    """A model of BART's architecture with random weights, made here: what it says means nothing."""
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    folder = tmp_path_factory.mktemp("model")
+    words = ["<s>", "<pad>", "</s>", "<unk>", "The", "ferry", "left", "the", "harbour", "."]
+    vocabulary = tokenizers.models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>")
+    tokenizer = tokenizers.Tokenizer(vocabulary)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    config = transformers.BartConfig(
+        vocab_size=len(words), d_model=16, encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=64, **sizes
+    )
+    transformers.BartForConditionalGeneration(config).save_pretrained(folder)
+    model = Transformers(str(folder), None)
+    model.load()
+    return model
+
+
+def test_a_model_writes_a_summary_piece_by_piece_and_tells_its_progress(tiny_model):
+    told = []
+    document = take_apart(TEXT)
+    made = tiny_model.summarize(document, Size(2, None), lambda fraction, step: told.append((fraction, step)))
+
+    assert [] == made.chosen
+    assert len(take_apart(made.text).sentences) <= 2
+    assert any(step.startswith("Reading part") for _, step in told)
+    assert "Writing the summary" == told[-1][1]
+    assert all(0 <= fraction <= 1.0001 for fraction, _ in told)
+    assert sorted(told, key=lambda one: one[0]) == told
+
+
+def test_every_sentence_is_in_a_piece_and_no_piece_is_longer_than_the_model_reads(tiny_model):
+    sentences = [sentence.text for sentence in take_apart(TEXT).sentences] + ["word " * 200]
+    pieces = list(tiny_model._pieces(sentences))
+
+    assert len(pieces) > 3
+    assert all(sentence in "".join(pieces) for sentence in sentences)
+    assert all(len(piece.split()) <= 64 for piece in pieces[:-1])
+
+
+def test_writing_is_ended_between_two_tokens(tiny_model):
+    asked = []
+
+    def cancel(_fraction: float, _step: str) -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        tiny_model.summarize(take_apart(TEXT), Size(None, 500), cancel)
