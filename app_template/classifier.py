@@ -49,13 +49,14 @@ class TextClassifier:
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """How likely each of `labels` is for each text: float32 (texts, labels). What is too long is cut off."""
+        if not texts:
+            return np.empty((0, len(self.labels)), np.float32)
         encodings = [self._tokenizer.encode(text) for text in texts]
         passes = list(self._passes([len(encoding) for encoding in encodings]))
         inputs = [self._inputs([encodings[index] for index in indices]) for indices in passes]
-        logits = np.empty((len(texts), len(self.labels)), np.float32)
-        for indices, answers in zip(passes, self._runtime.run(inputs), strict=True):
-            logits[indices] = answers
-        return self._activation(logits)
+        logits = np.concatenate(self._runtime.run(inputs))
+        in_order = np.argsort([index for indices in passes for index in indices])
+        return self._activation(logits[in_order])
 
     def _passes(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Indices of texts of similar length, the longest first, as many as the runtime wants in a pass."""
@@ -115,12 +116,12 @@ def open_tokenizer(folder: Path, limit: int) -> Tokenizer:
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities of labels that exclude each other."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """A probability for each label on its own."""
-    return np.exp(-np.logaddexp(0, -logits))  # which no large number lets overflow
+    return np.asarray(np.exp(-np.logaddexp(0, -logits)))  # which no large number lets overflow
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -82,9 +82,8 @@ def chosen_from(compared: dict[str, dict[str, Any]], precision: str) -> Iterator
 def write_float32(files: Path, folder: Path) -> None:
     """Take the model's own ONNX file if it has one, else export it with PyTorch."""
     folder.mkdir()
-    for name in DESCRIPTIONS:
-        if (files / name).is_file():
-            shutil.copy(files / name, folder)
+    for file in (file for pattern in DESCRIPTIONS for file in files.glob(pattern)):
+        shutil.copy(file, folder)
     if graph := graph_in(files, "float32"):
         onnx.save(onnx.load(graph), folder / "model.onnx")  # with what lies in files beside it
     else:

@@ -14,7 +14,8 @@ import onnxruntime
 from cpus import cpu_count
 from weights import graph_in
 
-Inputs = dict[str, np.ndarray]  # int64 (texts, tokens) by the names that transformers gives them
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+Inputs = dict[str, np.ndarray]  # of these, each int64 (texts, tokens)
 
 
 class Runtime(Protocol):
@@ -53,6 +54,8 @@ class Onnx:
         if threads > 1:
             self._shared = _session(graph, 1)
         self._inputs = [each.name for each in self._alone.get_inputs()]
+        if unknown := set(self._inputs) - set(INPUTS):
+            raise ValueError(f"{graph.name} is not made for texts alone: it asks for {', '.join(sorted(unknown))}")
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
 
     def tokens_per_pass(self, tokens: int) -> int:

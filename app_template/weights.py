@@ -18,7 +18,7 @@ GRAPHS = {  # ONNX files by their usual names, the best first
     "int8": ("model_int8.onnx", "model_quantized.onnx", "model_qint8_avx512_vnni.onnx", "model.onnx"),
     "float32": ("model.onnx",),
 }
-DESCRIPTIONS = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+DESCRIPTIONS = ("config.json", "*_config.json", "tokenizer.json", "special_tokens_map.json")
 VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "*.model")  # for transformers, where tokenizer.json is missing
 TENSORS = ("*.safetensors", "*.safetensors.index.json")
 
