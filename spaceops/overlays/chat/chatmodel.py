@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from answering import Finish, Message, Reply, TooLong
 from cpus import cpu_count
 
+PREPARED = Path(__file__).parent / "model"  # what the build downloaded
 AT_ONCE = 8  # conversations; each needs memory for what it has read and written
 CONTEXT = 4096  # tokens that a model reads, if it does not say
 COLDEST = 1e-3  # for the temperature 0, which asks for the likeliest token: nothing can be divided by 0
@@ -21,7 +23,11 @@ class Transformers:
     def __init__(self, model_id: str, revision: str | None) -> None:
         self.name = f"{model_id}@{revision}" if revision else model_id
         self.device = "cpu"
-        self._which: dict[str, Any] = {"pretrained_model_name_or_path": model_id, "revision": revision}
+        folder = prepared(model_id, revision)
+        self._which: dict[str, Any] = {
+            "pretrained_model_name_or_path": str(folder) if folder.is_dir() else model_id,
+            "revision": revision,
+        }
 
     def load(self) -> None:
         """Download the model, or find it in the cache; on a GPU it takes half the memory."""
@@ -121,6 +127,11 @@ class Pen:
         """The reply is complete, if it was not already."""
         if not self.reply.complete:
             self.reply.done(finish, prompt_tokens=self._prompt_tokens, left_out=self._left_out)
+
+
+def prepared(model_id: str, revision: str | None) -> Path:
+    """Where the build leaves the model of that name."""
+    return PREPARED / "--".join([*model_id.split("/"), *([revision] if revision else [])])
 
 
 def fit(messages: list[Message], count: Callable[[list[Message]], list[int]], room: int) -> tuple[list[int], int]:
