@@ -1,0 +1,164 @@
+"""What the operator's page shows: the processes, and what the app says of itself.
+
+A process of its own: it answers also when the app hangs, loads or is down. Its page is /ops/, and with API_TOKEN it
+wants that token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from fastapi import FastAPI
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel, Field
+
+from problems import problems
+from settings import Settings
+from web import protect
+
+PROCESSES = Path("/tmp/processes.json")  # noqa: S108  written by supervise.py
+APP = "/tmp/app.sock"  # noqa: S108
+PATIENCE = 2.0  # seconds after which the app is said to hang
+
+
+class Process(BaseModel):
+    """One of those that supervise.py starts."""
+
+    name: str
+    running: bool
+    starts: int = Field(description="1 as long as it never had to be started again")
+    seconds: float = Field(description="Since it was started")
+    memory: int | None = Field(description="Bytes, with its children; null where the system does not tell")
+
+
+class Traffic(BaseModel):
+    """What the app has done since it was started."""
+
+    requests: int
+    failed: int = Field(description="Those that ended with a status of 500 or more")
+    in_progress: int
+    waiting: int = Field(description="What waits for the model")
+    usual_seconds: float | None = Field(description="Half of the requests took no longer")
+    slow_seconds: float | None = Field(description="95 of 100 took no longer")
+
+
+class Status(BaseModel):
+    """All that the page shows."""
+
+    app: Literal["ready", "loading", "failed", "silent"] = Field(description="silent: it does not answer")
+    backend: str | None
+    reason: str | None
+    traffic: Traffic | None = Field(description="null while the app is silent")
+    processes: list[Process]
+
+
+class AppSilent(Exception):
+    """It does not listen, does not answer in time, or answers nonsense."""
+
+
+def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
+    """The page's side of the server, with the app's own guard before it."""
+    settings = Settings.from_environ(environ)
+    app = FastAPI(title="Operation", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/ops/status", responses=problems())
+    async def status() -> Status:
+        """How everything is doing now."""
+        processes = await asyncio.to_thread(read_processes)
+        try:
+            ready = json.loads(await ask("/ready", settings.api_token))
+            traffic = read_metrics((await ask("/metrics", settings.api_token)).decode())
+        except (AppSilent, ValueError):
+            return Status(app="silent", backend=None, reason=None, traffic=None, processes=processes)
+        return Status(
+            app=ready["status"],
+            backend=ready["backend"],
+            reason=ready.get("reason"),
+            traffic=traffic,
+            processes=processes,
+        )
+
+    protect(app, settings, max_body=0)
+    return app
+
+
+async def ask(path: str, token: str | None) -> bytes:
+    """The body of the app's answer, whatever its status."""
+    request = f"GET {path} HTTP/1.0\r\nHost: app\r\nAuthorization: Bearer {token}\r\n\r\n"
+    try:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_unix_connection(APP)
+            try:
+                writer.write(request.encode())
+                return (await reader.read()).partition(b"\r\n\r\n")[2]
+            finally:
+                writer.close()
+    except OSError as error:  # a time-out is one too
+        raise AppSilent from error
+
+
+def read_metrics(text: str) -> Traffic:
+    """Sum up what /metrics tells route by route."""
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    requests = families["http_requests"].samples
+    answered = [one for one in requests if one.name == "http_requests_total"]
+    return Traffic(
+        requests=int(sum(one.value for one in answered)),
+        failed=int(sum(one.value for one in answered if one.labels["status"] >= "500")),
+        in_progress=int(families["http_requests_in_progress"].samples[0].value),
+        waiting=int(sum(one.samples[0].value for name, one in families.items() if "_waiting" in name)),
+        usual_seconds=within(families["http_request_seconds"], 0.5),
+        slow_seconds=within(families["http_request_seconds"], 0.95),
+    )
+
+
+def within(seconds: Metric, share: float) -> float | None:
+    """The bound of the first bucket that holds that share of the requests; None if there is none."""
+    counts: dict[float, float] = {}
+    for sample in seconds.samples:
+        if sample.name.endswith("_bucket"):
+            bound = float(sample.labels["le"])
+            counts[bound] = counts.get(bound, 0) + sample.value
+    total = counts.pop(float("inf"), 0)
+    return next((bound for bound, count in sorted(counts.items()) if total and count >= share * total), None)
+
+
+def read_processes() -> list[Process]:
+    """What supervise.py wrote down, and what the system knows of them; blocks."""
+    try:
+        states = json.loads(PROCESSES.read_text())
+    except OSError:  # supervise.py has not started this
+        return []
+    now = time.time()
+    return [
+        Process(
+            name=state["name"],
+            running=bool(state["pid"]),
+            starts=state["starts"],
+            seconds=now - state["started"],
+            memory=memory_of([state["pid"]]) if state["pid"] else None,
+        )
+        for state in states
+    ]
+
+
+def memory_of(pids: Iterable[int]) -> int | None:
+    """The memory of processes and their children in bytes, as Linux tells it."""
+    total = None
+    for pid in pids:
+        with suppress(OSError):  # it has just ended, or this is no Linux
+            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            total = (total or 0) + pages * os.sysconf("SC_PAGE_SIZE") + (memory_of(map(int, children)) or 0)
+    return total
+
+
+app = create_app()
