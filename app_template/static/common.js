@@ -74,7 +74,8 @@ export async function ask(path, options = {}) {
     if (status === "failed") throw new Problem(`The model could not be loaded. ${reason}`, 503);
     if (status === "loading") tries = 0;
     if (![429, 503].includes(response.status) || !seconds || tries === MOST_TRIES) throw problem;
-    await pause(seconds * (1 + Math.random() / 2), problem.message, options.signal); // not everyone at once
+    const why = status === "loading" ? "The model is still loading." : problem.message;
+    await pause(seconds * (1 + Math.random() / 2), why, options.signal); // not everyone at once
   }
 }
 
@@ -115,9 +116,8 @@ async function reached(promise) {
 }
 
 async function problemOf(response) {
-  const { detail, errors } = await response.json().catch(() => ({})); // a proxy in between answers with a page
-  const words = errors?.map(({ loc, msg }) => (loc?.length ? `${loc.at(-1)}: ${msg}` : msg)).join(". ");
-  return new Problem(words || detail || `The app answered ${response.status}. Try again in a moment.`, response.status);
+  const { detail } = await response.json().catch(() => ({})); // a proxy in between answers with a page
+  return new Problem(detail || `The app answered ${response.status}. Try again in a moment.`, response.status);
 }
 
 // ---- telling people
