@@ -23,7 +23,7 @@ import polars as pl
 from jobs import Unusable
 
 UNPACKED = 200_000_000  # bytes that a .gz may unfold to
-ROWS, COLUMNS = 2_000_000, 500
+ROWS, COLUMNS, CELLS = 2_000_000, 500, 100_000_000
 CELL, LINE, NAME = 100_000, 1_000_000, 100  # characters
 TALL = 50  # lines; a cell that takes more began with a stray quotation mark, as a rule
 PART = 500_000  # cells held in memory before they go to disk
@@ -51,9 +51,7 @@ SEPARATORS = ("\t", ";", "|", ",")  # on a tie the first one: a comma may be a d
 csv.field_size_limit(CELL)
 
 YEAR = re.compile(r"(18|19|20|21)\d\d")
-VALUE = re.compile(
-    r"[-+$€£]?\s?\d[\d.,:/ -]*([eE][-+]?\d+)?\s?[%€]?|\d{4}-\d\d-\d\d[T ].*"
-)  # a number, a date or a time
+NUMBER_OR_DATE = re.compile(r"[-+$€£]?\s?\d[\d.,:/ -]*([eE][-+]?\d+)?\s?[%€]?|\d{4}-\d\d-\d\d[T ].*")
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def refuse_other_files(head: bytes) -> None:
             raise Unusable(BINARY)
 
 
-def read_table(file: Path, folder: Path, progress: Callable[[float], None], most_rows: int = ROWS) -> Table:
+def read_table(file: Path, folder: Path, progress: Callable[[float], None], most_cells: int = CELLS) -> Table:
     """Store the table in `folder`. `progress` gets the share that is done, 0 to 1, and may raise to stop."""
     plain = unpack(file, folder / "unpacked")
     with plain.open("rb") as stream:
@@ -110,7 +108,7 @@ def read_table(file: Path, folder: Path, progress: Callable[[float], None], most
         separator = separator_of(start)
         layout = layout_of(start, separator)
         text.seek(0)
-        parts = _Parts(folder, len(layout.names), most_rows)
+        parts = _Parts(folder, len(layout.names), most_cells)
         size = plain.stat().st_size
         for record in _records(_lines(text), separator):
             if record.row > layout.above:
@@ -266,10 +264,7 @@ def layout_of(start: str, separator: str) -> Layout:
     told = titles and not start.startswith("sep=")
     notes = [f"What stands above the header was left out: {_named(titles)}."] if told else []
     if _is_header(header.cells):
-        names, above = (
-            _fitted(header.cells, [record.cells for record in records if record.row > header.row]),
-            header.row,
-        )
+        names, above = _fitted(header.cells, [record.cells for record in records[len(titles) + 1 :]]), header.row
     else:
         names, above = [""] * max(width, len(header.cells)), header.row - 1
         notes.append("The first row holds values, not names, so the columns are numbered.")
@@ -286,7 +281,7 @@ def _is_header(cells: list[str]) -> bool:
     """No cell is a number or a date, but for years, which stand above the columns of many tables."""
     filled = [cell.strip() for cell in cells if cell.strip()]
     years = [cell for cell in filled if YEAR.fullmatch(cell)]
-    values = [cell for cell in filled if VALUE.fullmatch(cell)]
+    values = [cell for cell in filled if NUMBER_OR_DATE.fullmatch(cell)]
     return len(values) == len(years) < len(filled)
 
 
@@ -321,9 +316,9 @@ def _named(records: list[Record]) -> str:
 class _Parts:
     """Rows on their way to disk, all with as many cells as there are names."""
 
-    def __init__(self, folder: Path, width: int, most_rows: int) -> None:
+    def __init__(self, folder: Path, width: int, most_cells: int) -> None:
         self.rows = 0
-        self._folder, self._width, self._most_rows = folder, width, most_rows
+        self._folder, self._width, self._most_rows = folder, width, min(ROWS, most_cells // width)
         self._waiting: list[list[str]] = []
         self._numbers: list[int] = []
         self._short, self._long, self._tall = (
@@ -359,7 +354,7 @@ class _Parts:
             return
         self.rows += len(self._waiting)
         if self.rows > self._most_rows:
-            raise Unusable(f"The table has more than {self._most_rows:,} rows.")
+            raise Unusable(f"More than {self._most_rows:,} rows of {self._width} columns are too many.")
         columns = {str(index): cells for index, cells in enumerate(zip(*self._waiting, strict=True))}
         schema = {"row": pl.UInt32} | dict.fromkeys(columns, pl.String)
         part = pl.DataFrame({"row": self._numbers} | columns, schema=schema)
