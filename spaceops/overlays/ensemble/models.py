@@ -118,11 +118,32 @@ def ask(model: Classifier, texts: Sequence[str]) -> list[Probabilities | Excepti
 
 def choose(environ: Mapping[str, str]) -> Ensemble:
     """The models that MODEL_ID names, else the word lists; each counts as MODEL_WEIGHTS says, else all the same."""
-    names = [name.strip() for name in (environ.get("MODEL_ID") or ",".join(LEXICONS)).split(",")]
-    if len(set(names)) < len(names) or "" in names:
-        raise BadSetting(f"MODEL_ID is {environ['MODEL_ID']!r}, but must be different models with commas between them")
-    models = [model_named(name, environ) for name in names]
+    names = names_in(environ)
+    models = [LEXICONS[name]() if name in LEXICONS else Pretrained(source_named(name, environ)) for name in names]
     return Ensemble(list(zip(models, weights(environ, len(names)), strict=True)))
+
+
+def sources(environ: Mapping[str, str]) -> list[Source]:
+    """Where those come from that are no word lists: the build gets them ready."""
+    return [source_named(name, environ) for name in names_in(environ) if name not in LEXICONS]
+
+
+def names_in(environ: Mapping[str, str]) -> list[str]:
+    """The names in MODEL_ID."""
+    value = environ.get("MODEL_ID") or ",".join(LEXICONS)
+    names = [name.strip() for name in value.split(",")]
+    if len(set(names)) < len(names) or "" in names:
+        raise BadSetting(f"MODEL_ID is {value!r}, but must be different models with commas between them")
+    return names
+
+
+def source_named(name: str, environ: Mapping[str, str]) -> Source:
+    """A classifier on the Hub or in a folder; what follows an @ is its revision."""
+    model_id, _, revision = name.partition("@")
+    source = Source.from_environ({**environ, "MODEL_ID": model_id, "MODEL_REVISION": revision})
+    if source is None or "/" not in model_id:
+        raise BadSetting(f"MODEL_ID names {name!r}, but a model is {', '.join(LEXICONS)} or OWNER/NAME on the Hub")
+    return source
 
 
 def weights(environ: Mapping[str, str], number: int) -> list[float]:
@@ -132,14 +153,3 @@ def weights(environ: Mapping[str, str], number: int) -> list[float]:
     if len(parts) != number or not all(re.fullmatch(r"\d{1,6}(\.\d{1,6})?", part) and float(part) for part in parts):
         raise BadSetting(f"MODEL_WEIGHTS is {value!r}, but must be {number} numbers above 0 with commas between them")
     return [float(part) for part in parts]
-
-
-def model_named(name: str, environ: Mapping[str, str]) -> Classifier:
-    """A word list, or a classifier on the Hub or in a folder; what follows an @ is its revision."""
-    if name in LEXICONS:
-        return LEXICONS[name]()
-    if "/" not in name:
-        raise BadSetting(f"MODEL_ID names {name!r}, but a model is {', '.join(LEXICONS)} or OWNER/NAME on the Hub")
-    model_id, _, revision = name.partition("@")
-    source = Source.from_environ({**environ, "MODEL_ID": model_id, "MODEL_REVISION": revision})
-    return Pretrained(source)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lexicons import Vader
-from models import Ensemble, choose
+from models import Ensemble, choose, sources
 from opinions import NoOpinion, from_polarity
 from settings import BadSetting
+from weights import Source
 
 
 class Moody:
@@ -96,6 +97,13 @@ def test_models_of_the_hub_are_named_with_their_revisions():
     ensemble = choose({"MODEL_ID": "acme/tone@v2,acme/mood,AFINN"})
 
     assert "acme/tone@v2 + acme/mood + AFINN" == ensemble.name
+
+
+def test_the_build_gets_ready_what_is_no_word_list():
+    assert [] == sources({})
+    assert [Source("acme/tone", "v2", "float32"), Source("acme/mood", None, "float32")] == sources(
+        {"MODEL_ID": "acme/tone@v2,AFINN,acme/mood", "MODEL_PRECISION": "float32"}
+    )
 
 
 @pytest.mark.parametrize(
