@@ -215,13 +215,13 @@ def _bins(value: pl.Series) -> list[Bin]:
     )
     single = whole and high - low < BINS
     width = 1.0 if single else _round_step((high - low) / BINS, least=1.0 if whole else 0.0)
-    first = math.floor(low / width)
-    last = first if high == low else math.floor(high) if single else math.ceil(high / width) - 1
-    index = (value / width).floor().clip(first, last).cast(pl.Int64)
+    start = math.floor(low / width) * width
+    last = int(high - start) if single else max(math.ceil((high - start) / width) - 1, 0)
+    index = ((value - start) / width).floor().clip(0, last).cast(pl.Int32)
     counts = dict(index.value_counts().iter_rows())
     return [
-        Bin(low=_tidy(i * width), high=_tidy((i + (not single)) * width), count=counts.get(i, 0))
-        for i in range(first, last + 1)
+        Bin(low=_tidy(start + i * width), high=_tidy(start + (i + (not single)) * width), count=counts.get(i, 0))
+        for i in range(last + 1)
     ]
 
 

@@ -74,6 +74,10 @@ def _quality(column: Column, total: int) -> Iterator[Insight]:
         yield quality(
             f"{name} is missing in {share(column.missing, total)} of the rows.", 4 + 3 * column.missing / total
         )
+    if column.kind == "identifier" and (again := column.filled - column.distinct):
+        yield quality(
+            f"{name} looks like a key, but {many(again, 'row')} {'has' if again == 1 else 'have'} one again.", 7
+        )
     if odd := column.odd:
         what = {"number": "no number", "date": "no date"}.get(column.kind, "neither yes nor no")
         values = listed([f"“{value}”" for value in odd.values[:3]])
@@ -95,7 +99,7 @@ def _far_out(column: Column) -> Iterator[Insight]:
     if numbers.median > 0 and min(far.values) > far.high and far.count <= len(far.values):
         how = f"{'at least ' if far.count > 1 else ''}{number(round(least / numbers.median, 1))} times the median"
     else:
-        how = f"far from the rest, which is between {number(far.low)} and {number(far.high)}"
+        how = f"far from the rest, which is between {number(numbers.bins[0].low)} and {number(numbers.bins[-1].high)}"
     text = f"“{column.name}” has {many(far.count, 'value')} {how}: {rows(far.rows, far.count)}."
     yield Insight(about="value", text=text, columns=[column.name], rows=far.rows, weight=8)
 

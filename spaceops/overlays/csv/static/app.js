@@ -12,6 +12,9 @@ const jobs = follower($("job"), async (_result, id) => {
   $("report").replaceChildren(...page.querySelector("main").children);
   $("result").hidden = false;
   shown = id;
+  const title = $("report").querySelector("h1");
+  title.tabIndex = -1;
+  title.focus({ preventScroll: true }); // there the report begins, also for who listens to it
   $("result").scrollIntoView({ block: "start" });
 });
 

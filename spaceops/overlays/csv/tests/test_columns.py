@@ -71,7 +71,20 @@ def test_the_borders_of_bins_are_round():
     assert [0.0, 0.1, 0.2, 0.3] == [one.low for one in bins[:4]]
 
 
-@pytest.mark.parametrize("texts", [["5"], ["0.1"], ["0"], ["5", "5", "5"], ["1e-300", "2e-300"], ["-1e140", "1e140"]])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["5"],
+        ["0.1"],
+        ["0"],
+        ["5", "5", "5"],
+        ["1e-300", "2e-300"],
+        ["-1e140", "1e140"],
+        ["1e140", "1e140"],
+        ["123456789012345"],
+        ["1e149", "1.0000000000000002e149"],
+    ],
+)
 def test_numbers_that_are_one_or_the_same_or_extreme(texts):
     found = column(*texts).numbers
 

@@ -56,6 +56,7 @@ def test_numbers_far_from_the_rest(sentences):
     [sentence] = sentences(x=[*noise(300), -70], y=noise(301))
 
     assert sentence.startswith("“x” has 1 value far from the rest, which is between -")
+    assert float(sentence.split("between -")[1].split(" and")[0]) < 10
     assert sentence.endswith(": row 302.")
 
 
@@ -86,6 +87,12 @@ def test_columns_that_say_nothing_or_little(sentences):
         "“half” is missing in 50 % of the rows.",
         "“most” is “p” in 95 % of the rows that have it.",
     } == set(found)
+
+
+def test_a_key_that_is_there_again(sentences):
+    assert ["“id” looks like a key, but 2 rows have one again."] == sentences(
+        id=[*range(1000, 1098), 1000, 1001], a=noise(100), b=noise(100)
+    )
 
 
 def test_spellings(sentences):
