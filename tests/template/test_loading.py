@@ -1,0 +1,218 @@
+"""Models of the Hub, found, downloaded, made ready and run by the app's own code. The Hub is the local one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from huggingface_hub import HfApi
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from spaceops import LocalHub, new
+from tests.template.serving import App
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "and"]
+CONFIG = {
+    "architectures": ["BertForSequenceClassification"],
+    "id2label": {"0": "negative", "1": "positive"},
+    "model_type": "bert",
+    "pad_token_id": 0,
+}
+ASK = """
+import json, os, sys
+from models import choose
+
+model = choose(os.environ)
+model.load()
+answers = [[label, score] for label, score in model.predict(json.loads(sys.argv[1]))]
+print(json.dumps({"device": model.device, "answers": answers}))
+"""
+TEXTS = ["good", "bad", "good and good and bad", "bad " * 40]
+LABELS = ["POSITIVE", "NEGATIVE", "POSITIVE", "NEGATIVE"]
+without_torch = pytest.mark.skipif(find_spec("torch") is not None, reason="torch is installed: .ci/models")
+
+
+def network(certainty: float = 1.0) -> bytes:
+    """An ONNX file that adds up the words' values and multiplies them by a matrix, as quantising needs one."""
+    values = np.zeros((len(WORDS), 32), np.float32)
+    values[WORDS.index("good")], values[WORDS.index("bad")] = 1, -1
+    head = np.float32([[-certainty / 32, certainty / 32]]).repeat(32, 0)
+    nodes = [
+        helper.make_node("Gather", ["values", "input_ids"], ["gathered"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
+        helper.make_node("Mul", ["gathered", "weights"], ["masked"]),
+        helper.make_node("ReduceSum", ["masked", "one"], ["sums"], keepdims=0),
+        helper.make_node("MatMul", ["sums", "head"], ["logits"]),
+    ]
+    initializers = {"values": values, "last": np.int64([-1]), "one": np.int64([1]), "head": head}
+    body = helper.make_graph(
+        nodes,
+        "words",
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, ["texts", "tokens"])
+            for name in ("input_ids", "attention_mask")
+        ],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["texts", 2])],
+        [numpy_helper.from_array(array, name) for name, array in initializers.items()],
+    )
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    written: bytes = model.SerializeToString()
+    return written
+
+
+def tokenizer() -> Tokenizer:
+    """One that knows three words."""
+    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.BertProcessing(("[SEP]", WORDS.index("[SEP]")), ("[CLS]", WORDS.index("[CLS]")))
+    return made
+
+
+def described(**files: bytes) -> dict[str, bytes]:
+    """A model's files: these, and those that describe it; `__` in a name stands for `/`, and `_onnx` for `.onnx`."""
+    named = {name.replace("__", "/").replace("_onnx", ".onnx"): content for name, content in files.items()}
+    texts = {"config.json": json.dumps(CONFIG), "tokenizer.json": tokenizer().to_str()}
+    return {name: text.encode() for name, text in texts.items()} | named
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    """Put files into a folder."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture
+def publish(localhub: LocalHub, tmp_path: Path) -> Callable[..., str]:
+    """Put files into a model on the Hub; return the commit."""
+    api = HfApi(localhub.url, token=localhub.token)
+
+    def publish(repo_id: str, files: dict[str, bytes], *, private: bool = False) -> str:
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        return api.upload_folder(repo_id=repo_id, folder_path=write(tmp_path / repo_id, files)).oid
+
+    return publish
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The app."""
+    return new(tmp_path_factory.mktemp("rendered") / "app")
+
+
+@pytest.fixture
+def run(localhub: LocalHub, folder: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Python in the app's folder, on our Hub, with a cache of its own."""
+    base = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "MODEL_"))}
+    base |= {"HF_ENDPOINT": localhub.url, "HF_HOME": str(tmp_path / "cache")}
+
+    def run(*arguments: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [python, *arguments], cwd=folder, env=base | variables, capture_output=True, text=True, timeout=150
+        )
+
+    return run
+
+
+@pytest.fixture
+def ask(run: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., dict[str, Any]]:
+    """Load the model that the variables name, in a process of its own, and label `TEXTS`."""
+
+    def ask(**variables: str) -> dict[str, Any]:
+        done = run("-W", "ignore", "-c", ASK, json.dumps(TEXTS), **variables)
+        assert 0 == done.returncode, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+
+    return ask
+
+
+def reason(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line of a process that failed."""
+    assert 0 != done.returncode
+    return done.stderr.splitlines()[-1]
+
+
+def test_the_app_answers_with_the_onnx_file_of_a_model_on_the_hub(
+    localhub: LocalHub, folder: Path, publish: Callable[..., str], tmp_path: Path
+) -> None:
+    commit = publish("demo/tone", described(onnx__model_quantized_onnx=network(), onnx__model_onnx=b"not fetched"))
+    publish("demo/tone", {"onnx/model_quantized.onnx": b"a later commit"})
+    settings = {"MODEL_ID": "demo/tone", "MODEL_REVISION": commit}
+    with App(folder, HF_ENDPOINT=localhub.url, HF_HOME=str(tmp_path / "cache"), **settings) as app:
+        answer = httpx2.post(f"{app.url}/analyze", json={"text": "good and good"}, trust_env=False).json()
+
+    assert {"label": "POSITIVE", "backend": f"demo/tone@{commit}"}.items() <= answer.items()
+    assert 1 / (1 + np.exp(-4)) == pytest.approx(answer["score"])
+
+
+def test_float32_fetches_the_other_file(publish: Callable[..., str], ask: Callable[..., dict[str, Any]]) -> None:
+    publish("demo/exact", described(onnx__model_onnx=network(2), onnx__model_int8_onnx=b"not fetched"))
+
+    answers = ask(MODEL_ID="demo/exact", MODEL_PRECISION="float32")["answers"]
+
+    assert LABELS == [label for label, _ in answers]
+    assert 1 / (1 + np.exp(-4)) == pytest.approx(answers[0][1])
+
+
+def test_a_private_model_needs_the_token_and_says_so(
+    localhub: LocalHub, publish: Callable[..., str], run: Callable[..., Any], ask: Callable[..., dict[str, Any]]
+) -> None:
+    publish("demo/private", described(model_onnx=network()), private=True)
+
+    assert LABELS == [label for label, _ in ask(MODEL_ID="demo/private", HF_TOKEN=localhub.token)["answers"]]
+    assert "RuntimeError: There is no model demo/private, or HF_TOKEN is no token that may read it" == reason(
+        run("-c", ASK, "[]", MODEL_ID="demo/private")
+    )
+
+
+def test_a_revision_that_does_not_exist_is_named(publish: Callable[..., str], run: Callable[..., Any]) -> None:
+    publish("demo/one", described(model_onnx=network()))
+
+    assert "RuntimeError: demo/one has no revision v9" == reason(
+        run("-c", ASK, "[]", MODEL_ID="demo/one", MODEL_REVISION="v9")
+    )
+
+
+@without_torch
+def test_a_model_that_only_torch_can_run_says_what_to_do(publish: Callable[..., str], run: Callable[..., Any]) -> None:
+    publish("demo/tensors", described() | {"model.safetensors": b"not fetched"})
+
+    assert "demo/tensors has no ONNX file: build again with MODEL_ID set, so that one is made" in reason(
+        run("-c", ASK, "[]", MODEL_ID="demo/tensors")
+    )
+
+
+def test_what_the_build_prepared_needs_no_hub_and_is_taken_for_that_model_alone(
+    folder: Path, run: Callable[..., Any], ask: Callable[..., dict[str, Any]]
+) -> None:
+    prepared = write(folder / "model" / "demo--built@v1", described(model_int8_onnx=network()))
+    source = {"model_id": "demo/built", "revision": "v1", "precision": "int8"}
+    (prepared / "report.json").write_text(json.dumps(source | {"commit": "0" * 40}), "utf-8")
+    asked = {"MODEL_ID": "demo/built", "MODEL_REVISION": "v1"}
+
+    assert LABELS == [label for label, _ in ask(**asked, HF_ENDPOINT="http://127.0.0.1:9")["answers"]]
+    for change in ({"MODEL_REVISION": "v2"}, {"MODEL_PRECISION": "float32"}):
+        assert "There is no model demo/built" in reason(run("-c", ASK, "[]", **asked | change))
+
+
+def test_without_a_model_the_build_has_nothing_to_do(run: Callable[..., Any]) -> None:
+    done = run("prepare.py")
+
+    assert (0, "MODEL_ID is not set: there is no model to get ready.\n") == (done.returncode, done.stderr)
+
+
+def test_a_volume_is_there_only_when_the_app_runs(run: Callable[..., Any]) -> None:
+    assert "the app reads it when it starts" in run("prepare.py", MODEL_ID="/models/tone").stderr
