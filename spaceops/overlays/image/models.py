@@ -15,8 +15,6 @@ from preprocessing import Preprocessing
 from runtimes import Onnx
 from weights import Source
 
-PRECISION = "float32"  # if not said; int8 pays for texts, but makes convolutions slower and less exact
-
 
 class Model(Protocol):
     """What the app asks of a model. It costs nothing until `load` is called."""
@@ -58,6 +56,5 @@ class EfficientNet:
 
 def choose(environ: Mapping[str, str]) -> Model:
     """The classifier that MODEL_ID, MODEL_REVISION and MODEL_PRECISION name, else EfficientNet-Lite0."""
-    precision = environ.get("MODEL_PRECISION") or PRECISION
-    source = Source.from_environ({**environ, "MODEL_PRECISION": precision})
+    source = Source.from_environ(environ)
     return ImageClassifier(source) if source else EfficientNet()
