@@ -273,7 +273,7 @@ class Play:
         """The app with one more line, which breaks it; afterwards as it was."""
         main = self.app / "main.py"
         good = main.read_text("utf-8")
-        self._edit("main.py", "import logging\n", f"import logging\n{line}\n")
+        self._edit("main.py", "import os\n", f"import os\n{line}\n")
         try:
             yield
         finally:
