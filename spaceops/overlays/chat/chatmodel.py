@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from cpus import cpu_count
 PREPARED = Path(__file__).parent / "model"  # what the build downloaded
 AT_ONCE = 8  # conversations; each needs memory for what it has read and written
 CONTEXT = 4096  # tokens that a model reads, if it does not say
+SLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 COLDEST = 1e-3  # for the temperature 0, which asks for the likeliest token: nothing can be divided by 0
 
 
@@ -31,6 +33,7 @@ class Transformers:
 
     def load(self) -> None:
         """Download the model, or find it in the cache; on a GPU it takes half the memory."""
+        os.environ.update(SLEEP)  # read once, by the import: threads that spin while they wait take the CPU from others
         try:
             import torch
             from transformers import AutoModelForCausalLM, AutoTokenizer
