@@ -22,7 +22,7 @@ export function follower(element, done) {
     if (state.status === "failed") throw new Problem(state.error);
     if (state.status === "cancelled") throw new Problem("Cancelled.");
     const { answer } = await api(`jobs/${id}/result`, { signal });
-    done(answer, id);
+    await done(answer, id);
   }
 
   function draw({ status, step: words, position, progress, created }) {
