@@ -205,6 +205,8 @@ def work(loader: Loader, model: Model, params: dict[str, Any], file: Path | None
         raise Unusable("There are no sentences in it.")
     size = Size(params.get("sentences", None if "words" in params else 5), params.get("words"))
     made = model.summarize(document, size, progress)
+    if not made.text:
+        raise Unusable("The model has written nothing.")
     chosen = [document.sentences[place] for place in made.chosen]
     words, words_before = len(WORD.findall(made.text)), len(WORD.findall(text))
     summary = Summary(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from cpus import cpu_count
@@ -13,6 +14,7 @@ from words import WORD
 
 Progress = Callable[[float, str], None]
 
+PREPARED = Path(__file__).parent / "model"  # what the build downloaded
 WORDS_IN_SENTENCE = 22  # on average
 TOKENS_IN_WORD = 1.4
 MOST_READ = 1024  # tokens at a time; the tokenizers of some models do not know how many theirs can read
@@ -78,7 +80,11 @@ class Transformers:
     def __init__(self, model_id: str, revision: str | None) -> None:
         self.name = f"{model_id}@{revision}" if revision else model_id
         self.device = "cpu"
-        self._model_id, self._revision = model_id, revision
+        folder = prepared(model_id, revision)
+        self._which: dict[str, Any] = {
+            "pretrained_model_name_or_path": str(folder) if folder.is_dir() else model_id,
+            "revision": revision,
+        }
 
     def load(self) -> None:
         """Download the model, or find it in the cache."""
@@ -91,8 +97,8 @@ class Transformers:
         torch.set_num_threads(cpu_count())
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
-        self._tokenizer = AutoTokenizer.from_pretrained(self._model_id, revision=self._revision)
-        model = AutoModelForSeq2SeqLM.from_pretrained(self._model_id, revision=self._revision, dtype=dtype)
+        self._tokenizer = AutoTokenizer.from_pretrained(**self._which)
+        model = AutoModelForSeq2SeqLM.from_pretrained(**self._which, dtype=dtype)
         self._model = model.to(self.device).eval()
         tasks = getattr(model.config, "task_specific_params", None) or {}
         self._prefix = tasks.get("summarization", {}).get("prefix", "")  # T5 is told what to do
@@ -114,9 +120,9 @@ class Transformers:
                 step = "Writing the summary" if last else f"Reading part {number + 1:,} of {len(pieces):,}"
                 done = 1 - left + share * number / len(pieces)
                 written.append(self._write(piece, tokens, _part(progress, done, share / len(pieces), step)))
-            sentences = [sentence.text for text in written for sentence in take_apart(text).sentences] or written
+            sentences = [sentence.text for text in written for sentence in take_apart(text).sentences]
             left -= share
-            if last:
+            if last or not sentences:
                 return Summary(" ".join(sentences[: size.sentences]))
 
     def _pieces(self, sentences: Sequence[str]) -> Iterator[str]:
@@ -145,7 +151,7 @@ class Transformers:
             [ids] = self._model.generate(
                 **inputs.to(self.device),
                 max_new_tokens=tokens,
-                min_new_tokens=0,
+                min_new_tokens=min(10, tokens),
                 max_length=None,
                 min_length=None,
                 num_beams=2,
@@ -159,6 +165,11 @@ class Transformers:
 def _part(progress: Progress, done: float, share: float, step: str) -> Callable[[float], None]:
     """Progress within a part of the work."""
     return lambda fraction: progress(done + share * fraction, step)
+
+
+def prepared(model_id: str, revision: str | None) -> Path:
+    """Where the build puts a model."""
+    return PREPARED / f"{model_id}@{revision or 'main'}".replace("/", "--")
 
 
 def choose(environ: Mapping[str, str]) -> Model:

@@ -26,6 +26,16 @@ def test_a_model_id_chooses_transformers_and_costs_nothing_yet():
     assert "acme/short" == choose({"MODEL_ID": "acme/short", "MODEL_REVISION": ""}).name
 
 
+def test_what_the_build_has_downloaded_is_used(monkeypatch, tmp_path):
+    monkeypatch.setattr("models.PREPARED", tmp_path)
+    (tmp_path / "acme--short@main").mkdir()
+
+    assert (
+        str(tmp_path / "acme--short@main") == Transformers("acme/short", None)._which["pretrained_model_name_or_path"]
+    )
+    assert "acme/short" == Transformers("acme/short", "v2")._which["pretrained_model_name_or_path"]
+
+
 @pytest.mark.parametrize(
     ("sentence", "full"), [("Buy milk", "Buy milk."), ("Why?", "Why?"), ('He said "go."', 'He said "go."')]
 )
@@ -56,6 +66,7 @@ def tiny_model(tmp_path_factory):
     config = transformers.BartConfig(
         vocab_size=len(words), d_model=16, encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=64, **sizes
     )
+    transformers.set_seed(7)
     transformers.BartForConditionalGeneration(config).save_pretrained(folder)
     model = Transformers(str(folder), None)
     model.load()
