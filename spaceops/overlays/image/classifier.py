@@ -34,16 +34,16 @@ class ImageClassifier:
         self.labels = labels_of(config)
         self.preprocessing = from_config(_read(folder / "preprocessor_config.json"))
         self._activation = sigmoid if config.get("problem_type") == "multi_label_classification" else softmax
-        self._runtime = open_runtime(folder, self._source.precision, gpu=gpu)
-        self.device = self._runtime.device
+        self.runtime = open_runtime(folder, self._source.precision, gpu=gpu)
+        self.device = self.runtime.device
         [scores] = self.predict([np.zeros((*self.preprocessing.crop, 3), np.uint8)])
         if scores.shape != (len(self.labels),):
             raise ValueError(f"{self.name} answers with numbers of shape {scores.shape}, not with its labels' scores")
-        log.info("%s is run by %s", self.name, self._runtime.name)
+        log.info("%s is run by %s", self.name, self.runtime.name)
 
     def predict(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
         """How likely each of `labels` is for each picture."""
-        return list(self._activation(self._runtime.run(self.preprocessing.tensor(pictures))))
+        return list(self._activation(self.runtime.run(self.preprocessing.tensor(pictures))))
 
 
 def labels_of(config: dict[str, Any]) -> list[str]:

@@ -24,7 +24,6 @@ from weights import DESCRIPTIONS, REPORT, Source, graph_in
 
 PICTURES = 32
 MAX_DIFFERENCE = 0.1  # of a probability, between the original and what is to replace it
-
 MUCH_FASTER = 0.8  # of the time; less is not worth any difference
 
 
