@@ -1,15 +1,13 @@
 """Groups what waits into batches, because a model answers 32 items in far less time than 32 times one.
 
-Nothing waits while the model is idle. While it works, arrivals gather, and the next pass takes those of similar
-length, because all items of a pass are padded to its longest. Whose turn has come is always among them.
+Nothing waits while the model is idle. While it works, arrivals gather for the next pass, and clients take turns in it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +25,6 @@ WAITING = Gauge("model_waiting_items", "Items that wait for the model", registry
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-LOOK_AHEAD = 2  # batches: among how many of the next items those of similar length are looked for
 SHORTEST_RETRY = 1.0  # seconds
 
 
@@ -47,7 +44,6 @@ class _Failure:
 @dataclass(eq=False, slots=True)
 class _Waiting(Generic[Item, Answer]):
     item: Item
-    length: int
     client: str
     outcome: asyncio.Future[Answer | _Failure]
 
@@ -60,23 +56,20 @@ class _Waiting(Generic[Item, Answer]):
 class Batcher(Generic[Item, Answer]):
     """Calls `run` with up to `max_batch` items, in one thread of its own, one call after another.
 
-    `run` gives one answer per item, in their order. `pass_cost` says how much padding, in units of `length`, costs
-    as much time as one more call. With `max_delay`, the first item after a pause waits that many seconds for company.
+    `run` gives one answer per item, in their order. With `max_delay`, the first item after a pause waits that many
+    seconds for company.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Item]], Sequence[Answer]],
         *,
-        length: Callable[[Item], int] = len,  # type: ignore[assignment]  # items of most tasks have one
         max_batch: int,
         max_waiting: int,
         max_delay: float = 0.0,
-        pass_cost: int = 100,
     ) -> None:
-        self._run, self._length = run, length
-        self._max_batch, self._max_waiting = max_batch, max_waiting
-        self._max_delay, self._pass_cost = max_delay, pass_cost
+        self._run = run
+        self._max_batch, self._max_waiting, self._max_delay = max_batch, max_waiting, max_delay
         self._lines: dict[str, list[_Waiting[Item, Answer]]] = {}  # one per client; who was served last is last
         self._open = False
         self._seconds_per_item = 0.0  # of late
@@ -105,7 +98,7 @@ class Batcher(Generic[Item, Answer]):
         if self.waiting >= self._max_waiting:
             self._make_room(client)
         future = asyncio.get_running_loop().create_future()
-        waiting: _Waiting[Item, Answer] = _Waiting(item, self._length(item), client, future)
+        waiting: _Waiting[Item, Answer] = _Waiting(item, client, future)
         self._lines.setdefault(client, []).append(waiting)
         self.waiting += 1
         self._arrival.set()
@@ -164,33 +157,16 @@ class Batcher(Generic[Item, Answer]):
             await self._arrival.wait()
 
     def _next_batch(self) -> list[_Waiting[Item, Answer]]:
-        """Whose turn it is, with those of similar length; a client whose first was taken goes to the end."""
-        in_turn = list(itertools.islice(self._in_turn(), LOOK_AHEAD * self._max_batch))
-        batch = next((batch for batch in self._batches(in_turn) if in_turn[0] in batch), [])
-        for each in batch:
-            line = self._lines[each.client]
-            if line[0] is each:
-                self._lines[each.client] = self._lines.pop(each.client)
-            self._leave(each)
-        return batch
-
-    def _in_turn(self) -> Iterator[_Waiting[Item, Answer]]:
-        """The first of every line, then the second of every line, and so on."""
-        for rank in itertools.zip_longest(*self._lines.values()):
-            yield from (each for each in rank if each is not None)
-
-    def _batches(self, waiting: list[_Waiting[Item, Answer]]) -> Iterator[list[_Waiting[Item, Answer]]]:
-        """Cut them, sorted by length, into passes whose padding costs less than one more pass would."""
+        """One of each line, the one that waits longest for its turn first, and again until the batch is full."""
         batch: list[_Waiting[Item, Answer]] = []
-        padding = 0
-        for each in sorted(waiting, key=lambda each: each.length):
-            padding += len(batch) * (each.length - batch[-1].length) if batch else 0
-            if len(batch) == self._max_batch or padding > self._pass_cost:
-                yield batch
-                batch, padding = [], 0
-            batch.append(each)
-        if batch:
-            yield batch
+        while self._lines and len(batch) < self._max_batch:
+            client = next(iter(self._lines))
+            line = self._lines.pop(client)
+            batch.append(line.pop(0))
+            if line:
+                self._lines[client] = line  # behind all others
+        self.waiting -= len(batch)
+        return batch
 
     def _outcomes(self, items: Sequence[Item]) -> list[Answer | _Failure]:
         """Run them as one batch; if that fails, each half on its own, until what cannot be answered stands alone."""
