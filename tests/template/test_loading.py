@@ -216,3 +216,83 @@ def test_without_a_model_the_build_has_nothing_to_do(run: Callable[..., Any]) ->
 
 def test_a_volume_is_there_only_when_the_app_runs(run: Callable[..., Any]) -> None:
     assert "the app reads it when it starts" in run("prepare.py", MODEL_ID="/models/tone").stderr
+
+
+ARCHITECTURES = ["Bert", "DistilBert", "Roberta"]
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the transformers library with random weights, so large that its answers differ; for PyTorch only."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("trained")
+    config_class = getattr(transformers, f"{request.param}Config")
+    config = config_class(
+        vocab_size=len(WORDS), hidden_size=32, dim=32, intermediate_size=64, hidden_dim=64, num_hidden_layers=2,
+        n_layers=2, num_attention_heads=2, n_heads=2, max_position_embeddings=130, pad_token_id=0, type_vocab_size=2,
+        initializer_range=0.6, id2label={0: "negative", 1: "positive"}, label2id={"negative": 0, "positive": 1},
+    )  # fmt: skip
+    torch.manual_seed(3)
+    getattr(transformers, f"{request.param}ForSequenceClassification")(config).save_pretrained(folder)
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer(), **names).save_pretrained(folder)
+    return folder
+
+
+def scores(answers: dict[str, Any]) -> list[float]:
+    """How positive each text is said to be."""
+    return [score if label == "POSITIVE" else 1 - score for label, score in answers["answers"]]
+
+
+@pytest.mark.model
+def test_an_exported_model_answers_as_pytorch_does(
+    trained: Path, run: Callable[..., Any], ask: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    done = run("export.py", str(trained), str(tmp_path / "fast"), "float32")
+    assert 0 == done.returncode, done.stderr
+    report = json.loads((tmp_path / "fast" / "report.json").read_text("utf-8"))
+    by_torch = scores(ask(MODEL_ID=str(trained)))
+
+    assert len(set(by_torch)) == len(TEXTS)
+    assert by_torch == pytest.approx(scores(ask(MODEL_ID=str(tmp_path / "fast"))), abs=1e-4)
+    assert ("float32", 0) == (report["runs"], report["compared"]["float32"]["labels_changed"])
+    assert 1e-4 > report["compared"]["float32"]["largest_difference"]
+    assert {"labels_changed", "largest_difference", "milliseconds"} == report["compared"]["int8"].keys()
+
+
+@pytest.mark.model
+def test_where_pytorch_is_installed_the_build_keeps_the_model_as_it_is(
+    trained: Path, localhub: LocalHub, folder: Path, run: Callable[..., Any], ask: Callable[..., dict[str, Any]]
+) -> None:
+    repo_id = f"demo/{trained.name}"
+    api = HfApi(localhub.url, token=localhub.token)
+    api.create_repo(repo_id)
+    commit = api.upload_folder(repo_id=repo_id, folder_path=trained).oid
+
+    done = run("prepare.py", MODEL_ID=repo_id)
+
+    assert 0 == done.returncode, done.stderr
+    report = json.loads((folder / "model" / f"demo--{trained.name}" / "report.json").read_text("utf-8"))
+    assert ("PyTorch", commit) == (report["runs"], report["commit"])
+    assert scores(ask(MODEL_ID=repo_id, HF_ENDPOINT="http://127.0.0.1:9")) == scores(ask(MODEL_ID=str(trained)))
+
+
+@pytest.mark.model
+def test_the_build_quantises_a_models_own_onnx_file_without_pytorch(
+    publish: Callable[..., str], folder: Path, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    publish("demo/own", described(onnx__model_onnx=network()))
+    environment, python = tmp_path / "venv", str(tmp_path / "venv/bin/python")
+    subprocess.run(["uv", "venv", "--quiet", environment], check=True)
+    subprocess.run(
+        ["uv", "pip", "install", "--quiet", "--python", python, "-r", folder / "requirements.txt"], check=True
+    )
+
+    done = run("prepare.py", python=python, MODEL_ID="demo/own")
+
+    assert 0 == done.returncode, done.stderr
+    report = json.loads((folder / "model" / "demo--own" / "report.json").read_text("utf-8"))
+    assert ("int8", 0) == (report["runs"], report["compared"]["int8"]["labels_changed"])
+    assert (folder / "model" / "demo--own" / "model_int8.onnx").is_file()
+    answer = json.loads(run("-c", ASK, json.dumps(TEXTS), python=python, MODEL_ID="demo/own").stdout)
+    assert LABELS == [label for label, _ in answer["answers"]]
