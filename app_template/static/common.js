@@ -152,7 +152,7 @@ export function delay(ms, ...signals) {
 
 /** Show which model answers, and follow its loading; then, whether what is sent is kept. */
 export async function backendLine() {
-  if (watching) return;
+  if (watching || !$("backend")) return;
   watching = true;
   let state = await readiness();
   for (; state.status === "loading" || state.status === "away"; state = await readiness()) {
