@@ -218,17 +218,6 @@ def test_a_job_and_its_result_outlive_the_app(tmp_path, localhub, client, datase
     assert "hf_demo" not in app.log()
 
 
-def test_without_persistence_an_app_that_was_restarted_says_so(tmp_path, client):
-    app = App(new(tmp_path / "app", task="summarize"))
-    with app:
-        job = client.post(f"{app.url}/jobs", json={"text": TEXT}).json()["id"]
-    with app:
-        answer = client.get(f"{app.url}/jobs/{job}")
-
-    assert 404 == answer.status_code
-    assert "the app was restarted and its storage is temporary" in answer.json()["detail"]
-
-
 def test_an_app_on_the_hub_keeps_what_it_is_told_in_its_bucket(tmp_path, api, client):
     """As a Space, whose container finds the volume mounted, and is empty after a restart."""
     bucket = api.create_bucket(f"demo/bucket-{next(NUMBERS)}", private=True).bucket_id
