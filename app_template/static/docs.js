@@ -60,7 +60,7 @@ function fields([contentType, { schema }]) {
     el("td", {}, type, optional ? el("span", { className: "faint" }, ", may be missing") : ""), el("td", {}, meaning));
   const heads = ["Field", "Type", "Meaning"].map(text => el("th", { scope: "col" }, text));
   return el("div", { className: "scroll", tabIndex: 0, role: "group", ariaLabel: caption },
-    el("table", {}, el("caption", { className: "unseen" }, caption),
+    el("table", { className: "fields" }, el("caption", { className: "unseen" }, caption),
       el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...found.map(line))));
 }
 
