@@ -219,3 +219,21 @@ def test_the_line_of_a_requirement_is_where_it_begins():
     assert [("a", "r.txt:3", True), ("b", "r.txt:5", False)] == [
         (one.name, one.where, one.is_hashed) for one in found.requirements
     ]
+
+
+def test_a_script_of_the_build_may_install_the_lists_that_it_names(tmp_path):
+    """And what else it does is unknown, so that what is missing is no error."""
+    files = {
+        "prepare.py": "import subprocess\nsubprocess.run(['pip', 'install', '-r', 'requirements-torch.txt'])\n",
+        "requirements-torch.txt": "transformers==5.0.0\n",
+        "requirements-dev.txt": "pytest==9.0.0\n",
+        "Dockerfile": GOOD["Dockerfile"].replace(
+            "COPY --chown=user . .\n", "COPY --chown=user . .\nRUN python prepare.py\n"
+        ),
+    }
+    found = context(write(tmp_path, files)).requirements
+
+    assert found.brings("transformers")
+    assert not found.brings("pytest")
+    assert "transformers" not in {one.name for one in found.wanted}
+    assert (True, False) == (found.is_complete, found.is_certain)

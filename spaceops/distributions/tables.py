@@ -470,6 +470,7 @@ ujson:
 uritemplate:
 urllib3: brotli
 uuid-utils:
+uv:
 uvicorn: click h11 typing-extensions
 uvicorn[standard]: httptools python-dotenv pyyaml uvloop watchfiles websockets colorama
 uvloop:

@@ -24,6 +24,7 @@ from spaceops.pipcommands import (
 from spaceops.requirements.lines import Problem, Reference, Requirement, RequirementsFile, one
 from spaceops.requirements.lines import read as read_requirements
 from spaceops.requirements.projectfiles import asked, locked, metadata
+from spaceops.requirements.scripts import may_install
 from spaceops.shell import UNKNOWN, Command
 from spaceops.wrappers import innermost
 
@@ -80,6 +81,7 @@ class Requirements:
     projects: tuple[str, ...] = ()  # the folders of the image where those lie
     python: tuple[int, int] | None = None
     locked: frozenset[str] = frozenset()  # of a lock file: everything that is installed
+    scripted: tuple[Requirement, ...] = ()  # what a script of the build may install
 
     @cached_property
     def applying(self) -> tuple[Requirement, ...]:
@@ -121,7 +123,7 @@ class Requirements:
     @cached_property
     def _closure(self) -> tuple[frozenset[str], frozenset[str]]:
         built_in = ["pip"] if self.python and self.python >= (3, 12) else ["pip", "setuptools", "wheel"]
-        asked = [with_extras for one in self.applying for with_extras in _with_extras(one)]
+        asked = [with_extras for one in (*self.applying, *self.scripted) for with_extras in _with_extras(one)]
         return closure([*asked, *self.locked, *built_in])
 
 
@@ -217,6 +219,7 @@ def _joined(first: Requirements, second: Requirements) -> Requirements:
         projects=(*first.projects, *second.projects),
         python=second.python if second.python == first.python else None,
         locked=first.locked | second.locked,
+        scripted=(*first.scripted, *second.scripted),
     )
 
 
@@ -263,7 +266,14 @@ class _Walk:
         else:
             self._other(name, words)
 
+    def _script(self, path: str) -> None:
+        if script := self._file(path):
+            found = may_install(script, self.image.in_context, self.read)
+            self.found = replace(self.found, scripted=(*self.found.scripted, *found))
+
     def _other(self, name: str, words: tuple[str, ...]) -> None:
+        if PYTHON.fullmatch(name) and words[1:]:
+            self._script(words[1])
         if name not in HARMLESS or (self.command and self.command.redirects):
             self._may_make(words)
         if name in OPAQUE:
