@@ -106,7 +106,7 @@ class Demo:
             (
                 str(table(self.answers)),
                 "",
-                "An import that no requirement brings, which check finds before the push:",
+                "An import of a name that is not there, which check finds before the push:",
                 self.stopped,
                 "",
                 "A commit that cannot start, which nobody can know before:",
@@ -219,7 +219,7 @@ class Play:
 
     def check(self) -> str:
         """Make a mistake that can be known before the push."""
-        with self._broken("import a_module_that_does_not_exist"):
+        with self._broken("from models import a_name_that_is_not_there"):
             errors = check(self.app).errors
         if not errors:
             raise SpaceopsError("check found nothing wrong, which it should", hint="Please report this.")

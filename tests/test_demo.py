@@ -104,8 +104,8 @@ def test_the_broken_commit_fails_with_its_reason_and_the_version_before_answers(
 
 
 def test_check_finds_what_can_be_known_before_the_push(played):
-    assert "error[module-not-found] main.py:6\n" in played.outcome["stopped"]
-    assert "a_module_that_does_not_exist" in played.outcome["stopped"]
+    assert "error[import-name-error] main.py:6\n" in played.outcome["stopped"]
+    assert "a_name_that_is_not_there" in played.outcome["stopped"]
 
 
 def test_the_executed_notebooks_lie_where_it_says(played):
