@@ -9,18 +9,22 @@ DEFAULT_TASK = "sentiment"
 
 @dataclass(frozen=True)
 class Task:
-    """What an app does, the overlay it shares with other tasks, and the modules of the base that it has no use for."""
+    """What an app does, the overlay it shares with other tasks, and what it has no use for of the base.
+
+    That is modules, which go with their tests, and other files.
+    """
 
     summary: str
     shares: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
 
+_CLASSIFIERS = ("classifier", "runtimes", "weights", "export", "requirements-export.txt")
 TASKS = {
     "sentiment": Task("is a text positive, negative or neutral"),
-    "summarize": Task("the essence of a long document, as a job", ("jobs",), ("batching", "feedback")),
+    "summarize": Task("the essence of a long document, as a job", ("jobs",), ("batching", "feedback", *_CLASSIFIERS)),
     "image": Task("what a picture shows"),
-    "chat": Task("a conversation, the answers streamed", without=("batching",)),
+    "chat": Task("a conversation, the answers streamed", without=("batching", *_CLASSIFIERS)),
     "csv": Task("statistics, plots and remarkable things of a table, as a job", ("jobs",), ("batching", "feedback")),
     "ensemble": Task("several models, their opinions and one answer", ("jobs",), ("feedback",)),
 }

@@ -90,9 +90,9 @@ def _layers(task: str, extras: Collection[str]) -> Iterator[Path]:
         yield folder
 
 
-def _leave_out(folder: Path, modules: Collection[str]) -> None:
-    for module in modules:
-        for file in (folder / f"{module}.py", folder / "tests" / f"test_{module}.py"):
+def _leave_out(folder: Path, names: Collection[str]) -> None:
+    for name in names:
+        for file in (folder / name, folder / f"{name}.py", folder / "tests" / f"test_{name}.py"):
             file.unlink(missing_ok=True)
 
 

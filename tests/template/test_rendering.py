@@ -74,12 +74,8 @@ def test_every_module_that_is_imported_is_there_and_every_module_is_used(rendere
             imported.add(name)
             if name in {path.stem for path in OVERLAYS.glob("*/*.py")} - modules:
                 missing.append((file.name, name))
-    started = {
-        word
-        for name in ("Dockerfile", "supervise.py")
-        if (folder / name).exists()
-        for word in re.findall(r"(\w+)(?:\.py|:app)", (folder / name).read_text())
-    }
+    texts = [path.read_text("utf-8") for path in (folder / "Dockerfile", *folder.glob("*.py"))]
+    started = {word for text in texts for word in re.findall(r"(\w+)(?:\.py|:app)", text)}
 
     assert [] == missing
     assert set() == modules - imported - started
