@@ -109,7 +109,8 @@ def text_of_pdf(file: Path, most: int) -> str:
 
 def main(file: Path, most: int) -> int:
     """Write the text to stdout, or why there is none; returns the exit code."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    if sys.platform == "linux":  # others refuse it
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     try:
         text, code = text_of(file, most), 0
