@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 from PIL.Image import Resampling
 
-import efficientnet
 from classifier import ImageClassifier, softmax
 from cpus import cpu_count
 from preprocessing import Preprocessing
@@ -38,7 +37,7 @@ class EfficientNet:
     device = "cpu"
     preprocessing = Preprocessing(
         resize=256,
-        crop=(efficientnet.SIZE, efficientnet.SIZE),
+        crop=(224, 224),
         resample=Resampling.BICUBIC,
         mean=(127 / 255,) * 3,
         std=(128 / 255,) * 3,
@@ -46,6 +45,8 @@ class EfficientNet:
 
     def load(self) -> None:
         """Put the network together, which takes a quarter of a second."""
+        import efficientnet  # brings onnx, for which the port need not wait
+
         self.labels = efficientnet.labels()
         self.runtime = Onnx(efficientnet.onnx_model(), cpu_count())
 
