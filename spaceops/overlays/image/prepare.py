@@ -1,0 +1,87 @@
+"""The build's step for models: with MODEL_ID set, gets that model ready in ./model, so that the app starts at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from weights import PREPARED, REPORT, TENSORS, Source, choose_graph, fetch, has_torch, look_up
+
+log = logging.getLogger("prepare")
+
+HERE = Path(__file__).parent
+SECRET = Path("/run/secrets/HF_TOKEN")  # where a build finds it; it is in no layer of the image
+
+
+def main() -> None:
+    """Leave a folder for each model in ./model, and what was measured in its report."""
+    PREPARED.mkdir(exist_ok=True)
+    source = Source.from_environ(os.environ)
+    if source is None:
+        log.info("MODEL_ID is not set: there is no model to get ready.")
+    elif Path(source.model_id).is_absolute():
+        log.info("%s is a folder: the app reads it when it starts.", source.model_id)
+    else:
+        if SECRET.is_file():
+            os.environ["HF_TOKEN"] = SECRET.read_text("utf-8").strip()
+        prepare(source)
+
+
+def prepare(source: Source) -> None:
+    """Download a model and make it fast for the CPU, or if that fails leave it to PyTorch."""
+    commit, files = look_up(source)
+    graph = choose_graph(files, "float32")
+    folder = source.prepared
+    shutil.rmtree(folder, ignore_errors=True)
+    if has_torch():  # an image for GPUs
+        report = keep_tensors(fetch(source.model_id, commit, None), folder)
+    else:
+        try:
+            report = export(fetch(source.model_id, commit, graph), folder, source.precision, with_torch=graph is None)
+        except subprocess.CalledProcessError:
+            log.warning("The model cannot be exported. PyTorch will run it, which is slower.")
+            install(sys.executable, "requirements-torch.txt")
+            report = keep_tensors(fetch(source.model_id, commit, None), folder)
+    report = asdict(source) | {"commit": commit} | report
+    (folder / REPORT).write_text(json.dumps(report, indent=2), "utf-8")
+    log.info("%s", json.dumps(report, indent=2))
+
+
+def export(files: Path, folder: Path, precision: str, *, with_torch: bool) -> dict[str, Any]:
+    """Run export.py in an environment of its own: what makes an ONNX file is many times larger than what runs it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        python = f"{scratch}/bin/python"
+        uv = shutil.which("uv")
+        subprocess.run([uv, "venv", "--quiet", scratch] if uv else [sys.executable, "-m", "venv", scratch], check=True)
+        install(python, "requirements-export.txt", *["requirements-torch.txt"] * with_torch)
+        subprocess.run([python, HERE / "export.py", files, folder, precision], check=True)
+    report: dict[str, Any] = json.loads((folder / REPORT).read_text("utf-8"))
+    return report
+
+
+def install(python: str, *requirements: str) -> None:
+    """Install requirements into an environment, with uv if it is there."""
+    uv = shutil.which("uv")
+    # each package from the index that has the pinned version: of PyTorch's own index only PyTorch is wanted
+    pip = [uv, "pip", "install", "--python", python, "--index-strategy", "unsafe-best-match"]
+    files = [argument for name in requirements for argument in ("--requirement", str(HERE / name))]
+    subprocess.run([*(pip if uv else [python, "-m", "pip", "install"]), *files], check=True)
+
+
+def keep_tensors(files: Path, folder: Path) -> dict[str, Any]:
+    """Copy a model as it is."""
+    shutil.copytree(files, folder)
+    return {"runs": "PyTorch", "tensors": sum(file.stat().st_size for each in TENSORS for file in folder.glob(each))}
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level="INFO", format="%(message)s")
+    main()
