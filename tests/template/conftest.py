@@ -82,14 +82,17 @@ def is_missing(response: Response) -> bool:
 
 
 @pytest.fixture(scope="session")
-def axe(request: pytest.FixtureRequest) -> str:
+def axe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, from npm, kept in pytest's cache."""
-    folder = Path(request.config.cache.mkdir(AXE))
-    script = folder / "package" / "axe.min.js"
+    script = Path(request.config.cache.mkdir("axe"), f"{AXE}.js")
     if not script.exists():
         if not shutil.which("npm"):
             pytest.skip("npm, which brings axe-core, is not installed")
+        folder = tmp_path_factory.mktemp("axe")
         subprocess.run(["npm", "pack", "--silent", AXE], cwd=folder, check=True, capture_output=True)
         with tarfile.open(next(folder.glob("*.tgz"))) as archive:
             archive.extract("package/axe.min.js", folder, filter="data")
+        part = script.with_suffix(f".{os.getpid()}")  # other processes of this run do the same
+        shutil.copy(folder / "package/axe.min.js", part)
+        part.replace(script)
     return script.read_text("utf-8")
