@@ -31,7 +31,6 @@ SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 PATIENCE = 0.05  # seconds that an answer takes before it is worth watching whether the client still waits for it
 SLOWEST = 20_000  # bytes a second: who sends slower than that runs into the time limit
 CLIENT_GONE = 499  # for the log, as nginx does; nobody receives it
-MOST_CLIENTS = 100_000  # whose requests are counted at a time
 
 # The Hub, which puts a Space into an iframe, may show the pages, and nobody else. They fetch nothing from elsewhere.
 HEADERS = [
@@ -217,10 +216,11 @@ class RateLimit:
     """So many requests a minute and client, evenly or in bursts: one moment is remembered of each client.
 
     Every request moves the client's moment on by its share of the minute; it may lie a minute ahead of now.
+    When there are more than `most_clients` in a minute, the newest are let in uncounted.
     """
 
-    def __init__(self, per_minute: int) -> None:
-        self._share = 60 / per_minute
+    def __init__(self, per_minute: int, most_clients: int = 100_000) -> None:
+        self._share, self._most_clients = 60 / per_minute, most_clients
         self._moments: dict[str, float] = {}
 
     def wait(self, client: str, now: float) -> float:
@@ -228,9 +228,9 @@ class RateLimit:
         moment = max(self._moments.get(client, now), now) + self._share
         if moment > now + 60.000001:
             return moment - now - 60
-        if len(self._moments) >= MOST_CLIENTS:
+        if len(self._moments) >= self._most_clients:
             self._moments = {who: when for who, when in self._moments.items() if when > now}
-        if len(self._moments) < MOST_CLIENTS or client in self._moments:
+        if len(self._moments) < self._most_clients or client in self._moments:
             self._moments[client] = moment
         return 0.0
 

@@ -15,7 +15,6 @@ from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-import web
 from metrics import REGISTRY
 from settings import Settings
 from web import RateLimit, protect
@@ -228,9 +227,8 @@ def test_an_hour_has_no_more_requests_than_its_minutes_allow():
     assert 600 <= let_in <= 610
 
 
-def test_not_more_than_so_many_clients_are_remembered(monkeypatch):
-    monkeypatch.setattr(web, "MOST_CLIENTS", 10)
-    limit = RateLimit(60)
+def test_not_more_than_so_many_clients_are_remembered():
+    limit = RateLimit(60, most_clients=10)
     for number in range(100):
         assert 0 == limit.wait(str(number), 1000.0)
     before = len(limit._moments)

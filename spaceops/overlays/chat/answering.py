@@ -18,6 +18,8 @@ from metrics import REGISTRY
 WAITING = Gauge("chat_waiting", "Questions that wait for the model", registry=REGISTRY)
 NEW_TOKENS = Counter("chat_new_tokens", "Tokens written", registry=REGISTRY)
 
+QUIET = 15.0  # seconds; a proxy may take a longer silence for the end
+
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "time"]  # the model had said all, or as much as was asked for, or time was over
 
@@ -46,9 +48,9 @@ class TooLong(Exception):
 
 @dataclass(frozen=True)
 class Event:
-    """One thing to tell who asked: a position in the line, a piece of text, or how it ended."""
+    """One thing to tell who asked: a position in the line, a piece of text, how it ended, or nothing for a while."""
 
-    name: Literal["position", "token", "done"]
+    name: Literal["position", "token", "done", "nothing"]
     data: dict[str, Any]
 
 
@@ -114,18 +116,24 @@ class Reply:
 
     # what the event loop calls
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self, quiet: float = QUIET) -> AsyncIterator[Event]:
         """All there is to tell, up to "done"; raises what went wrong. Who stops reading gives the answer up."""
         try:
-            while True:
-                event = await self._events.get()
-                if isinstance(event, Exception):
-                    raise event
+            while (event := await self._next(quiet)).name != "done":
                 yield event
-                if event.name == "done":
-                    return
+            yield event
         finally:
             self.given_up = True
+
+    async def _next(self, quiet: float) -> Event:
+        try:
+            async with asyncio.timeout(quiet):
+                event = await self._events.get()
+        except TimeoutError:
+            return Event("nothing", {})
+        if isinstance(event, Exception):
+            raise event
+        return event
 
 
 class ChatModel(Model, Protocol):

@@ -28,7 +28,7 @@ MAX_CHARACTERS = 8000  # of a message
 MAX_MESSAGES = 100
 MAX_TOKENS = 1024  # of an answer
 MAX_SECONDS = 120.0  # for an answer, from its turn on
-MAX_BODY = 512 * 1024  # bytes: some 500 messages of usual length
+MAX_BODY = 1024 * 1024  # bytes
 
 router = APIRouter()
 
@@ -107,7 +107,8 @@ def stream(reply: Reply, backend: str, request: Request) -> Response:
     async def events() -> AsyncIterator[str]:
         try:
             async for event in reply.events():
-                yield written(event.name, {"backend": backend, **event.data} if event.name == "done" else event.data)
+                more = {"backend": backend} if event.name == "done" else {}
+                yield ":\n\n" if event.name == "nothing" else written(event.name, more | event.data)
         except TooLong as error:
             yield written("error", {"detail": str(error)})
         except Exception as error:  # the border to the model: whatever it raises becomes an event

@@ -136,6 +136,21 @@ def test_when_the_line_is_full_the_next_is_told_when_to_come_back():
     assert asyncio.run(scenario()) >= 1
 
 
+def test_a_long_silence_is_broken():
+    async def scenario():
+        async with line_of() as (_, model, first):
+            names = []
+            async for event in first.events(quiet=0.01):
+                names.append(event.name)
+                if names.count("nothing") == 3:
+                    model.allowed.release(1000)
+            return names
+
+    names = asyncio.run(scenario())
+    assert names.index("nothing") < names.index("token")
+    assert "done" == names[-1]
+
+
 def test_a_failure_is_told_to_those_whose_answer_it_ended():
     async def scenario():
         async with line_of(at_once=2) as (line, model, first):

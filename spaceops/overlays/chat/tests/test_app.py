@@ -210,9 +210,11 @@ def test_who_comes_when_the_line_is_full_is_told_when_to_come_back(held):
     client = held(model)
     ready(client)
     with client.stream("POST", "/chat", json={"messages": QUESTION}) as answered:
-        assert first_token(answered.iter_lines())
+        being_answered = answered.iter_lines()  # kept: a stream that nobody reads any more is closed
+        assert first_token(being_answered)
         with client.stream("POST", "/chat", json={"messages": QUESTION}) as waiting:
-            assert "event: position" == next(waiting.iter_lines())
+            in_line = waiting.iter_lines()
+            assert "event: position" == next(in_line)
             refused = client.post("/chat", json={"messages": QUESTION})
 
     assert 503 == refused.status_code
