@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from words import WORD
 Progress = Callable[[float, str], None]
 
 PREPARED = Path(__file__).parent / "model"  # what the build downloaded
+# PyTorch's threads wait for each other without using the CPU: otherwise they starve the server, and themselves.
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 WORDS_IN_SENTENCE = 22  # on average
 TOKENS_IN_WORD = 1.4
 MOST_READ = 1024  # tokens at a time; the tokenizers of some models do not know how many theirs can read
@@ -88,6 +91,7 @@ class Transformers:
 
     def load(self) -> None:
         """Download the model, or find it in the cache."""
+        os.environ.update(PATIENT)  # before the import
         try:
             import torch
             from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
