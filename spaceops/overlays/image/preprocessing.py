@@ -25,9 +25,9 @@ class Preprocessing:
     bgr: bool = False  # blue first
 
     def __post_init__(self) -> None:
-        least = self.resize if isinstance(self.resize, int) else min(self.resize)
-        if max(self.crop) > least:
-            raise ValueError(f"The model crops to {max(self.crop)} pixels what has {least}")
+        resized = (self.resize, self.resize) if isinstance(self.resize, int) else self.resize
+        if any(kept > there for kept, there in zip(self.crop, resized, strict=True)):
+            raise ValueError(f"The model crops to {max(self.crop)} pixels what has {min(resized)}")
 
     @property
     def side(self) -> int:

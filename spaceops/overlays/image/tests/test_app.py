@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,32 @@ def test_an_upload_leaves_no_file_behind(client, tmp_path, monkeypatch):
 
     assert 200 == client.post("/classify", files={"file": large}).status_code
     assert [] == list(tmp_path.iterdir())
+
+
+def test_when_too_many_pictures_wait_the_rest_is_told_to_come_back():
+    app = create_app({"MAX_WAITING": "1"})
+    large = encoded(Image.effect_noise((1500, 1500), 100))
+    with TestClient(app) as client, ThreadPoolExecutor(16) as people:
+        assert app.state.loader.finished.wait(30)
+        responses = list(people.map(lambda _: client.post("/classify", content=large), range(32)))
+
+    refused = [response for response in responses if response.status_code != 200]
+    assert 0 < len(refused) < len(responses)
+    assert {503} == {response.status_code for response in refused}
+    assert all(int(response.headers["Retry-After"]) >= 1 for response in refused)
+
+
+def test_many_people_at_once_each_get_the_answer_to_their_own_picture(client):
+    pictures = [encoded(Image.new("RGB", (40 + index, 30), (255 * (index % 2), 8 * index, 99))) for index in range(24)]
+    alone = [client.post("/classify", content=picture).json() for picture in pictures]
+
+    with ThreadPoolExecutor(len(pictures)) as people:
+        together = list(people.map(lambda picture: client.post("/classify", content=picture).json(), pictures))
+
+    for one, other in zip(alone, together, strict=True):
+        assert (one["sha256"], one["width"]) == (other["sha256"], other["width"])
+        scores = {label["label"]: label["score"] for label in one["labels"]}
+        assert scores == pytest.approx({label["label"]: label["score"] for label in other["labels"]}, abs=2e-4)
 
 
 def test_while_the_model_loads_a_picture_is_not_even_read():

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from classifier import ImageClassifier, sigmoid, softmax
 from export import alike, int8_pays, main
+from runtimes import Onnx
 from weights import Source, has_torch
 
 SIZE = 8  # pixels
@@ -16,9 +17,11 @@ RED = np.full((SIZE, SIZE, 3), (255, 0, 0), np.uint8)
 BLUE = np.full((SIZE, SIZE, 3), (0, 0, 255), np.uint8)
 
 
-def mean_colour(outputs: int = 3) -> bytes:
-    """A network whose logits are ten times the means of the colours, as often as wanted."""
-    weights = numpy_helper.from_array(10 * np.tile(np.eye(3, dtype=np.float32), (1, 9))[:, :outputs].copy(), "weights")
+def mean_colour(outputs: int = 3, scale: int = 10) -> bytes:
+    """A network whose logits are some times the means of the colours, as often as wanted."""
+    weights = numpy_helper.from_array(
+        scale * np.tile(np.eye(3, dtype=np.float32), (1, 9))[:, :outputs].copy(), "weights"
+    )
     nodes = [
         helper.make_node("GlobalAveragePool", ["pixel_values"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["means"]),
@@ -55,6 +58,25 @@ def test_a_folder_with_an_onnx_file_is_a_model(tmp_path, graph):
     assert ("cpu", LABELS) == (model.device, model.labels)
     assert np.allclose(softmax(np.array([[10.0, 0, 0]]))[0], red, atol=1e-6)
     assert "blue" == model.labels[blue.argmax()]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_pictures_side_by_side_keep_their_order(threads):
+    colours = np.random.default_rng(1).random((7, 3, 1, 1), np.float32)
+
+    logits = Onnx(mean_colour(), threads).run(np.broadcast_to(colours, (7, 3, SIZE, SIZE)).copy())
+
+    assert np.allclose(10 * colours[:, :, 0, 0], logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("int8", 20), ("float32", 10)])
+def test_the_precision_chooses_among_the_files_of_a_model(tmp_path, precision, expected):
+    write_model(tmp_path)
+    (tmp_path / "onnx" / "model_quantized.onnx").write_bytes(mean_colour(scale=20))
+    model = ImageClassifier(Source(str(tmp_path), precision=precision))
+    model.load()
+
+    assert np.allclose([expected, 0, 0], model.runtime.run(model.preprocessing.tensor([RED]))[0], atol=1e-4)
 
 
 def test_labels_that_do_not_exclude_each_other_are_scored_each_on_its_own(tmp_path):

@@ -33,6 +33,24 @@ def test_a_very_long_picture_costs_no_more_than_another():
     assert (224, 224, 3) == MIDDLE.pixels(Image.new("RGB", (1, 10_000_000))).shape
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 3), (257, 1), (223, 4096), (4096, 223)])
+def test_whatever_the_shape_the_middle_is_shown(width, height):
+    left, top, right, bottom = MIDDLE.box(width, height)
+
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert abs(left - (width - right)) <= width / 256
+    assert abs(top - (height - bottom)) <= height / 256
+    assert (224, 224, 3) == MIDDLE.pixels(Image.new("RGB", (width, height))).shape
+
+
+def test_what_is_squeezed_is_shown_whole():
+    squeezed = Preprocessing(resize=(64, 32), crop=(64, 32), resample=MIDDLE.resample, mean=(0, 0, 0), std=(1, 1, 1))
+
+    assert (0, 0, 640, 480) == squeezed.box(640, 480)
+    assert ((64, 32, 3), 64) == (squeezed.pixels(photo(640, 480)).shape, squeezed.side)
+
+
 def test_colours_are_centred_and_scaled_each_by_its_own():
     black, white = np.zeros((224, 224, 3), np.uint8), np.full((224, 224, 3), 255, np.uint8)
     batch = MIDDLE.tensor([black, white])
