@@ -19,8 +19,7 @@ NEEDED = ("PATH", "HOME", "PYTHONPATH", "LD_LIBRARY_PATH")  # and none of the se
 def read(file: Path, most: int, progress: Callable[[float, str], None]) -> str:
     """The text of a file, at most so many characters. Raises `Unusable` with the reason if there is none."""
     command = [sys.executable, "-P", str(PROGRAM), str(file), str(most)]
-    env = {name: os.environ[name] for name in NEEDED if name in os.environ}
-    with tempfile.TemporaryFile() as output, subprocess.Popen(command, stdout=output, env=env) as process:
+    with tempfile.TemporaryFile() as output, subprocess.Popen(command, stdout=output, env=environment()) as process:
         try:
             while process.poll() is None:
                 progress(0, "Reading the file")
@@ -34,6 +33,11 @@ def read(file: Path, most: int, progress: Callable[[float, str], None]) -> str:
     if process.returncode:
         raise Unusable("The file takes more time or memory to read than there is.")
     return text
+
+
+def environment() -> dict[str, str]:
+    """What the process finds in its environment."""
+    return {name: os.environ[name] for name in NEEDED if name in os.environ}
 
 
 def wait(process: subprocess.Popen[bytes], seconds: float) -> None:

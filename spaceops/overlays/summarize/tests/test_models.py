@@ -8,7 +8,7 @@ import pytest
 
 from document import take_apart
 from jobs import Cancelled
-from models import LexRank, Size, Transformers, choose, complete
+from models import LexRank, Size, Transformers, choose, complete, prepared
 
 TEXT = "The ferry left the harbour. " * 40
 
@@ -26,14 +26,15 @@ def test_a_model_id_chooses_transformers_and_costs_nothing_yet():
     assert "acme/short" == choose({"MODEL_ID": "acme/short", "MODEL_REVISION": ""}).name
 
 
-def test_what_the_build_has_downloaded_is_used(monkeypatch, tmp_path):
-    monkeypatch.setattr("models.PREPARED", tmp_path)
-    (tmp_path / "acme--short@main").mkdir()
+def test_what_the_build_has_downloaded_is_used():
+    folder = prepared("tests/short", None)
+    folder.mkdir(parents=True)
+    try:
+        chosen = Transformers("tests/short", None), Transformers("tests/short", "v2")
+    finally:
+        folder.rmdir()
 
-    assert (
-        str(tmp_path / "acme--short@main") == Transformers("acme/short", None)._which["pretrained_model_name_or_path"]
-    )
-    assert "acme/short" == Transformers("acme/short", "v2")._which["pretrained_model_name_or_path"]
+    assert [str(folder), "tests/short"] == [one._which["pretrained_model_name_or_path"] for one in chosen]
 
 
 @pytest.mark.parametrize(
