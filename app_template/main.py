@@ -11,15 +11,14 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field, StringConstraints
 
-import feedback
-import operations
-from batching import Batcher, Full
-from loading import Loaded, Loader
 from models import choose
-from problems import problems
-from settings import Settings
-from storage import open_storage
-from web import client_of, protect
+from serving import feedback, operations
+from serving.batching import Batcher, Full
+from serving.loading import Loaded, Loader
+from serving.problems import problems
+from serving.settings import Settings
+from serving.storage import open_storage
+from serving.web import client_of, protect
 
 MAX_CHARACTERS = 5000
 MAX_BODY = 64 * 1024  # bytes: as JSON, a character can take twelve

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple, Protocol
 
-from weights import Source
+from inference.weights import Source
 
 TWEET = 280  # characters; VADER was made for texts of this length, and its time grows with the square of it
 NEUTRAL_WITHIN = 0.05  # of VADER's compound value, as its authors advise
@@ -69,7 +69,9 @@ class Pretrained:
 
     def load(self) -> None:
         """Download the files, if the build has not."""
-        from classifier import TextClassifier  # brings NumPy and ONNX Runtime, for which the port need not wait
+        from inference.classifier import (
+            TextClassifier,  # brings NumPy and ONNX Runtime, for which the port need not wait
+        )
 
         self._classifier = TextClassifier(self._source)
         self._classifier.load()

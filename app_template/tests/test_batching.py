@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from batching import Batcher, Full
+from serving.batching import Batcher, Full
 
 
 class Held:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from classifier import TextClassifier, labels_of
-from weights import Source, choose_graph
+from inference.classifier import TextClassifier, labels_of
+from inference.weights import Source, choose_graph
 
 onnx = pytest.importorskip("onnx")
 

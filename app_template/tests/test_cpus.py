@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from cpus import cpu_count
+from inference.cpus import cpu_count
 
 UNLIMITED = 4  # CPUs that the tests pretend to be allowed
 

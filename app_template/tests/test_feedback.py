@@ -6,10 +6,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-import feedback
-from loading import Loader
-from problems import answer_with_problems
-from storage import open_storage
+from serving import feedback
+from serving.loading import Loader
+from serving.problems import answer_with_problems
+from serving.storage import open_storage
 
 
 class NoModel:

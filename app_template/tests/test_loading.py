@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from loading import Loaded, Loader
-from metrics import REGISTRY
+from serving.loading import Loaded, Loader
+from serving.metrics import REGISTRY
 
 
 class Slow:

@@ -3,7 +3,7 @@
 import pytest
 
 from models import TWEET, Pretrained, Vader, choose
-from settings import BadSetting
+from serving.settings import BadSetting
 
 
 @pytest.fixture(scope="module")

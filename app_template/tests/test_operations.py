@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from main import create_app
-from operations import STATIC, hash_of_files
+from serving.operations import STATIC, hash_of_files
 
 
 def test_a_loaded_model_is_alive_and_ready(client):

@@ -10,7 +10,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, Field
 
-from problems import MEDIA_TYPE, SCHEMA, answer_with_problems, problems
+from serving.problems import MEDIA_TYPE, SCHEMA, answer_with_problems, problems
 
 
 class Thing(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from settings import BadSetting, Settings
+from serving.settings import BadSetting, Settings
 
 
 def test_without_variables_there_are_defaults():

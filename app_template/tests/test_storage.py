@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import PREFIX, open_storage
+from serving.storage import PREFIX, open_storage
 
 APP = Path(__file__).parents[1]
 
@@ -63,9 +63,10 @@ def test_the_folder_goes_with_the_app_and_is_for_nobody_else(storage):
 
 
 def test_what_a_killed_app_left_is_removed_at_the_next_start(storage):
-    program = "import os, signal, storage; s = storage.open_storage({}); print(s.folder); s.append('a', {});"
+    program = "import os, signal; from serving.storage import open_storage; s = open_storage({}); print(s.folder);"
+    program += " s.append('a', {}); print(flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     killed = subprocess.run(
-        [sys.executable, "-c", f"{program} print(flush=True); os.kill(os.getpid(), signal.SIGKILL)"],
+        [sys.executable, "-c", program],
         cwd=APP,
         env=os.environ | {"TMPDIR": tempfile.gettempdir()},
         capture_output=True,

@@ -15,9 +15,9 @@ from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from metrics import REGISTRY
-from settings import Settings
-from web import RateLimit, protect
+from serving.metrics import REGISTRY
+from serving.settings import Settings
+from serving.web import RateLimit, protect
 
 MAX_BODY = 100_000
 TOKEN = "correct-horse"

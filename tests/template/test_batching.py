@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 sys.path.append(str(Path(__file__).parents[2] / "app_template"))
 
-from batching import Batcher, Full
+from serving.batching import Batcher, Full
 
 clients = st.sampled_from("abcd")
 

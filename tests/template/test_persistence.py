@@ -58,7 +58,7 @@ def api(localhub: LocalHub) -> HfApi:
 @pytest.fixture(scope="module")
 def module() -> Iterator[ModuleType]:
     """The storage of the overlay `dataset`, in this process."""
-    spec = importlib.util.spec_from_file_location("dataset_storage", OVERLAYS / "dataset" / "storage.py")
+    spec = importlib.util.spec_from_file_location("dataset_storage", OVERLAYS / "dataset" / "serving" / "storage.py")
     assert spec
     assert spec.loader
     loaded = importlib.util.module_from_spec(spec)

@@ -12,8 +12,8 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from prometheus_client import Counter, Gauge
 
-from loading import Model
-from metrics import REGISTRY
+from serving.loading import Model
+from serving.metrics import REGISTRY
 
 WAITING = Gauge("chat_waiting", "Questions that wait for the model", registry=REGISTRY)
 NEW_TOKENS = Counter("chat_new_tokens", "Tokens written", registry=REGISTRY)

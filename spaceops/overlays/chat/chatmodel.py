@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from answering import Finish, Message, Reply, TooLong
-from cpus import cpu_count
+from inference.cpus import cpu_count
 
 PREPARED = Path(__file__).parent / "model"  # what the build downloaded
 AT_ONCE = 8  # conversations; each needs memory for what it has read and written

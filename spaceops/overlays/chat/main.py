@@ -14,15 +14,14 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 import answering
-import feedback
-import operations
 from answering import Finish, Full, Line, Reply, TooLong
-from loading import Loaded, Loader
 from models import choose
-from problems import problems
-from settings import Settings
-from storage import open_storage
-from web import log_failure, protect
+from serving import feedback, operations
+from serving.loading import Loaded, Loader
+from serving.problems import problems
+from serving.settings import Settings
+from serving.storage import open_storage
+from serving.web import log_failure, protect
 
 MAX_CHARACTERS = 8000  # of a message
 MAX_MESSAGES = 100

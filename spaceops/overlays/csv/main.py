@@ -15,18 +15,18 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
-import operations
-import report
-from analysis import Report, analyze
-from jobs import CurrentJobs, Full, Jobs, JobState, NotDone, Progress, Unknown, Unusable, Work, missing
-from jobs import router as jobs_router
-from loading import Loaded, Loader
 from models import Model, choose
-from problems import problems
-from reading import HEAD, refuse_other_files
-from settings import Settings
-from storage import open_storage
-from web import protect
+from serving import operations
+from serving.jobs import CurrentJobs, Full, Jobs, JobState, NotDone, Progress, Unknown, Unusable, Work, missing
+from serving.jobs import router as jobs_router
+from serving.loading import Loaded, Loader
+from serving.problems import problems
+from serving.settings import Settings
+from serving.storage import open_storage
+from serving.web import protect
+from tables import report
+from tables.analysis import Report, analyze
+from tables.reading import HEAD, refuse_other_files
 
 MAX_FILE = 50_000_000  # bytes
 MAX_BODY = MAX_FILE + 10_000  # with what a form puts around the file

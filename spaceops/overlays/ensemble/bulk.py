@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from batching import Batcher, Full
-from jobs import Progress, Unusable
-from loading import Loader
 from opinions import LABELS, NoOpinion, Verdict
+from serving.batching import Batcher, Full
+from serving.jobs import Progress, Unusable
+from serving.loading import Loader
 
 AT_ONCE = 16  # texts; the progress is told in between
 FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")  # as a cell may begin; the last four are the wide ones

@@ -14,19 +14,19 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field, StringConstraints
 
-import operations
-from batching import Batcher, Full
 from bulk import Bulk, as_json, table
-from jobs import CurrentJobs, Jobs, JobState, NotDone, Unknown, missing
-from jobs import Full as FullOfJobs
-from jobs import router as jobs_router
-from loading import CurrentLoader, Loaded, Loader
 from models import choose
 from opinions import NoOpinion
-from problems import problems
-from settings import Settings
-from storage import open_storage
-from web import client_of, protect
+from serving import operations
+from serving.batching import Batcher, Full
+from serving.jobs import CurrentJobs, Jobs, JobState, NotDone, Unknown, missing
+from serving.jobs import Full as FullOfJobs
+from serving.jobs import router as jobs_router
+from serving.loading import CurrentLoader, Loaded, Loader
+from serving.problems import problems
+from serving.settings import Settings
+from serving.storage import open_storage
+from serving.web import client_of, protect
 
 MAX_CHARACTERS = 5000
 MAX_TEXTS = 1000

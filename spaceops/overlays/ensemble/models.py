@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from inference.weights import Source
 from lexicons import AfinnWords, Blob, Vader
 from opinions import LABELS, Opinion, Probabilities, Verdict, combine, common_labels
-from settings import BadSetting
-from weights import Source
+from serving.settings import BadSetting
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ class Pretrained:
     """A text classifier of the Hub, whose labels are brought to the common ones."""
 
     def __init__(self, source: Source) -> None:
-        from classifier import TextClassifier  # brings NumPy and ONNX Runtime, which the word lists do not need
+        from inference.classifier import (
+            TextClassifier,  # brings NumPy and ONNX Runtime, which the word lists do not need
+        )
 
         self._classifier = TextClassifier(source)
         self.name = source.name

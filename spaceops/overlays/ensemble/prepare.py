@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from inference.weights import PREPARED, REPORT, TENSORS, Source, choose_graph, fetch, has_torch, look_up
 from models import sources
-from weights import PREPARED, REPORT, TENSORS, Source, choose_graph, fetch, has_torch, look_up
 
 log = logging.getLogger("prepare")
 
@@ -55,13 +55,13 @@ def prepare(source: Source) -> None:
 
 
 def export(files: Path, folder: Path, precision: str, *, with_torch: bool) -> dict[str, Any]:
-    """Run export.py in an environment of its own: what makes an ONNX file is many times larger than what runs it."""
+    """Run the export in an environment of its own: what makes an ONNX file is many times larger than what runs it."""
     with tempfile.TemporaryDirectory() as scratch:
         python = f"{scratch}/bin/python"
         uv = shutil.which("uv")
         subprocess.run([uv, "venv", "--quiet", scratch] if uv else [sys.executable, "-m", "venv", scratch], check=True)
         install(python, "requirements-export.txt", *["requirements-torch.txt"] * with_torch)
-        subprocess.run([python, HERE / "export.py", files, folder, precision], check=True)
+        subprocess.run([python, "-m", "inference.export", files, folder, precision], cwd=HERE, check=True)
     report: dict[str, Any] = json.loads((folder / REPORT).read_text("utf-8"))
     return report
 

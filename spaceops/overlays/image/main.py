@@ -16,18 +16,17 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
-import feedback
-import operations
-from batching import Batcher, Full
-from cpus import cpu_count
 from images import MAX_BYTES, Damaged, NotAPicture, TooLarge, decode
-from loading import RETRY_AFTER, Loader, loaded_model
+from inference.cpus import cpu_count
 from models import Model, choose
 from preprocessing import Preprocessing
-from problems import problems
-from settings import Settings
-from storage import open_storage
-from web import client_of, protect
+from serving import feedback, operations
+from serving.batching import Batcher, Full
+from serving.loading import RETRY_AFTER, Loader, loaded_model
+from serving.problems import problems
+from serving.settings import Settings
+from serving.storage import open_storage
+from serving.web import client_of, protect
 
 STATUS = {NotAPicture: 415, TooLarge: 413, Damaged: 422}
 PICTURE = {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, GIF or BMP, 10 MiB at most"}

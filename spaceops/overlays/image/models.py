@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 from PIL.Image import Resampling
 
-from classifier import ImageClassifier, softmax
-from cpus import cpu_count
+from inference.classifier import ImageClassifier, softmax
+from inference.cpus import cpu_count
+from inference.runtimes import Onnx
+from inference.weights import Source
 from preprocessing import Preprocessing
-from runtimes import Onnx
-from weights import Source
 
 
 class Model(Protocol):

@@ -20,9 +20,9 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel, Field
 
-from problems import problems
-from settings import Settings
-from web import protect
+from serving.problems import problems
+from serving.settings import Settings
+from serving.web import protect
 
 PROCESSES = Path("/tmp/processes.json")  # noqa: S108  written by supervise.py
 APP = "/tmp/app.sock"  # noqa: S108

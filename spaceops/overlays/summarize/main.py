@@ -22,19 +22,18 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import FormData, UploadFile
 
-import jobs
-import operations
 from document import take_apart
 from extractive import key_phrases
 from formats import KINDS
-from jobs import CurrentJobs, Full, Jobs, JobState, NotDone, Progress, Unknown, Unusable, missing
-from loading import Loaded, Loader
 from models import Model, Size, choose
-from problems import problems
 from reading import read
-from settings import Settings
-from storage import open_storage
-from web import protect
+from serving import jobs, operations
+from serving.jobs import CurrentJobs, Full, Jobs, JobState, NotDone, Progress, Unknown, Unusable, missing
+from serving.loading import Loaded, Loader
+from serving.problems import problems
+from serving.settings import Settings
+from serving.storage import open_storage
+from serving.web import protect
 from words import WORD
 
 MOST_CHARACTERS = 2_000_000  # three novels

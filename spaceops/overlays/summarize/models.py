@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from cpus import cpu_count
 from document import Document, take_apart
 from extractive import choose_sentences, rank
+from inference.cpus import cpu_count
 from words import WORD
 
 Progress = Callable[[float, str], None]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from formats import UNREADABLE
-from jobs import Unusable
+from serving.jobs import Unusable
 
 PROGRAM = Path(__file__).parent / "formats.py"
 NEEDED = ("PATH", "HOME", "PYTHONPATH", "LD_LIBRARY_PATH")  # and none of the secrets

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import Storage, is_mounted, open_storage, unfit
+from serving.storage import Storage, is_mounted, open_storage, unfit
 
 
 @pytest.fixture

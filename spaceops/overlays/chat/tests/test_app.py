@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from answering import Line, TooLong
-from loading import Loader
 from main import MAX_BODY, create_app
+from serving.loading import Loader
 
 JSON = {"Content-Type": "application/json"}
 QUESTION = [{"role": "user", "content": "Are my messages stored?"}]

@@ -9,8 +9,8 @@ import pytest
 
 from answering import Line, Message, Reply
 from chatmodel import Transformers
-from loading import Loader
 from models import Retrieval, choose
+from serving.loading import Loader
 
 
 @pytest.fixture(scope="module")

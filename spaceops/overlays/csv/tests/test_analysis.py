@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis import BATCH, MOODS, TEXTS, Report, analyze
-from jobs import Unusable
 from models import Prediction
+from serving.jobs import Unusable
+from tables.analysis import BATCH, MOODS, TEXTS, Report, analyze
 
 EXAMPLE = Path(__file__).parents[1] / "static" / "example.csv"
 

@@ -11,8 +11,8 @@ from statistics import fmean, median, stdev
 import polars as pl
 import pytest
 
-from columns import Column, measure
-from kinds import typed
+from tables.columns import Column, measure
+from tables.kinds import typed
 
 
 def column(*texts: str) -> Column:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import analyze
 from models import Vader
+from tables.analysis import analyze
 
 CHANCE = random.Random(6)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 import pytest
 
-from kinds import Typed, typed
+from tables.kinds import Typed, typed
 
 
 def kind_of(*texts: str | None, separator: str = ",") -> Typed:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import Unusable
-from reading import ONE_COLUMN, UNPACKED, Table, read_table, refuse_other_files
+from serving.jobs import Unusable
+from tables.reading import ONE_COLUMN, UNPACKED, Table, read_table, refuse_other_files
 
 
 @pytest.fixture

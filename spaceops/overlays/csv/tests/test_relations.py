@@ -9,10 +9,10 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-import relations
-from columns import measure
-from kinds import typed
-from relations import Relations, Sample
+from tables import relations
+from tables.columns import measure
+from tables.kinds import typed
+from tables.relations import Relations, Sample
 
 CHANCE = random.Random(5)
 

@@ -11,10 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-import plots
-import report
-from analysis import Report, analyze
 from models import Vader
+from tables import plots, report
+from tables.analysis import Report, analyze
 
 EXAMPLE = Path(__file__).parents[1] / "static" / "example.csv"
 NASTY = "<script>alert(1)</script>\"'&"

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from wording import date, listed, many, number, rows, share
+from tables.wording import date, listed, many, number, rows, share
 
 
 @pytest.mark.parametrize(

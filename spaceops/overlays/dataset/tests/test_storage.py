@@ -8,8 +8,8 @@ import shutil
 import pytest
 from huggingface_hub import HfApi
 
-from settings import BadSetting
-from storage import Storage, open_storage
+from serving.settings import BadSetting
+from serving.storage import Storage, open_storage
 
 NOBODY = "http://127.0.0.1:9"  # where no Hub answers
 

@@ -9,12 +9,12 @@ import threading
 
 import pytest
 
-from batching import Batcher
 from bulk import AT_ONCE, Bulk, harmless, table
-from jobs import Unusable
-from loading import Loader
 from models import Ensemble
 from opinions import from_polarity
+from serving.batching import Batcher
+from serving.jobs import Unusable
+from serving.loading import Loader
 
 
 class Moody:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from inference.weights import Source
 from lexicons import Vader
 from models import Ensemble, choose, sources
 from opinions import NoOpinion, from_polarity
-from settings import BadSetting
-from weights import Source
+from serving.settings import BadSetting
 
 
 class Moody:

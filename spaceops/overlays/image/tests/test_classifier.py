@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from classifier import ImageClassifier, sigmoid, softmax
-from export import alike, int8_pays, main
-from runtimes import Onnx
-from weights import Source, has_torch
+from inference.classifier import ImageClassifier, sigmoid, softmax
+from inference.export import alike, int8_pays, main
+from inference.runtimes import Onnx
+from inference.weights import Source, has_torch
 
 SIZE = 8  # pixels
 LABELS = ["red", "green", "blue"]

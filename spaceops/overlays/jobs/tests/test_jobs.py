@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from jobs import Full, Jobs, NotDone, Unknown, Unusable, router
-from storage import open_storage
+from serving.jobs import Full, Jobs, NotDone, Unknown, Unusable, router
+from serving.storage import open_storage
 
 
 class Kept:

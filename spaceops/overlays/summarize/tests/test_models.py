@@ -7,8 +7,8 @@ import importlib.util
 import pytest
 
 from document import take_apart
-from jobs import Cancelled
 from models import LexRank, Size, Transformers, choose, complete, prepared
+from serving.jobs import Cancelled
 
 TEXT = "The ferry left the harbour. " * 40
 

@@ -13,8 +13,8 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 import formats
 from formats import text_of
-from jobs import Cancelled, Unusable
 from reading import environment, read
+from serving.jobs import Cancelled, Unusable
 
 MOST = 100_000
 

@@ -19,9 +19,9 @@ from fastapi import FastAPI, HTTPException, Response
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from metrics import IN_PROGRESS, REQUESTS, SECONDS
-from problems import answer_with_problems, problem
-from settings import Settings
+from serving.metrics import IN_PROGRESS, REQUESTS, SECONDS
+from serving.problems import answer_with_problems, problem
+from serving.settings import Settings
 
 log = logging.getLogger(__name__)
 

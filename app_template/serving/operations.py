@@ -12,11 +12,11 @@ from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
-from loading import RETRY_AFTER, CurrentLoader
-from metrics import REGISTRY
-from problems import problems
+from serving.loading import RETRY_AFTER, CurrentLoader
+from serving.metrics import REGISTRY
+from serving.problems import problems
 
-APP = Path(__file__).parent
+APP = Path(__file__).parents[1]
 STATIC = APP / "static"
 
 router = APIRouter()
@@ -111,7 +111,7 @@ async def docs() -> FileResponse:
 def hash_of_files(folder: Path) -> str:
     """SHA-256 over the names and contents of the modules and of what the pages are made of."""
     digest = hashlib.sha256()
-    for file in sorted([*folder.glob("*.py"), *(folder / "static").rglob("*.*")]):
+    for file in sorted([*folder.glob("*.py"), *folder.glob("*/*.py"), *(folder / "static").rglob("*.*")]):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()

@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, Field
 
-from kinds import Kind, Typed
+from tables.kinds import Kind, Typed
 
 TOP = 10  # most frequent values told
 EXAMPLES = 5  # rows told

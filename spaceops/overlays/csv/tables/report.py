@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-import plots
-from analysis import Report
-from columns import Bin, Column, Dates, Numbers
-from relations import Correlations, Groups, Relations, Series
-from wording import date, listed, many, number, share
+from tables import plots
+from tables.analysis import Report
+from tables.columns import Bin, Column, Dates, Numbers
+from tables.relations import Correlations, Groups, Relations, Series
+from tables.wording import date, listed, many, number, share
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 STYLES = ("style.css", "report.css")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for the beginning of a formula
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}

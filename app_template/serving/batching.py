@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from prometheus_client import Gauge, Histogram
 
-from metrics import REGISTRY
+from serving.metrics import REGISTRY
 
 BATCH_SIZE = Histogram(
     "model_batch_items", "Items answered in one pass", buckets=(1, 2, 4, 8, 16, 32, 64), registry=REGISTRY

@@ -21,9 +21,9 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from prometheus_client import Counter, Gauge
 from pydantic import BaseModel, Field
 
-from metrics import REGISTRY
-from problems import problems
-from storage import Storage
+from serving.metrics import REGISTRY
+from serving.problems import problems
+from serving.storage import Storage
 
 log = logging.getLogger(__name__)
 

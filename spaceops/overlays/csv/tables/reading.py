@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
-from jobs import Unusable
+from serving.jobs import Unusable
 
 UNPACKED = 200_000_000  # bytes that a .gz may unfold to
 ROWS, COLUMNS, CELLS = 2_000_000, 500, 100_000_000

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Protocol
 
 from fastapi import Depends, HTTPException, Request
 
-from metrics import MODEL_READY
+from serving.metrics import MODEL_READY
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from columns import Unit
+from tables.columns import Unit
 
 FORMATS: dict[Unit, str] = {
     "hour": "%Y-%m-%d %H:00",

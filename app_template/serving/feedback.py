@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field, StrictBool, StringConstraints
 
-from loading import CurrentLoader
-from problems import problems
-from storage import Storage
+from serving.loading import CurrentLoader
+from serving.problems import problems
+from serving.storage import Storage
 
 NAME = "feedback"  # of the records in the storage
 

@@ -19,8 +19,8 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from PIL import Image
 
-from classifier import ImageClassifier
-from weights import DESCRIPTIONS, REPORT, Source, graph_in
+from inference.classifier import ImageClassifier
+from inference.weights import DESCRIPTIONS, REPORT, Source, graph_in
 
 PICTURES = 32
 MAX_DIFFERENCE = 0.1  # of a probability, between the original and what is to replace it

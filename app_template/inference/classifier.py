@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from runtimes import Inputs, open_runtime
-from weights import Source, find, has_gpu
+from inference.runtimes import Inputs, open_runtime
+from inference.weights import Source, find, has_gpu
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, Field
 
-from columns import EXAMPLES, Column, Sentiment, Value, measure
-from insights import Insight, insights
-from kinds import typed
 from models import Model
-from reading import ONE_COLUMN, Table, read_table
-from relations import Relations, Sample
+from tables.columns import EXAMPLES, Column, Sentiment, Value, measure
+from tables.insights import Insight, insights
+from tables.kinds import typed
+from tables.reading import ONE_COLUMN, Table, read_table
+from tables.relations import Relations, Sample
 
 READING, MEASURING = 0.3, 0.95  # the share of the time after which a step ends, roughly
 MOODS, TEXTS = 5, 1000  # the model reads so many columns of texts, and so many texts of each

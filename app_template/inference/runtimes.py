@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 import onnxruntime
 
-from cpus import cpu_count
-from weights import graph_in
+from inference.cpus import cpu_count
+from inference.weights import graph_in
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 Inputs = dict[str, np.ndarray]  # of these, each int64 (texts, tokens)

@@ -19,8 +19,8 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from classifier import TextClassifier
-from weights import DESCRIPTIONS, PRECISIONS, REPORT, Source, graph_in
+from inference.classifier import TextClassifier
+from inference.weights import DESCRIPTIONS, PRECISIONS, REPORT, Source, graph_in
 
 MAX_DIFFERENCE = 0.1  # of a probability, between the original and what is to replace it
 SENTENCES = [

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 import onnxruntime
 
-from cpus import cpu_count
-from weights import graph_in, has_torch
+from inference.cpus import cpu_count
+from inference.weights import graph_in, has_torch
 
 
 class Runtime(Protocol):

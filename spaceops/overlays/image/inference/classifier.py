@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from inference.runtimes import open_runtime
+from inference.weights import Source, find, has_gpu
 from preprocessing import from_config
-from runtimes import open_runtime
-from weights import Source, find, has_gpu
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from columns import Column
-from relations import Groups, Relations, Series
-from wording import date, listed, many, number, rows, share
+from tables.columns import Column
+from tables.relations import Groups, Relations, Series
+from tables.wording import date, listed, many, number, rows, share
 
 MOST = 15
 STRONG = 0.7  # correlation

@@ -9,7 +9,7 @@ from itertools import combinations, islice
 import polars as pl
 from pydantic import BaseModel, Field
 
-from columns import UNITS, Column, Unit
+from tables.columns import UNITS, Column, Unit
 
 ROWS = 50_000
 MOST = 30  # columns of numbers

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from settings import BadSetting
+from serving.settings import BadSetting
 
-PREPARED = Path(__file__).parent / "model"  # what the build made ready
+PREPARED = Path(__file__).parents[1] / "model"  # what the build made ready
 REPORT = "report.json"  # in it: which model that is, and how the quantised one compares
 
 PRECISIONS = ("int8", "float32")

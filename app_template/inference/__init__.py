@@ -1,0 +1,1 @@
+"""How a model of the Hub is found, made ready and run."""

@@ -1,0 +1,1 @@
+"""How requests are taken, limited, answered and counted: what any app needs that serves a model."""

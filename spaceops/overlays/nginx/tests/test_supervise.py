@@ -1,0 +1,171 @@
+"""The supervisor as a process, with small programs in place of nginx, the app and the operator's page."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[1]
+# A program that tells in a file that it is there, and in the log that it was asked to go.
+STAYS = """
+import os, pathlib, signal
+farewells = [signal.SIGTERM, signal.SIGQUIT]
+signal.pthread_sigmask(signal.SIG_BLOCK, farewells)
+pathlib.Path("{name}.pid").write_text(str(os.getpid()))
+print("{name} was told", signal.Signals(signal.sigwait(farewells)).name, flush=True)
+"""
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
+# The supervisor with those programs and with shorter times.
+MAIN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {folder!r})
+import supervise
+supervise.NGINX = [sys.executable, "-c", {nginx!r}]
+supervise.OPS = [sys.executable, "-c", {ops!r}]
+supervise.STATE = Path("processes.json").absolute()
+supervise.FIRST_PAUSE, supervise.DRAIN, supervise.GRACE = 0.05, 1.0, 2.0
+sys.exit(supervise.main(sys.argv[1:]))
+"""
+NGINX, APP, OPS = (STAYS.format(name=name) for name in ("nginx", "app", "ops"))
+
+
+@contextmanager
+def supervised(folder: Path, *command: str) -> Iterator[subprocess.Popen]:
+    main = MAIN.format(folder=str(FOLDER), nginx=NGINX, ops=OPS)
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen([sys.executable, "-c", main, *command], cwd=folder, **pipe) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def state(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return {one["name"]: one for one in json.loads((folder / "processes.json").read_text())}
+    except FileNotFoundError:
+        return {}
+
+
+def all_are_up(folder: Path) -> bool:
+    """Whether each program has come to where it waits."""
+    programs = state(folder).values()
+    files = {one["name"]: folder / f"{one['name']}.pid" for one in programs}
+    return bool(programs) and all(
+        files[one["name"]].exists() and files[one["name"]].read_text() == str(one["pid"]) for one in programs
+    )
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 30
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return value
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it is not only waiting to be collected."""
+    said = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
+    return bool(said.strip()) and not said.startswith("Z")
+
+
+def end(process: subprocess.Popen) -> tuple[int, list[str]]:
+    process.send_signal(signal.SIGTERM)
+    log, _ = process.communicate(timeout=30)
+    return process.returncode, log.splitlines()
+
+
+def test_sigterm_ends_nginx_before_the_others(tmp_path):
+    with supervised(tmp_path, *python(APP)) as process:
+        until(lambda: all_are_up(tmp_path))
+        programs = state(tmp_path).values()
+        code, log = end(process)
+
+    assert 0 == code
+    assert ["nginx was told SIGQUIT", '{"process": "nginx", "exit_code": 0}'] == log[:2]
+    assert {"app was told SIGTERM", "ops was told SIGTERM"} < set(log[2:])
+    assert not any(runs(one["pid"]) for one in programs)
+
+
+def test_what_ends_is_started_again(tmp_path):
+    with supervised(tmp_path, *python(APP)) as process:
+        until(lambda: all_are_up(tmp_path))
+        first = state(tmp_path)["app"]
+        os.kill(first["pid"], signal.SIGKILL)
+        until(lambda: state(tmp_path)["app"]["starts"] == 2 and all_are_up(tmp_path))
+        second = state(tmp_path)["app"]
+        code, log = end(process)
+
+    assert (0, '{"process": "app", "exit_code": -9}') == (code, log[0])
+    assert second["pid"] != first["pid"]
+    assert second["started"] > first["started"]
+
+
+def test_what_keeps_ending_is_given_up_and_all_the_rest_ends_too(tmp_path):
+    with supervised(tmp_path, *python("raise SystemExit(7)")) as process:
+        log, _ = process.communicate(timeout=30)
+
+    assert 1 == process.returncode
+    assert 5 == log.count('{"process": "app", "exit_code": 7}')
+    assert '{"process": "app", "given_up": true}' in log
+    assert not any(runs(one["pid"]) for one in state(tmp_path).values() if one["pid"])
+
+
+def test_what_does_not_hear_is_killed(tmp_path):
+    with supervised(tmp_path, *python(STUBBORN)) as process:
+        assert "deaf\n" == process.stdout.readline()
+        app = state(tmp_path)["app"]["pid"]
+        code, _ = end(process)
+
+    assert 0 == code
+    assert not runs(app)
+
+
+def test_a_command_that_there_is_not_ends_the_start_and_all_the_rest(tmp_path):
+    with supervised(tmp_path, "there-is-no-such-command") as process:
+        log, _ = process.communicate(timeout=30)
+
+    assert 1 == process.returncode
+    assert "FileNotFoundError: [Errno 2] No such file or directory: 'there-is-no-such-command'" in log
+
+
+# As in a container, where the children of those that ended come to the first process.
+ORPHAN = """
+import ctypes, os, signal, sys, time
+sys.path.insert(0, sys.argv[1])
+import supervise
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+if not os.fork():
+    os._exit(0 if os.fork() else 7)
+deadline = time.monotonic() + 20
+while time.monotonic() < deadline:
+    list(supervise.collect([]))
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        sys.exit(0)
+sys.exit("somebody was not collected")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives other people's children to a process")
+def test_orphans_are_let_go():
+    done = subprocess.run([*python(ORPHAN), str(FOLDER)], capture_output=True, text=True, timeout=30)
+
+    assert (0, "") == (done.returncode, done.stderr)
