@@ -54,9 +54,9 @@ class Status(BaseModel):
     """All that the page shows."""
 
     app: Literal["ready", "loading", "failed", "silent"] = Field(description="silent: it does not answer")
-    backend: str | None
-    reason: str | None
-    traffic: Traffic | None = Field(description="null while the app is silent")
+    backend: str | None = None
+    reason: str | None = None
+    traffic: Traffic | None = Field(None, description="null while the app is silent")
     processes: list[Process]
 
 
@@ -64,38 +64,38 @@ class AppSilent(Exception):
     """It does not listen, does not answer in time, or answers nonsense."""
 
 
-def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
-    """The page's side of the server, with the app's own guard before it."""
+def create_app(environ: Mapping[str, str] = os.environ, *, socket: str = APP, processes: Path = PROCESSES) -> FastAPI:
+    """What the page asks, behind the app's own guard."""
     settings = Settings.from_environ(environ)
     app = FastAPI(title="Operation", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/ops/status", responses=problems())
     async def status() -> Status:
         """How everything is doing now."""
-        processes = await asyncio.to_thread(read_processes)
+        running = await asyncio.to_thread(read_processes, processes)
         try:
-            ready = json.loads(await ask("/ready", settings.api_token))
-            traffic = read_metrics((await ask("/metrics", settings.api_token)).decode())
+            ready = json.loads(await ask(socket, "/ready", settings.api_token))
+            traffic = read_metrics((await ask(socket, "/metrics", settings.api_token)).decode())
         except (AppSilent, ValueError):
-            return Status(app="silent", backend=None, reason=None, traffic=None, processes=processes)
+            return Status(app="silent", processes=running)
         return Status(
             app=ready["status"],
             backend=ready["backend"],
             reason=ready.get("reason"),
             traffic=traffic,
-            processes=processes,
+            processes=running,
         )
 
     protect(app, settings, max_body=0)
     return app
 
 
-async def ask(path: str, token: str | None) -> bytes:
+async def ask(socket: str, path: str, token: str | None) -> bytes:
     """The body of the app's answer, whatever its status."""
     request = f"GET {path} HTTP/1.0\r\nHost: app\r\nAuthorization: Bearer {token}\r\n\r\n"
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(APP)
+            reader, writer = await asyncio.open_unix_connection(socket)
             try:
                 writer.write(request.encode())
                 return (await reader.read()).partition(b"\r\n\r\n")[2]
@@ -131,10 +131,10 @@ def within(seconds: Metric, share: float) -> float | None:
     return next((bound for bound, count in sorted(counts.items()) if total and count >= share * total), None)
 
 
-def read_processes() -> list[Process]:
+def read_processes(file: Path) -> list[Process]:
     """What supervise.py wrote down, and what the system knows of them; blocks."""
     try:
-        states = json.loads(PROCESSES.read_text())
+        states = json.loads(file.read_text())
     except OSError:  # supervise.py has not started this
         return []
     now = time.time()
