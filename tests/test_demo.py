@@ -149,7 +149,7 @@ def test_it_shows_a_table_what_failed_and_what_it_took():
             "TEXT                LABEL     SCORE",
             "I love this place!  POSITIVE  0.8348",
             "",
-            "An import that no requirement brings, which check finds before the push:",
+            "An import of a name that is not there, which check finds before the push:",
             "Not there",
             "",
             "A commit that cannot start, which nobody can know before:",
