@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple, Protocol
 
+from inference.sources import sources
 from inference.weights import Source
 
 TWEET = 280  # characters; VADER was made for texts of this length, and its time grows with the square of it
@@ -86,5 +87,5 @@ class Pretrained:
 
 def choose(environ: Mapping[str, str]) -> Model:
     """The classifier that MODEL_ID, MODEL_REVISION and MODEL_PRECISION name, else VADER."""
-    source = Source.from_environ(environ)
-    return Pretrained(source) if source else Vader()
+    chosen = sources(environ)
+    return Pretrained(chosen[0]) if chosen else Vader()

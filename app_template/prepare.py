@@ -1,7 +1,11 @@
-"""The build's step for models: with MODEL_ID set, gets that model ready in ./model, so that the app starts at once."""
+"""The build's step for models: gets what MODEL_ID names ready in ./model, so that the app starts at once.
+
+The build runs it beside `inference/` alone, so that a change of the rest of the app does not prepare a model again.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -13,7 +17,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from inference.weights import PREPARED, REPORT, TENSORS, Source, choose_graph, fetch, has_torch, look_up
+from inference import pytorch
+from inference.classifier import labels_of
+from inference.hub import ModelError, described, look_up, refuse_without_tensors
+from inference.sources import sources
+from inference.weights import PREPARED, REPORT, Source, choose_graph, fetch, has_old_tokenizer
 
 log = logging.getLogger("prepare")
 
@@ -24,32 +32,39 @@ SECRET = Path("/run/secrets/HF_TOKEN")  # where a build finds it; it is in no la
 def main() -> None:
     """Leave a folder for each model in ./model, and what was measured in its report."""
     PREPARED.mkdir(exist_ok=True)
-    source = Source.from_environ(os.environ)
-    if source is None:
-        log.info("MODEL_ID is not set: there is no model to get ready.")
-    elif Path(source.model_id).is_absolute():
-        log.info("%s is a folder: the app reads it when it starts.", source.model_id)
-    else:
-        if SECRET.is_file():
-            os.environ["HF_TOKEN"] = SECRET.read_text("utf-8").strip()
-        prepare(source)
+    if SECRET.is_file():
+        os.environ["HF_TOKEN"] = SECRET.read_text("utf-8").strip()
+    wanted = sources(os.environ)
+    if not wanted:
+        log.info("MODEL_ID names no model: there is nothing to get ready.")
+    for source in wanted:
+        if Path(source.model_id).is_absolute():
+            log.info("%s is a folder: the app reads it when it starts.", source.model_id)
+        else:
+            prepare(source)
 
 
 def prepare(source: Source) -> None:
     """Download a model and make it fast for the CPU, or if that fails leave it to PyTorch."""
-    commit, files = look_up(source)
-    graph = choose_graph(files, "float32") if "tokenizer.json" in files else None
+    commit, files = look_up(source.model_id, source.revision)
+    old_tokenizer = has_old_tokenizer(files)
+    graph = None if old_tokenizer or pytorch.is_installed() else choose_graph(files, "float32")
+    if not graph:
+        refuse_without_tensors(source.model_id, files)
+    downloaded = fetch(source.model_id, commit, graph)
+    labels_of(described(downloaded, "config.json"))  # refuses other kinds before anything is installed for them
     folder = source.prepared
     shutil.rmtree(folder, ignore_errors=True)
-    if has_torch():  # an image for GPUs
-        report = keep_tensors(fetch(source.model_id, commit, None), folder)
+    if pytorch.is_installed():  # an image for GPUs
+        report = keep(downloaded, folder, old_tokenizer=old_tokenizer)
     else:
         try:
-            report = export(fetch(source.model_id, commit, graph), folder, source.precision, with_torch=graph is None)
+            report = export(downloaded, folder, source.precision, with_torch=graph is None)
         except subprocess.CalledProcessError:
             log.warning("The model cannot be exported. PyTorch will run it, which is slower.")
             install(sys.executable, "requirements-torch.txt")
-            report = keep_tensors(fetch(source.model_id, commit, None), folder)
+            importlib.invalidate_caches()
+            report = keep(fetch(source.model_id, commit, None), folder, old_tokenizer=old_tokenizer)
     report = asdict(source) | {"commit": commit} | report
     (folder / REPORT).write_text(json.dumps(report, indent=2), "utf-8")
     log.info("%s", json.dumps(report, indent=2))
@@ -76,12 +91,19 @@ def install(python: str, *requirements: str) -> None:
     subprocess.run([*(pip if uv else [python, "-m", "pip", "install"]), *files], check=True)
 
 
-def keep_tensors(files: Path, folder: Path) -> dict[str, Any]:
-    """Copy a model as it is."""
+def keep(files: Path, folder: Path, *, old_tokenizer: bool) -> dict[str, Any]:
+    """Copy a model as it is, but for a tokenizer of a form that only transformers can read."""
     shutil.copytree(files, folder)
-    return {"runs": "PyTorch", "tensors": sum(file.stat().st_size for each in TENSORS for file in folder.glob(each))}
+    if old_tokenizer:
+        from transformers import AutoTokenizer
+
+        AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
+    return {"runs": "PyTorch", "bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors"))}
 
 
 if __name__ == "__main__":
     logging.basicConfig(level="INFO", format="%(message)s")
-    main()
+    try:
+        main()
+    except ModelError as error:
+        sys.exit(str(error))

@@ -19,7 +19,7 @@ class Task:
     without: tuple[str, ...] = ()
 
 
-_CLASSIFIERS = ("classifier", "runtimes", "weights", "export", "requirements-export.txt")
+_CLASSIFIERS = ("classifier", "runtimes", "weights", "sources", "export", "requirements-export.txt")
 TASKS = {
     "sentiment": Task("is a text positive, negative or neutral"),
     "summarize": Task("the essence of a long document, as a job", ("jobs",), ("batching", "feedback", *_CLASSIFIERS)),

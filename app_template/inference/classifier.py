@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
+from inference import pytorch
+from inference.hub import ModelError, described
 from inference.runtimes import Inputs, open_runtime
-from inference.weights import Source, find, has_gpu
+from inference.weights import Source, find
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,9 @@ class TextClassifier:
 
     def load(self) -> None:
         """Find the files, or download them, and classify two texts, so that what does not fit fails here."""
-        gpu = has_gpu()
+        gpu = pytorch.has_gpu()
         folder = find(self._source, tensors=gpu)
-        config = _read(folder / "config.json")
+        config = described(folder, "config.json")
         self.labels = labels_of(config)
         self._activation = sigmoid if config.get("problem_type") == "multi_label_classification" else softmax
         self._tokenizer = open_tokenizer(folder, max_tokens(folder, config))
@@ -42,7 +43,7 @@ class TextClassifier:
         self.device = self._runtime.device
         shape = self.probabilities(["A text.", "A longer one, next to which the other is padded."]).shape
         if shape != (2, len(self.labels)):
-            raise ValueError(
+            raise ModelError(
                 f"{self.name} answers two texts with numbers of shape {shape}, not with its labels' scores"
             )
         log.info("%s is run by %s", self.name, self._runtime.name)
@@ -85,17 +86,17 @@ def labels_of(config: dict[str, Any]) -> list[str]:
     """The labels in capitals, in the order of the model's answers."""
     architectures = config.get("architectures") or []
     if not any(name.endswith("ForSequenceClassification") for name in architectures):
-        raise ValueError(f"A text-classification model is needed, but this is {' '.join(architectures) or 'another'}")
+        raise ModelError(f"A text-classification model is needed, but this is {' '.join(architectures) or 'another'}")
     labels = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}  # what transformers takes then
     if len(labels) < 2 or config.get("problem_type") == "regression":
-        raise ValueError("A model that tells labels apart is needed, but this one gives a number")
+        raise ModelError("A model that tells labels apart is needed, but this one gives a number")
     return [labels[str(index)].upper() for index in range(len(labels))]
 
 
 def max_tokens(folder: Path, config: dict[str, Any]) -> int:
     """How many tokens of a text the model can read."""
-    file = folder / "tokenizer_config.json"
-    stated = _read(file).get("model_max_length") if file.is_file() else None  # 10 to the 30th where nobody knew
+    file = "tokenizer_config.json"
+    stated = described(folder, file).get("model_max_length") if (folder / file).is_file() else None  # or 10 to the 30th
     positions = config.get("max_position_embeddings")
     if positions and config.get("model_type") in POSITIONS_BEHIND_PADDING:
         positions -= config.get("pad_token_id", 1) + 1
@@ -106,7 +107,8 @@ def open_tokenizer(folder: Path, limit: int) -> Tokenizer:
     """The model's own tokenizer, cutting texts off at the limit. Padding is left to the passes."""
     file = folder / "tokenizer.json"
     if not file.is_file():
-        raise FileNotFoundError("The model has no tokenizer.json: build again with MODEL_ID set, so that one is made")
+        way = "if it has one of an older form, build again with MODEL_ID set, and one is made of that"
+        raise ModelError(f"The model has no tokenizer.json: {way}")
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_padding()
     tokenizer.enable_truncation(limit)
@@ -122,8 +124,3 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """A probability for each label on its own."""
     return np.asarray(np.exp(-np.logaddexp(0, -logits)))  # which no large number lets overflow
-
-
-def _read(file: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return content

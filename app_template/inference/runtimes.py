@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Protocol
 import numpy as np
 import onnxruntime
 
+from inference import pytorch
 from inference.cpus import cpu_count
+from inference.hub import ModelError
 from inference.weights import graph_in
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -34,7 +35,7 @@ class Runtime(Protocol):
 def open_runtime(folder: Path, precision: str, *, gpu: bool) -> Runtime:
     """The fastest for this model here."""
     graph = None if gpu else graph_in(folder, precision)
-    return Onnx(graph, cpu_count()) if graph else Torch(folder, cpu_count())
+    return Onnx(graph, cpu_count()) if graph else Torch(folder)
 
 
 class Onnx:
@@ -55,7 +56,7 @@ class Onnx:
             self._shared = _session(graph, 1)
         self._inputs = [each.name for each in self._alone.get_inputs()]
         if unknown := set(self._inputs) - set(INPUTS):
-            raise ValueError(f"{graph.name} is not made for texts alone: it asks for {', '.join(sorted(unknown))}")
+            raise ModelError(f"{graph.name} is not made for texts alone: it asks for {', '.join(sorted(unknown))}")
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
 
     def tokens_per_pass(self, tokens: int) -> int:
@@ -81,17 +82,13 @@ def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
 
 
 class Torch:
-    """Runs transformers' own model with PyTorch: in bfloat16 on a GPU, whose tensor cores are made for it."""
+    """Runs transformers' own model with PyTorch."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
-        for name, value in {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}.items():
-            os.environ.setdefault(name, value)  # before the import: threads that spin while they wait starve the server
-        import torch
+    def __init__(self, folder: Path) -> None:
+        self.device, dtype = pytorch.set_up()
         from transformers import AutoModelForSequenceClassification
 
-        self.device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
         self.name = f"PyTorch on {self.device}"
-        torch.set_num_threads(threads)
         model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, local_files_only=True)
         self._model = model.to(self.device).eval()
         self._inputs = {"input_ids", "attention_mask"} | ({"token_type_ids"} & set(model.forward.__annotations__))

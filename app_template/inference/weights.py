@@ -1,14 +1,14 @@
-"""Finds the files of a model: what the build prepared, a folder, or a download from the Hub."""
+"""Finds the files of a classifier: what the build prepared, a folder, or a download from the Hub."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
-from serving.settings import BadSetting
+from inference import hub, pytorch
 
 PREPARED = Path(__file__).parents[1] / "model"  # what the build made ready
 REPORT = "report.json"  # in it: which model that is, and how the quantised one compares
@@ -31,15 +31,6 @@ class Source:
     revision: str | None = None  # a branch, tag or commit
     precision: str = "int8"  # of ONNX models on the CPU
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Source | None:
-        """What MODEL_ID, MODEL_REVISION and MODEL_PRECISION say; None without a MODEL_ID."""
-        model_id, revision = environ.get("MODEL_ID"), environ.get("MODEL_REVISION") or None
-        precision = environ.get("MODEL_PRECISION") or PRECISIONS[0]
-        if precision not in PRECISIONS:
-            raise BadSetting(f"MODEL_PRECISION is {precision!r}, but must be {' or '.join(PRECISIONS)}")
-        return cls(model_id, revision, precision) if model_id else None
-
     @property
     def name(self) -> str:
         """The model in one word, for people."""
@@ -51,13 +42,19 @@ class Source:
         return PREPARED / self.name.replace("/", "--")
 
 
+def precision_in(environ: Mapping[str, str]) -> str:
+    """What MODEL_PRECISION says; another word than those that are known ends the program."""
+    precision = environ.get("MODEL_PRECISION") or PRECISIONS[0]
+    if precision not in PRECISIONS:
+        raise SystemExit(f"MODEL_PRECISION is {precision!r}, but must be {' or '.join(PRECISIONS)}")
+    return precision
+
+
 def find(source: Source, *, tensors: bool) -> Path:
     """The folder that holds the model; what is not there yet is downloaded."""
     if is_prepared(source):
         return source.prepared
-    if Path(source.model_id).is_dir():
-        return Path(source.model_id)
-    return download(source, tensors=tensors)
+    return hub.folder_of(source.model_id) or download(source, tensors=tensors)
 
 
 def is_prepared(source: Source) -> bool:
@@ -82,49 +79,24 @@ def choose_graph(files: Iterable[str], precision: str) -> str | None:
     return next((name for name in names if name in there), None)
 
 
+def has_old_tokenizer(files: Iterable[str]) -> bool:
+    """Whether only transformers can read the tokenizer, and make a tokenizer.json of it."""
+    there = set(files)
+    return "tokenizer.json" not in there and any(fnmatch(file, name) for file in there for name in VOCABULARIES)
+
+
 def download(source: Source, *, tensors: bool) -> Path:
     """Fetch a model's ONNX file, or if it has none or `tensors` says so, its tensors for PyTorch."""
-    commit, files = look_up(source)
+    commit, files = hub.look_up(source.model_id, source.revision)
     graph = None if tensors else choose_graph(files, source.precision)
-    if not (graph or has_torch()):
-        raise RuntimeError(f"{source.model_id} has no ONNX file: build again with MODEL_ID set, so that one is made")
+    if not (graph or pytorch.is_installed()):
+        raise hub.ModelError(f"{source.model_id} has no ONNX file: build again with MODEL_ID set, so that one is made")
+    if not graph:
+        hub.refuse_without_tensors(source.model_id, files)
     return fetch(source.model_id, commit, graph)
-
-
-def look_up(source: Source) -> tuple[str, list[str]]:
-    """The commit that the revision means at present, and the files there.
-
-    HF_TOKEN, if set, opens private and gated models.
-    """
-    from huggingface_hub import HfApi  # slow to import, and not needed for models that are here already
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-
-    try:
-        info = HfApi().model_info(source.model_id, revision=source.revision)
-    except RevisionNotFoundError as error:
-        raise RuntimeError(f"{source.model_id} has no revision {source.revision}") from error
-    except RepositoryNotFoundError as error:  # so the Hub answers strangers about private models, too
-        raise RuntimeError(f"There is no model {source.model_id}, or HF_TOKEN is no token that may read it") from error
-    return str(info.sha), [file.rfilename for file in info.siblings or ()]
 
 
 def fetch(model_id: str, commit: str, graph: str | None) -> Path:
     """Download one of a model's ONNX files, or its tensors if none is named, and what describes it."""
-    from huggingface_hub import snapshot_download
-
     wanted = [graph, f"{graph}_data", f"{graph}.data"] if graph else [*VOCABULARIES, *TENSORS]
-    return Path(snapshot_download(model_id, revision=commit, allow_patterns=[*DESCRIPTIONS, *wanted]))
-
-
-def has_torch() -> bool:
-    """Whether the build installed requirements-torch.txt."""
-    return importlib.util.find_spec("torch") is not None
-
-
-def has_gpu() -> bool:
-    """Whether there is a GPU for PyTorch to use."""
-    if not has_torch():
-        return False
-    import torch  # which takes seconds
-
-    return bool(torch.cuda.is_available())
+    return hub.download(model_id, commit, [*DESCRIPTIONS, *wanted])

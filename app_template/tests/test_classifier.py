@@ -11,7 +11,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from inference.classifier import TextClassifier, labels_of
-from inference.weights import Source, choose_graph
+from inference.hub import ModelError
+from inference.weights import Source, choose_graph, has_old_tokenizer
 
 onnx = pytest.importorskip("onnx")
 
@@ -140,7 +141,7 @@ def test_token_types_are_given_to_those_that_ask(folder):
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_when_it_is_loaded(folder, change, reason):
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(ModelError, match=reason):
         loaded(folder(**change))
 
 
@@ -148,7 +149,7 @@ def test_a_model_without_the_tokenizers_file_says_what_makes_one(folder):
     there = folder()
     (there / "tokenizer.json").unlink()
 
-    with pytest.raises(FileNotFoundError, match="build again with MODEL_ID set"):
+    with pytest.raises(ModelError, match="build again with MODEL_ID set"):
         loaded(there)
 
 
@@ -165,6 +166,19 @@ def test_a_model_without_the_tokenizers_file_says_what_makes_one(folder):
 )
 def test_of_a_repositorys_onnx_files_the_fastest_is_taken_that_is_as_exact_as_asked(files, precision, best):
     assert best == choose_graph(files, precision)
+
+
+@pytest.mark.parametrize(
+    ("files", "old"),
+    [
+        (["vocab.txt", "config.json"], True),
+        (["spiece.model"], True),
+        (["vocab.json", "merges.txt", "tokenizer.json"], False),
+        (["config.json", "preprocessor_config.json"], False),
+    ],
+)
+def test_a_tokenizer_without_the_file_that_the_app_reads_is_an_old_one(files, old):
+    assert old == has_old_tokenizer(files)
 
 
 def test_the_precision_decides_which_file_is_run(folder):

@@ -3,7 +3,6 @@
 import pytest
 
 from models import TWEET, Pretrained, Vader, choose
-from serving.settings import BadSetting
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def test_a_model_id_chooses_a_pretrained_model_and_costs_nothing_yet():
 
 
 def test_a_precision_that_does_not_exist_ends_the_start_with_one_line():
-    with pytest.raises(BadSetting, match=r"^MODEL_PRECISION is 'int4', but must be int8 or float32$"):
+    with pytest.raises(SystemExit, match=r"^MODEL_PRECISION is 'int4', but must be int8 or float32$"):
         choose({"MODEL_PRECISION": "int4"})
 
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from inference.sources import names, sources
 from inference.weights import Source
 from lexicons import AfinnWords, Blob, Vader
 from opinions import LABELS, Opinion, Probabilities, Verdict, combine, common_labels
-from serving.settings import BadSetting
 
 log = logging.getLogger(__name__)
 
@@ -120,32 +120,17 @@ def ask(model: Classifier, texts: Sequence[str]) -> list[Probabilities | Excepti
 
 def choose(environ: Mapping[str, str]) -> Ensemble:
     """The models that MODEL_ID names, else the word lists; each counts as MODEL_WEIGHTS says, else all the same."""
-    names = names_in(environ)
-    models = [LEXICONS[name]() if name in LEXICONS else Pretrained(source_named(name, environ)) for name in names]
-    return Ensemble(list(zip(models, weights(environ, len(names)), strict=True)))
+    pretrained = iter(sources(environ))
+    chosen = names(environ) or list(LEXICONS)
+    models = [Pretrained(next(pretrained)) if "/" in name else lexicon(name) for name in chosen]
+    return Ensemble(list(zip(models, weights(environ, len(models)), strict=True)))
 
 
-def sources(environ: Mapping[str, str]) -> list[Source]:
-    """Where those come from that are no word lists: the build gets them ready."""
-    return [source_named(name, environ) for name in names_in(environ) if name not in LEXICONS]
-
-
-def names_in(environ: Mapping[str, str]) -> list[str]:
-    """The names in MODEL_ID."""
-    value = environ.get("MODEL_ID") or ",".join(LEXICONS)
-    names = [name.strip() for name in value.split(",")]
-    if len(set(names)) < len(names) or "" in names:
-        raise BadSetting(f"MODEL_ID is {value!r}, but must be different models with commas between them")
-    return names
-
-
-def source_named(name: str, environ: Mapping[str, str]) -> Source:
-    """A classifier on the Hub or in a folder; what follows an @ is its revision."""
-    model_id, _, revision = name.partition("@")
-    source = Source.from_environ({**environ, "MODEL_ID": model_id, "MODEL_REVISION": revision})
-    if source is None or "/" not in model_id:
-        raise BadSetting(f"MODEL_ID names {name!r}, but a model is {', '.join(LEXICONS)} or OWNER/NAME on the Hub")
-    return source
+def lexicon(name: str) -> Classifier:
+    """The word list of that name."""
+    if name not in LEXICONS:
+        raise SystemExit(f"MODEL_ID names {name!r}, but a model is {', '.join(LEXICONS)} or OWNER/NAME on the Hub")
+    return LEXICONS[name]()
 
 
 def weights(environ: Mapping[str, str], number: int) -> list[float]:
@@ -153,5 +138,5 @@ def weights(environ: Mapping[str, str], number: int) -> list[float]:
     value = environ.get("MODEL_WEIGHTS") or ",".join(["1"] * number)
     parts = [part.strip() for part in value.split(",")]
     if len(parts) != number or not all(re.fullmatch(r"\d{1,6}(\.\d{1,6})?", part) and float(part) for part in parts):
-        raise BadSetting(f"MODEL_WEIGHTS is {value!r}, but must be {number} numbers above 0 with commas between them")
+        raise SystemExit(f"MODEL_WEIGHTS is {value!r}, but must be {number} numbers above 0 with commas between them")
     return [float(part) for part in parts]

@@ -18,8 +18,8 @@ from starlette.datastructures import UploadFile
 
 from images import MAX_BYTES, Damaged, NotAPicture, TooLarge, decode
 from inference.cpus import cpu_count
+from inference.preprocessing import Preprocessing
 from models import Model, choose
-from preprocessing import Preprocessing
 from serving import feedback, operations
 from serving.batching import Batcher, Full
 from serving.loading import RETRY_AFTER, Loader, loaded_model
@@ -133,6 +133,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """Load the model while the port is already open; in the end, answer whoever waits."""
         app.state.storage = open_storage(environ)
+        app.state.opinions = feedback.Opinions(app.state.storage)
         app.state.loader.start()
         await app.state.batcher.start()
         yield

@@ -10,9 +10,9 @@ from PIL.Image import Resampling
 
 from inference.classifier import ImageClassifier, softmax
 from inference.cpus import cpu_count
+from inference.preprocessing import Preprocessing
 from inference.runtimes import Onnx
-from inference.weights import Source
-from preprocessing import Preprocessing
+from inference.sources import sources
 
 
 class Model(Protocol):
@@ -57,5 +57,5 @@ class EfficientNet:
 
 def choose(environ: Mapping[str, str]) -> Model:
     """The classifier that MODEL_ID, MODEL_REVISION and MODEL_PRECISION name, else EfficientNet-Lite0."""
-    source = Source.from_environ(environ)
-    return ImageClassifier(source) if source else EfficientNet()
+    chosen = sources(environ)
+    return ImageClassifier(chosen[0]) if chosen else EfficientNet()

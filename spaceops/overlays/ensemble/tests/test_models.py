@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from inference.sources import sources
 from inference.weights import Source
 from lexicons import Vader
-from models import Ensemble, choose, sources
+from models import Ensemble, choose
 from opinions import NoOpinion, from_polarity
-from serving.settings import BadSetting
 
 
 class Moody:
@@ -118,5 +118,5 @@ def test_the_build_gets_ready_what_is_no_word_list():
     ],
 )
 def test_what_cannot_be_meant_ends_the_start_with_one_line(environ, message):
-    with pytest.raises(BadSetting, match=message):
+    with pytest.raises(SystemExit, match=message):
         choose(environ)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from inference import pytorch
+from inference.hub import ModelError, described
+from inference.preprocessing import from_config
 from inference.runtimes import open_runtime
-from inference.weights import Source, find, has_gpu
-from preprocessing import from_config
+from inference.weights import Source, find
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +28,17 @@ class ImageClassifier:
 
     def load(self) -> None:
         """Find the files, or download them, and classify one picture, so that what does not fit fails here."""
-        gpu = has_gpu()
+        gpu = pytorch.has_gpu()
         folder = find(self._source, tensors=gpu)
-        config = _read(folder / "config.json")
+        config = described(folder, "config.json")
         self.labels = labels_of(config)
-        self.preprocessing = from_config(_read(folder / "preprocessor_config.json"))
+        self.preprocessing = from_config(described(folder, "preprocessor_config.json"))
         self._activation = sigmoid if config.get("problem_type") == "multi_label_classification" else softmax
         self.runtime = open_runtime(folder, self._source.precision, gpu=gpu)
         self.device = self.runtime.device
         [scores] = self.predict([np.zeros((*self.preprocessing.crop, 3), np.uint8)])
         if scores.shape != (len(self.labels),):
-            raise ValueError(f"{self.name} answers with numbers of shape {scores.shape}, not with its labels' scores")
+            raise ModelError(f"{self.name} answers with numbers of shape {scores.shape}, not with its labels' scores")
         log.info("%s is run by %s", self.name, self.runtime.name)
 
     def predict(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -50,7 +50,7 @@ def labels_of(config: dict[str, Any]) -> list[str]:
     """The labels in the order of the model's answers."""
     architectures = config.get("architectures") or []
     if not any(name.endswith("ForImageClassification") for name in architectures):
-        raise ValueError(f"An image-classification model is needed, but this is {' '.join(architectures) or 'another'}")
+        raise ModelError(f"An image-classification model is needed, but this is {' '.join(architectures) or 'another'}")
     labels = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}  # what transformers takes then
     return [labels[str(index)] for index in range(len(labels))]
 
@@ -66,8 +66,3 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     """A probability for each label on its own."""
     probabilities: np.ndarray = np.exp(-np.logaddexp(0, -logits))  # which no large number lets overflow
     return probabilities
-
-
-def _read(file: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return content

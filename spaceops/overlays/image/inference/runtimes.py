@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -10,8 +9,9 @@ from typing import Protocol
 import numpy as np
 import onnxruntime
 
+from inference import pytorch
 from inference.cpus import cpu_count
-from inference.weights import graph_in, has_torch
+from inference.weights import graph_in
 
 
 class Runtime(Protocol):
@@ -27,9 +27,7 @@ class Runtime(Protocol):
 def open_runtime(folder: Path, precision: str, *, gpu: bool) -> Runtime:
     """The fastest for this model here."""
     graph = None if gpu else graph_in(folder, precision)
-    if not (graph or has_torch()):
-        raise RuntimeError("The model has no ONNX file, and PyTorch is not installed: build again with MODEL_ID set")
-    return Onnx(graph, cpu_count()) if graph else Torch(folder, cpu_count())
+    return Onnx(graph, cpu_count()) if graph else Torch(folder)
 
 
 class Onnx:
@@ -70,17 +68,13 @@ def _session(graph: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
 
 
 class Torch:
-    """Runs transformers' own model with PyTorch: in bfloat16 on a GPU, whose tensor cores are made for it."""
+    """Runs transformers' own model with PyTorch."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
-        for name, value in {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}.items():
-            os.environ.setdefault(name, value)  # before the import: threads that spin while they wait starve the server
-        import torch
+    def __init__(self, folder: Path) -> None:
+        self.device, self._dtype = pytorch.set_up()
         from transformers import AutoModelForImageClassification
 
-        self.device, self._dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
         self.name = f"PyTorch on {self.device}"
-        torch.set_num_threads(threads)
         model = AutoModelForImageClassification.from_pretrained(folder, dtype=self._dtype, local_files_only=True)
         self._model = model.to(self.device).eval()
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from inference import pytorch
 from inference.classifier import ImageClassifier, sigmoid, softmax
 from inference.export import alike, int8_pays, main
+from inference.hub import ModelError
 from inference.runtimes import Onnx
-from inference.weights import Source, has_torch
+from inference.weights import Source
 
 SIZE = 8  # pixels
 LABELS = ["red", "green", "blue"]
@@ -86,7 +88,7 @@ def test_labels_that_do_not_exclude_each_other_are_scored_each_on_its_own(tmp_pa
 
 
 def test_a_model_that_does_not_classify_pictures_is_refused_when_it_is_loaded(tmp_path):
-    with pytest.raises(ValueError, match="not with its labels' scores"):
+    with pytest.raises(ModelError, match="not with its labels' scores"):
         loaded(write_model(tmp_path, outputs=7))
 
 
@@ -108,15 +110,15 @@ def test_weights_are_run_by_pytorch_where_it_is_installed(tmp_path):
 
 
 def test_a_model_for_something_else_is_refused_by_its_architecture(tmp_path):
-    with pytest.raises(ValueError, match="but this is BertForSequenceClassification"):
+    with pytest.raises(ModelError, match="but this is BertForSequenceClassification"):
         loaded(write_model(tmp_path, architectures=["BertForSequenceClassification"]))
 
 
-@pytest.mark.skipif(has_torch(), reason="PyTorch is installed, and would read the weights")
+@pytest.mark.skipif(pytorch.is_installed(), reason="PyTorch is installed, and would read the weights")
 def test_without_an_onnx_file_and_without_pytorch_it_says_what_to_do(tmp_path):
     (write_model(tmp_path) / "onnx" / "model.onnx").unlink()
 
-    with pytest.raises(RuntimeError, match="build again with MODEL_ID set"):
+    with pytest.raises(ModelError, match="build again with MODEL_ID set"):
         loaded(tmp_path)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocessing import Preprocessing, from_config
+from inference.preprocessing import Preprocessing, from_config
 
 MIDDLE = Preprocessing(
     resize=256, crop=(224, 224), resample=Image.Resampling.BICUBIC, mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.125)
