@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import sys
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from spaceops.card import Card
 from spaceops.errors import BadInput
@@ -18,6 +22,7 @@ from spaceops.template import OVERLAYS, new
 
 STATE = [(), ("bucket",), ("dataset",)]
 EXTRA_SETS = [(*gpu, *nginx, *state) for gpu in [(), ("gpu",)] for nginx in [(), ("nginx",)] for state in STATE]
+DISTRIBUTIONS = packages_distributions()
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # what the Hub accepts
 
 
@@ -89,6 +94,45 @@ def imports(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found.add((node.module or "").partition(".")[0])
     return found
+
+
+@VARIANT
+def test_what_is_imported_at_the_start_is_pinned(rendered, task, extras):
+    """What is imported within functions may come with a model: requirements-torch.txt and the like have that."""
+    folder = rendered[task, extras]
+    lines = (folder / "requirements.txt").read_text("utf-8").splitlines()
+    pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
+    needed = {
+        canonicalize_name(DISTRIBUTIONS[name][0])
+        for file in started(folder)
+        for name in (dotted.partition(".")[0] for dotted in imported_first(file.read_bytes()))
+        if name not in sys.stdlib_module_names and not any(folder.glob(name)) and not (folder / f"{name}.py").is_file()
+    }
+
+    assert set() == needed - pinned
+
+
+def started(folder: Path) -> set[Path]:
+    """The files of the app that its start reads."""
+    found: set[Path] = set()
+    waiting = {folder / "main.py", *folder.glob("supervise.py"), *folder.glob("ops.py")}
+    while waiting:
+        found |= waiting
+        names = {name.replace(".", "/") for file in waiting for name in imported_first(file.read_bytes())}
+        waiting = {file for name in names if (file := folder / f"{name}.py").is_file()} - found
+    return found
+
+
+@cache  # the variants share most of their files
+def imported_first(source: bytes) -> set[str]:
+    """The dotted names of all modules that a module of this text imports when it is itself imported."""
+    found = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {f"{node.module}"}
+    return found - {"__future__"}
 
 
 @VARIANT
