@@ -61,6 +61,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """Load the model while the port is already open; in the end, answer whoever waits."""
         app.state.storage = open_storage(environ)
+        app.state.opinions = feedback.Opinions(app.state.storage)
         app.state.loader.start()
         await app.state.batcher.start()
         yield

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -56,20 +55,11 @@ class _Waiting(Generic[Item, Answer]):
 class Batcher(Generic[Item, Answer]):
     """Calls `run` with up to `max_batch` items, in one thread of its own, one call after another.
 
-    `run` gives one answer per item, in their order. With `max_delay`, the first item after a pause waits that many
-    seconds for company.
+    `run` gives one answer per item, in their order.
     """
 
-    def __init__(
-        self,
-        run: Callable[[Sequence[Item]], Sequence[Answer]],
-        *,
-        max_batch: int,
-        max_waiting: int,
-        max_delay: float = 0.0,
-    ) -> None:
-        self._run = run
-        self._max_batch, self._max_waiting, self._max_delay = max_batch, max_waiting, max_delay
+    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], *, max_batch: int, max_waiting: int) -> None:
+        self._run, self._max_batch, self._max_waiting = run, max_batch, max_waiting
         self._lines: dict[str, list[_Waiting[Item, Answer]]] = {}  # one per client; who was served last is last
         self._open = False
         self._seconds_per_item = 0.0  # of late
@@ -132,7 +122,7 @@ class Batcher(Generic[Item, Answer]):
     async def _answer_all(self) -> None:
         loop = asyncio.get_running_loop()
         while self._open or self.waiting:
-            await self._gather()
+            await self._until_something_waits()
             if batch := self._next_batch():
                 BATCH_SIZE.observe(len(batch))
                 began = time.perf_counter()
@@ -141,18 +131,8 @@ class Batcher(Generic[Item, Answer]):
                 for each, outcome in zip(batch, outcomes, strict=True):
                     each.settle(outcome)
 
-    async def _gather(self) -> None:
-        """Return at once if something waits; else wait for the first item, and `max_delay` for a full batch."""
-        if self.waiting:
-            return
-        await self._until(1)
-        if self._max_delay:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._max_delay):
-                    await self._until(self._max_batch)
-
-    async def _until(self, number: int) -> None:
-        while self._open and self.waiting < number:
+    async def _until_something_waits(self) -> None:
+        while self._open and not self.waiting:
             self._arrival.clear()
             await self._arrival.wait()
 

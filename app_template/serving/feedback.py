@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated
@@ -28,7 +29,7 @@ class Opinion(BaseModel):
     right: StrictBool
 
 
-class Opinions(BaseModel):
+class Tally(BaseModel):
     """How many found an answer right, how many wrong, and for how long that is remembered."""
 
     right: int
@@ -36,28 +37,50 @@ class Opinions(BaseModel):
     kept: str
 
 
-def current_storage(request: Request) -> Storage:
-    """The storage of this app."""
-    storage: Storage = request.app.state.storage
-    return storage
+class Opinions:
+    """All opinions in a storage. They are read only once, to be counted; what comes later is added to the count."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._count: Counter[bool] | None = None  # until somebody asks
+        self._one_at_a_time = threading.Lock()
+
+    def add(self, opinion: Opinion, backend: str) -> None:
+        """Keep an opinion, with the time and the model that had answered. Raises OSError."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._one_at_a_time:
+            self._storage.append(NAME, {"at": when, "backend": backend, **opinion.model_dump()})
+            if self._count is not None:
+                self._count[opinion.right] += 1
+
+    def tally(self) -> Tally:
+        """Count them."""
+        with self._one_at_a_time:
+            if self._count is None:
+                self._count = Counter(record["right"] for record in self._storage.records(NAME))
+            return Tally(right=self._count[True], wrong=self._count[False], kept=self._storage.message)
 
 
-CurrentStorage = Annotated[Storage, Depends(current_storage)]
+def current_opinions(request: Request) -> Opinions:
+    """The opinions on this app's answers."""
+    opinions: Opinions = request.app.state.opinions
+    return opinions
+
+
+CurrentOpinions = Annotated[Opinions, Depends(current_opinions)]
 
 
 @router.post("/feedback", status_code=201, responses=problems(507))
-def give(opinion: Opinion, storage: CurrentStorage, loader: CurrentLoader) -> Opinion:
+def give(opinion: Opinion, opinions: CurrentOpinions, loader: CurrentLoader) -> Opinion:
     """Keep an opinion, with the time and the model that had answered."""
-    when = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        storage.append(NAME, {"at": when, "backend": loader.model.name, **opinion.model_dump()})
+        opinions.add(opinion, loader.model.name)
     except OSError as error:
         raise HTTPException(507, f"This cannot be kept: {error.strerror}.") from error
     return opinion
 
 
 @router.get("/feedback", responses=problems())
-def tally(storage: CurrentStorage) -> Opinions:
+def tally(opinions: CurrentOpinions) -> Tally:
     """Count the opinions."""
-    count = Counter(record["right"] for record in storage.records(NAME))
-    return Opinions(right=count[True], wrong=count[False], kept=storage.message)
+    return opinions.tally()

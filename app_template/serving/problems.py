@@ -12,9 +12,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 MEDIA_TYPE = "application/problem+json"
+NAME = "Problem"  # of the shape in the description of the API
 ANYWHERE = (400, 401, 413, 422, 429, 504)  # what any route may answer: see web.py
 SCHEMA = {
-    "title": "Problem",
+    "title": NAME,
     "type": "object",
     "required": ["type", "title", "status", "detail", "request_id"],
     "properties": {
@@ -41,7 +42,7 @@ SCHEMA = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses=`: it may answer these errors, and those that any route may."""
-    content = {MEDIA_TYPE: {"schema": SCHEMA}}
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{NAME}"}}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": content}
         for status in sorted({*ANYWHERE, *statuses})
@@ -69,9 +70,17 @@ def problem(
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Bring what routes raise, and what they refuse to read, into the shape."""
+    """Bring what routes raise, and what they refuse to read, into the shape, and describe that once for the API."""
     app.add_exception_handler(AnyHTTPException, _raised)
     app.add_exception_handler(RequestValidationError, _unreadable)
+    describe = app.openapi
+
+    def describe_with_problems() -> dict[str, Any]:
+        description = describe()
+        description.setdefault("components", {}).setdefault("schemas", {})[NAME] = SCHEMA
+        return description
+
+    app.openapi = describe_with_problems  # type: ignore[method-assign]  # as FastAPI's manual does it
 
 
 async def _raised(request: Request, error: Exception) -> Response:

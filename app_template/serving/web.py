@@ -285,13 +285,26 @@ def note(exchange: Exchange, seconds: float) -> None:
             "level": logging.getLevelName(level).lower(),
             "request_id": exchange.request_id,
             "method": exchange.method,
-            "path": exchange.scope["path"][:200],
+            "path": path_to_log(exchange.scope),
             "status": status,
             "seconds": round(seconds, 4),
             "received": exchange.received,
             "sent": exchange.sent,
         }
         sys.stderr.write(json.dumps(line) + "\n")  # logging would take longer than all else here
+
+
+def path_to_log(scope: Scope) -> str:
+    """The route's pattern; where no route has matched, the path up to its second part.
+
+    What comes after may be the id of a job, and who has that may read the result.
+    """
+    pattern: str | None = getattr(scope.get("route"), "path", None)
+    path: str = scope["path"]
+    first, _, rest = path[1:].partition("/")
+    if pattern is None and rest and first != "static":
+        return f"/{first[:200]}/…"
+    return pattern or path[:200]
 
 
 def log_failure(error: Exception, request_id: str) -> None:

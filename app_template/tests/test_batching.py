@@ -191,31 +191,6 @@ def test_closing_answers_what_was_accepted_and_accepts_nothing_more():
     asyncio.run(scenario())
 
 
-def test_after_a_pause_the_first_item_waits_for_company_when_asked_to():
-    async def scenario():
-        model = Held()
-        model.go()
-        batcher = Batcher(model.run, max_batch=2, max_waiting=4, max_delay=30)
-        await batcher.start()
-        await asyncio.gather(batcher.submit("a"), batcher.submit("b"))
-        assert [["a", "b"]] == model.passes  # a full batch: no 30 seconds
-        await batcher.close()
-
-    asyncio.run(scenario())
-
-
-def test_the_first_item_waits_no_longer_than_asked_to():
-    async def scenario():
-        model = Held()
-        model.go()
-        batcher = Batcher(model.run, max_batch=2, max_waiting=4, max_delay=0.01)
-        await batcher.start()
-        assert "A" == await asyncio.wait_for(batcher.submit("a"), 30)
-        await batcher.close()
-
-    asyncio.run(scenario())
-
-
 def test_it_can_be_started_again():
     async def scenario(batcher):
         await batcher.start()

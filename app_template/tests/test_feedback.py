@@ -27,6 +27,7 @@ def client():
     app.include_router(feedback.router)
     answer_with_problems(app)
     app.state.storage, app.state.loader = open_storage({}), Loader(NoModel())
+    app.state.opinions = feedback.Opinions(app.state.storage)
     yield TestClient(app)
     app.state.storage.close()
 
@@ -41,6 +42,17 @@ def test_opinions_are_counted(client):
     count = client.get("/feedback").json()
 
     assert (2, 1) == (count["right"], count["wrong"])
+
+
+def test_those_of_earlier_runs_count_and_are_read_only_once(client):
+    storage = client.app.state.storage
+    for right in (True, False, False):
+        storage.append("feedback", {"right": right})
+    assert (1, 2) == tuple(client.get("/feedback").json()[key] for key in ("right", "wrong"))
+    (storage.folder / "feedback.jsonl").unlink()
+    give(client)
+
+    assert (2, 2) == tuple(client.get("/feedback").json()[key] for key in ("right", "wrong"))
 
 
 def test_without_any_there_are_none_and_it_says_how_long_they_last(client):

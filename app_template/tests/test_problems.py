@@ -79,10 +79,13 @@ def test_what_was_sent_is_not_repeated(client, body):
 
 
 def test_the_description_of_the_api_says_so(client):
-    responses = client.get("/openapi.json").json()["paths"]["/things"]["post"]["responses"]
+    api = client.get("/openapi.json").json()
+    responses = api["paths"]["/things"]["post"]["responses"]
 
     assert {"200", "400", "401", "413", "422", "429", "503", "504"} == set(responses)
-    assert {MEDIA_TYPE: {"schema": SCHEMA}} == responses["422"]["content"] == responses["503"]["content"]
+    assert {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}} == responses["422"]["content"]
+    assert responses["422"]["content"] == responses["503"]["content"]
+    assert SCHEMA == api["components"]["schemas"]["Problem"]
 
 
 def test_every_problem_has_the_fields_that_the_description_requires(client):

@@ -408,6 +408,32 @@ def test_a_path_cannot_begin_a_line_of_its_own(client, capsys):
     assert 200 == len(line["path"])
 
 
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        ("/things/7", "/things/{number}"),
+        ("/things/secret", "/things/{number}"),  # 422
+        ("/things/7/", "/things/…"),  # a redirect
+        ("/things/7/secret", "/things/…"),
+        ("/static/nothing.css", "/static/nothing.css"),
+        ("/nothing", "/nothing"),
+    ],
+)
+def test_what_a_path_names_is_not_logged(client, capsys, path, logged):
+    """The ids of jobs are keys to their results."""
+    client.get(path, follow_redirects=False)
+    [line] = lines_of(capsys)
+
+    assert logged == line["path"]
+
+
+def test_nor_is_it_logged_of_a_request_that_is_refused(capsys):
+    TestClient(guarded(api_token=TOKEN)).get("/things/7")
+    [line] = lines_of(capsys)
+
+    assert (401, "/things/…") == (line["status"], line["path"])
+
+
 def test_with_a_higher_level_only_failures_are_logged(capsys):
     client = TestClient(guarded(log_level="warning"))
     client.get("/things/1")
