@@ -9,7 +9,7 @@ DEFAULT_TASK = "sentiment"
 
 @dataclass(frozen=True)
 class Task:
-    """What an app does, the overlay it shares with other tasks, and what it has no use for of the base.
+    """What an app does, the overlays it shares with other tasks, and what it has no use for of the base.
 
     That is modules, which go with their tests, and other files.
     """
@@ -22,9 +22,11 @@ class Task:
 _CLASSIFIERS = ("classifier", "runtimes", "weights", "sources", "export", "requirements-export.txt")
 TASKS = {
     "sentiment": Task("is a text positive, negative or neutral"),
-    "summarize": Task("the essence of a long document, as a job", ("jobs",), ("batching", "feedback", *_CLASSIFIERS)),
+    "summarize": Task(
+        "the essence of a long document, as a job", ("generation", "jobs"), ("batching", "feedback", *_CLASSIFIERS)
+    ),
     "image": Task("what a picture shows"),
-    "chat": Task("a conversation, the answers streamed", without=("batching", *_CLASSIFIERS)),
+    "chat": Task("a conversation, the answers streamed", ("generation",), ("batching", *_CLASSIFIERS)),
     "csv": Task("statistics, plots and remarkable things of a table, as a job", ("jobs",), ("batching", "feedback")),
     "ensemble": Task("several models, their opinions and one answer", ("jobs",), ("feedback",)),
 }

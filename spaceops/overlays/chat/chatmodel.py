@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from answering import Finish, Message, Reply, TooLong
-from inference.cpus import cpu_count
+from inference.checkpoint import Checkpoint
+from inference.hub import ModelError
 
-PREPARED = Path(__file__).parent / "model"  # what the build downloaded
 AT_ONCE = 8  # conversations; each needs memory for what it has read and written
 CONTEXT = 4096  # tokens that a model reads, if it does not say
-SLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+ARCHITECTURES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # the last ones see pictures, too
 COLDEST = 1e-3  # for the temperature 0, which asks for the likeliest token: nothing can be divided by 0
 
 
@@ -22,32 +20,19 @@ class Transformers:
 
     at_once = AT_ONCE
 
-    def __init__(self, model_id: str, revision: str | None) -> None:
-        self.name = f"{model_id}@{revision}" if revision else model_id
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.name = checkpoint.name
         self.device = "cpu"
-        folder = prepared(model_id, revision)
-        self._which: dict[str, Any] = {
-            "pretrained_model_name_or_path": str(folder) if folder.is_dir() else model_id,
-            "revision": revision,
-        }
+        self._checkpoint = checkpoint
 
     def load(self) -> None:
-        """Download the model, or find it in the cache; on a GPU it takes half the memory."""
-        os.environ.update(SLEEP)  # read once, by the import: threads that spin while they wait take the CPU from others
-        try:
-            import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
-        except ModuleNotFoundError as error:
-            raise RuntimeError(f"MODEL_ID is set, but {error.name} is not installed: see README.md") from error
-
-        torch.set_num_threads(cpu_count())
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
-        self._tokenizer = AutoTokenizer.from_pretrained(**self._which, padding_side="left")
+        """Find the files, or download them, and read them; on a GPU that takes half the memory."""
+        self._tokenizer, self._model = self._checkpoint.load("AutoModelForCausalLM", ARCHITECTURES)
+        self.device = self._model.device.type
         if not self._tokenizer.chat_template:
-            raise RuntimeError("The model has no chat template: choose one that is made for conversations")
+            raise ModelError(f"{self.name} has no chat template: choose a model that is made for conversations")
+        self._tokenizer.padding_side = "left"
         self._tokenizer.pad_token = self._tokenizer.pad_token or self._tokenizer.eos_token
-        self._model = AutoModelForCausalLM.from_pretrained(**self._which, dtype=dtype).to(self.device).eval()
         reads = getattr(self._model.config.get_text_config(), "max_position_embeddings", CONTEXT)
         self._context = min(reads, self._tokenizer.model_max_length)
 
@@ -130,11 +115,6 @@ class Pen:
         """The reply is complete, if it was not already."""
         if not self.reply.complete:
             self.reply.done(finish, prompt_tokens=self._prompt_tokens, left_out=self._left_out)
-
-
-def prepared(model_id: str, revision: str | None) -> Path:
-    """Where the build leaves the model of that name."""
-    return PREPARED / "--".join([*model_id.split("/"), *([revision] if revision else [])])
 
 
 def fit(messages: list[Message], count: Callable[[list[Message]], list[int]], room: int) -> tuple[list[int], int]:

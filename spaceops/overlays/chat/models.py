@@ -8,6 +8,7 @@ from pathlib import Path
 
 from answering import ChatModel, Finish, Message, Reply
 from chatmodel import Transformers
+from inference.checkpoint import Checkpoint
 from knowledge import Knowledge
 
 KNOWLEDGE = Path(__file__).parent / "knowledge.md"
@@ -54,6 +55,5 @@ def write(reply: Reply, text: str) -> Finish:
 
 def choose(environ: Mapping[str, str]) -> ChatModel:
     """The chat model that MODEL_ID and MODEL_REVISION name, else knowledge.md."""
-    if model_id := environ.get("MODEL_ID"):
-        return Transformers(model_id, environ.get("MODEL_REVISION") or None)
-    return Retrieval()
+    checkpoint = Checkpoint.from_environ(environ)
+    return Transformers(checkpoint) if checkpoint else Retrieval()

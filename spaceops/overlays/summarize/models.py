@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from document import Document, take_apart
 from extractive import choose_sentences, rank
-from inference.cpus import cpu_count
+from inference.checkpoint import Checkpoint
 from words import WORD
 
 Progress = Callable[[float, str], None]
 
-PREPARED = Path(__file__).parent / "model"  # what the build downloaded
-# PyTorch's threads wait for each other without using the CPU: otherwise they starve the server, and themselves.
-PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+ARCHITECTURES = ("ForConditionalGeneration", "EncoderDecoderModel")  # of those that turn one text into another
 WORDS_IN_SENTENCE = 22  # on average
 TOKENS_IN_WORD = 1.4
 MOST_READ = 1024  # tokens at a time; the tokenizers of some models do not know how many theirs can read
@@ -80,33 +76,19 @@ def complete(sentence: str) -> str:
 class Transformers:
     """A model that writes summaries (BART, T5, Pegasus and the like), from the Hub or a folder."""
 
-    def __init__(self, model_id: str, revision: str | None) -> None:
-        self.name = f"{model_id}@{revision}" if revision else model_id
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.name = checkpoint.name
         self.device = "cpu"
-        folder = prepared(model_id, revision)
-        self._which: dict[str, Any] = {
-            "pretrained_model_name_or_path": str(folder) if folder.is_dir() else model_id,
-            "revision": revision,
-        }
+        self._checkpoint = checkpoint
 
     def load(self) -> None:
-        """Download the model, or find it in the cache."""
-        os.environ.update(PATIENT)  # before the import
-        try:
-            import torch
-            from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-        except ModuleNotFoundError as error:
-            raise RuntimeError(f"MODEL_ID is set, but {error.name} is not installed: see README.md") from error
-
-        torch.set_num_threads(cpu_count())
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
-        self._tokenizer = AutoTokenizer.from_pretrained(**self._which)
-        model = AutoModelForSeq2SeqLM.from_pretrained(**self._which, dtype=dtype)
-        self._model = model.to(self.device).eval()
-        tasks = getattr(model.config, "task_specific_params", None) or {}
+        """Find the files, or download them, and read them."""
+        self._tokenizer, self._model = self._checkpoint.load("AutoModelForSeq2SeqLM", ARCHITECTURES)
+        self.device = self._model.device.type
+        config = self._model.config
+        tasks = getattr(config, "task_specific_params", None) or {}
         self._prefix = tasks.get("summarization", {}).get("prefix", "")  # T5 is told what to do
-        known = (self._tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None), MOST_READ)
+        known = (self._tokenizer.model_max_length, getattr(config, "max_position_embeddings", None), MOST_READ)
         self._most_read = min(number for number in known if number)
 
     def summarize(self, document: Document, size: Size, progress: Progress) -> Summary:
@@ -171,13 +153,7 @@ def _part(progress: Progress, done: float, share: float, step: str) -> Callable[
     return lambda fraction: progress(done + share * fraction, step)
 
 
-def prepared(model_id: str, revision: str | None) -> Path:
-    """Where the build puts a model."""
-    return PREPARED / f"{model_id}@{revision or 'main'}".replace("/", "--")
-
-
 def choose(environ: Mapping[str, str]) -> Model:
     """The model that MODEL_ID and MODEL_REVISION name, else LexRank."""
-    if model_id := environ.get("MODEL_ID"):
-        return Transformers(model_id, environ.get("MODEL_REVISION") or None)
-    return LexRank()
+    checkpoint = Checkpoint.from_environ(environ)
+    return Transformers(checkpoint) if checkpoint else LexRank()

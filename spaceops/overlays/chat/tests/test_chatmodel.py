@@ -8,6 +8,8 @@ import pytest
 
 from answering import Line, Message, Reply, TooLong
 from chatmodel import Transformers, fit
+from inference.checkpoint import Checkpoint
+from inference.hub import ModelError
 
 TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}<end>{% endfor %}"
@@ -43,7 +45,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    model = Transformers(str(folder), None)
+    model = Transformers(Checkpoint(str(folder)))
     model.load()
     return model
 
@@ -134,8 +136,8 @@ def test_a_model_that_is_not_made_for_conversations_is_refused(folder, tmp_path)
     other = shutil.copytree(folder, tmp_path / "model")
     (other / "chat_template.jinja").unlink()
 
-    with pytest.raises(RuntimeError, match="no chat template"):
-        Transformers(str(other), None).load()
+    with pytest.raises(ModelError, match="no chat template"):
+        Transformers(Checkpoint(str(other))).load()
 
 
 def test_what_the_system_says_stays_when_old_messages_go():

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 
 import pytest
 
 from answering import Line, Message, Reply
-from chatmodel import Transformers
 from models import Retrieval, choose
-from serving.loading import Loader
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +80,3 @@ def test_an_answer_ends_when_its_time_is_up(model):
     text, facts = answer(model, "Are my messages stored?", seconds=0)
 
     assert ("", "time") == (text, facts["finish"])
-
-
-@pytest.mark.skipif(importlib.util.find_spec("transformers") is not None, reason="transformers is installed")
-def test_a_model_id_without_transformers_names_what_to_install():
-    loader = Loader(Transformers("acme/chat", None))
-    loader.start()
-
-    assert loader.finished.wait(30)
-    assert "failed" == loader.status
-    assert loader.reason.startswith("RuntimeError: MODEL_ID is set, but ")

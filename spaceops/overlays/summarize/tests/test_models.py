@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from document import take_apart
-from models import LexRank, Size, Transformers, choose, complete, prepared
+from inference.checkpoint import Checkpoint
+from models import LexRank, Size, Transformers, choose, complete
 from serving.jobs import Cancelled
 
 TEXT = "The ferry left the harbour. " * 40
@@ -26,28 +25,11 @@ def test_a_model_id_chooses_transformers_and_costs_nothing_yet():
     assert "acme/short" == choose({"MODEL_ID": "acme/short", "MODEL_REVISION": ""}).name
 
 
-def test_what_the_build_has_downloaded_is_used():
-    folder = prepared("tests/short", None)
-    folder.mkdir(parents=True)
-    try:
-        chosen = Transformers("tests/short", None), Transformers("tests/short", "v2")
-    finally:
-        folder.rmdir()
-
-    assert [str(folder), "tests/short"] == [one._which["pretrained_model_name_or_path"] for one in chosen]
-
-
 @pytest.mark.parametrize(
     ("sentence", "full"), [("Buy milk", "Buy milk."), ("Why?", "Why?"), ('He said "go."', 'He said "go."')]
 )
 def test_an_item_gets_its_full_stop(sentence, full):
     assert full == complete(sentence)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("transformers") is not None, reason="transformers is installed")
-def test_a_model_id_without_transformers_names_what_to_install():
-    with pytest.raises(RuntimeError, match=r"MODEL_ID is set, but t\w+ is not installed: see README.md"):
-        Transformers("acme/short", None).load()
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +51,7 @@ def tiny_model(tmp_path_factory):
     )
     transformers.set_seed(7)
     transformers.BartForConditionalGeneration(config).save_pretrained(folder)
-    model = Transformers(str(folder), None)
+    model = Transformers(Checkpoint(str(folder)))
     model.load()
     return model
 
