@@ -17,7 +17,7 @@ from fastapi.staticfiles import StaticFiles
 
 from models import Model, choose
 from serving import operations
-from serving.jobs import CurrentJobs, Full, Jobs, JobState, NotDone, Progress, Unknown, Unusable, Work, missing
+from serving.jobs import CurrentJobs, Full, JobResult, Jobs, JobState, Progress, Unusable, Work, wait_for_model
 from serving.jobs import router as jobs_router
 from serving.loading import Loaded, Loader
 from serving.problems import problems
@@ -55,17 +55,12 @@ def submit(file: UploadFile, _model: Loaded, jobs: CurrentJobs, response: Respon
     return state
 
 
-def finished_report(job_id: str, jobs: CurrentJobs) -> Report:
-    """The report of a job, or the answer that there is none, or none yet."""
-    try:
-        return Report.model_validate(jobs.result(job_id))
-    except Unknown as error:
-        raise missing(jobs) from error
-    except NotDone as error:
-        raise HTTPException(409, str(error)) from error
+def report_of(found: JobResult) -> Report:
+    """The result of a job as what it was made from."""
+    return Report.model_validate(found)
 
 
-Finished = Annotated[Report, Depends(finished_report)]
+Finished = Annotated[Report, Depends(report_of)]
 
 
 @router.get("/jobs/{job_id}/result", responses=problems(404, 409, 503))
@@ -92,8 +87,7 @@ def work_with(model: Model, loader: Loader) -> Work:
 
     def work(params: dict[str, Any], file: Path | None, progress: Progress) -> dict[str, Any]:
         assert file  # noqa: S101  there is no job without one
-        while not loader.finished.wait(0.2):  # a job from before a restart may begin before the model is there
-            progress(0, "The model is loading")
+        wait_for_model(loader, progress)
         return analyze(file, params["name"], model, progress).model_dump(mode="json")
 
     return work

@@ -15,7 +15,7 @@ from typing import Any
 
 from opinions import LABELS, NoOpinion, Verdict
 from serving.batching import Batcher, Full
-from serving.jobs import Progress, Unusable
+from serving.jobs import Progress, wait_for_model
 from serving.loading import Loader
 
 AT_ONCE = 16  # texts; the progress is told in between
@@ -31,20 +31,13 @@ class Bulk:
     def __call__(self, params: dict[str, Any], _file: Path | None, progress: Progress) -> dict[str, Any]:
         """Answer every one of `params["texts"]`."""
         texts: list[str] = params["texts"]
-        self._wait_for_model(progress)
+        wait_for_model(self._loader, progress)
         rows: list[dict[str, Any]] = []
         while len(rows) < len(texts):
             progress(len(rows) / len(texts), f"{len(rows):,} of {len(texts):,} texts")
             asking = self._rows(texts[len(rows) : len(rows) + AT_ONCE])
             rows += asyncio.run_coroutine_threadsafe(asking, self._loop).result()
         return {"summary": summary(rows), "rows": rows}
-
-    def _wait_for_model(self, progress: Progress) -> None:
-        """A job from before a restart may come before the model."""
-        while not self._loader.finished.wait(0.5):
-            progress(0, "Waiting for the model")
-        if self._loader.status == "failed":
-            raise Unusable(f"The model could not be loaded. {self._loader.reason}")
 
     async def _rows(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         return list(await asyncio.gather(*(self._row(text) for text in texts)))

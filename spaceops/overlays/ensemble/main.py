@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from math import ceil
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field, StringConstraints
@@ -19,7 +19,7 @@ from models import choose
 from opinions import NoOpinion
 from serving import operations
 from serving.batching import Batcher, Full
-from serving.jobs import CurrentJobs, Jobs, JobState, NotDone, Unknown, missing
+from serving.jobs import CurrentJobs, JobResult, Jobs, JobState
 from serving.jobs import Full as FullOfJobs
 from serving.jobs import router as jobs_router
 from serving.loading import CurrentLoader, Loaded, Loader
@@ -153,30 +153,17 @@ def submit(body: Texts, _model: Loaded, jobs: CurrentJobs, response: Response) -
     return state
 
 
-def finished_results(job_id: str, jobs: CurrentJobs) -> Results:
-    """The results of a job, or the answer that there are none, or none yet."""
-    try:
-        return Results.model_validate(jobs.result(job_id))
-    except Unknown as error:
-        raise missing(jobs) from error
-    except NotDone as error:
-        raise HTTPException(409, str(error)) from error
-
-
-Finished = Annotated[Results, Depends(finished_results)]
-
-
 @router.get("/jobs/{job_id}/result", responses=problems(404, 409, 503), tags=["jobs"])
-def result(found: Finished) -> Results:
+def result(found: JobResult) -> Results:
     """What the models say of each text."""
-    return found
+    return Results.model_validate(found)
 
 
 @router.get("/jobs/{job_id}/result.csv", responses=problems(404, 409, 503), response_class=Response, tags=["jobs"])
-def result_as_table(found: Finished) -> Response:
+def result_as_table(found: JobResult) -> Response:
     """The same for a spreadsheet: a line for each text, with the label that each model gives it."""
     headers = {"Content-Disposition": 'attachment; filename="sentiment.csv"'}
-    return Response(table(found.model_dump()["rows"]), headers=headers, media_type="text/csv; charset=utf-8")
+    return Response(table(found["rows"]), headers=headers, media_type="text/csv; charset=utf-8")
 
 
 def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:

@@ -28,7 +28,7 @@ from formats import KINDS
 from models import Model, Size, choose
 from reading import read
 from serving import jobs, operations
-from serving.jobs import CurrentJobs, Full, Jobs, JobState, NotDone, Progress, Unknown, Unusable, missing
+from serving.jobs import CurrentJobs, Full, JobResult, Jobs, JobState, Progress, Unusable, wait_for_model
 from serving.loading import Loaded, Loader
 from serving.problems import problems
 from serving.settings import Settings
@@ -169,34 +169,21 @@ def submit_file(jobs: Jobs, params: dict[str, Any], file: UploadFile) -> JobStat
         return jobs.submit(params, Path(copy.name))
 
 
-def result_of(jobs: Jobs, job_id: str) -> dict[str, Any]:
-    """What a job came to, or the answer that it has not."""
-    try:
-        return jobs.result(job_id)
-    except Unknown as error:
-        raise missing(jobs) from error
-    except NotDone as error:
-        raise HTTPException(409, str(error)) from error
-
-
 @router.get("/jobs/{job_id}/result", responses=problems(404, 409, 503))
-def result(jobs: CurrentJobs, job_id: str) -> Summary:
+def result(found: JobResult) -> Summary:
     """The summary, once the job is done."""
-    return Summary(**result_of(jobs, job_id)["summary"])
+    return Summary(**found["summary"])
 
 
 @router.get("/jobs/{job_id}/text", responses=problems(404, 409, 503), response_class=PlainTextResponse)
-def text(jobs: CurrentJobs, job_id: str) -> str:
+def text(found: JobResult) -> str:
     """The text that was summarized, as it was read from the file: what the places of the sentences refer to."""
-    return str(result_of(jobs, job_id)["text"])
+    return str(found["text"])
 
 
 def work(loader: Loader, model: Model, params: dict[str, Any], file: Path | None, progress: Progress) -> dict[str, Any]:
     """Summarize: this is the job."""
-    while not loader.finished.wait(0.5):  # after a restart, a job of before it may be here first
-        progress(0, "The model is loading")
-    if loader.status == "failed":
-        raise Unusable(f"The model could not be loaded. {loader.reason}")
+    wait_for_model(loader, progress)
     began = time.monotonic()
     text = read(file, MOST_CHARACTERS, progress) if file else params["text"]
     document = take_apart(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -16,7 +17,7 @@ from tables.wording import date, listed, many, number, share
 
 STATIC = Path(__file__).parents[1] / "static"
 STYLES = ("style.css", "report.css")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for the beginning of a formula
+FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")  # how one may begin; the middle four are wide ones
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 Row = Sequence[object]
@@ -36,6 +37,7 @@ def page(report: Report) -> str:
 def table(report: Report) -> str:
     """One line for each column, as CSV that a spreadsheet may open: no cell of it is a formula."""
     out = io.StringIO()
+    out.write("\ufeff")  # or Excel would not take it for UTF-8
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     writer.writerows([safe(cell) for cell in _summary(column)] for column in report.columns)
@@ -61,7 +63,7 @@ def _summary(column: Column) -> Row:
 
 def safe(cell: object) -> object:
     """A text that a spreadsheet would calculate gets an apostrophe before it; numbers are left alone."""
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
 def _parts(report: Report) -> Iterator[str]:

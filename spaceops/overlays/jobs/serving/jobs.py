@@ -21,6 +21,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from prometheus_client import Counter, Gauge
 from pydantic import BaseModel, Field
 
+from serving.loading import Loader
 from serving.metrics import REGISTRY
 from serving.problems import problems
 from serving.storage import Storage
@@ -127,6 +128,14 @@ class Progress:
 
 
 Work = Callable[[dict[str, Any], Path | None, Progress], dict[str, Any]]
+
+
+def wait_for_model(loader: Loader, progress: Progress) -> None:
+    """Begin work with this: a job from before a restart may come before the model. Raises `Unusable` if none comes."""
+    while not loader.finished.wait(0.2):
+        progress(0, "The model is loading")
+    if loader.status == "failed":
+        raise Unusable(f"The model could not be loaded. {loader.reason}")
 
 
 class Jobs:
@@ -361,6 +370,19 @@ def missing(jobs: Jobs) -> HTTPException:
     if jobs.restored.is_set():
         return HTTPException(404, LOST)
     return HTTPException(503, "What was kept before the restart is being read.", {"Retry-After": "2"})
+
+
+def result_of(jobs: CurrentJobs, job_id: str) -> dict[str, Any]:
+    """The result of a job, or the answer that there is none, or none yet."""
+    try:
+        return jobs.result(job_id)
+    except Unknown as error:
+        raise missing(jobs) from error
+    except NotDone as error:
+        raise HTTPException(409, str(error)) from error
+
+
+JobResult = Annotated[dict[str, Any], Depends(result_of)]
 
 
 @router.get("/jobs/{job_id}", responses=problems(404, 503))

@@ -10,7 +10,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from serving.jobs import Full, Jobs, NotDone, Unknown, Unusable, router
+from serving.jobs import Cancelled, Full, Jobs, NotDone, Unknown, Unusable, router, wait_for_model
+from serving.loading import Loader
 from serving.storage import open_storage
 
 
@@ -120,6 +121,31 @@ def test_a_file_is_copied_and_handed_to_the_work_with_its_ending(start, tmp_path
 
     assert "done" == ended(jobs, job).status
     assert {"text": "content", "suffix": ".md"} == jobs.result(job.id)
+
+
+class NoModel:
+    name, device = "acme/none", "cpu"
+
+    def load(self):
+        raise OSError("no such model")
+
+
+def test_work_waits_for_the_model_and_can_be_ended_meanwhile():
+    def progress(_fraction, step):
+        assert "The model is loading" == step
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        wait_for_model(Loader(NoModel()), progress)  # nobody has started to load
+
+
+def test_work_without_a_model_fails_and_says_why(start):
+    loader = Loader(NoModel())
+    loader.start()
+    jobs = start(lambda _params, _file, progress: wait_for_model(loader, progress))
+
+    state = ended(jobs, jobs.submit({}))
+    assert ("failed", "The model could not be loaded. OSError: no such model") == (state.status, state.error)
 
 
 def test_no_more_jobs_wait_than_allowed(start):
