@@ -46,10 +46,16 @@ class Loader:
             MODEL_READY.set(1)
             log.info("%s is ready", self.model.name)
         except Exception as error:  # the border to foreign code: whatever it raises becomes the reason
-            log.exception("%s cannot be loaded", self.model.name)
-            self.reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.reason = sentence_of(error)
+            log.exception("%s cannot be loaded: %s", self.model.name, self.reason)
             self.status = "failed"
         self.finished.set()
+
+
+def sentence_of(error: Exception) -> str:
+    """What went wrong, for people: an error's first line, with its class if that line is but a word."""
+    line = str(error).partition("\n")[0]
+    return line if " " in line else f"{type(error).__name__}: {line}"
 
 
 async def current_loader(request: Request) -> Loader:

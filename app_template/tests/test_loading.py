@@ -52,17 +52,22 @@ def test_who_comes_too_early_is_told_to_come_again_and_then_served(client):
     assert (0, 1) == (ready_before, REGISTRY.get_sample_value("model_ready"))
 
 
-def test_a_failure_is_told_with_its_first_line(client):
-    model = Slow(OSError("No such model\nand a page of explanation"))
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("No such model\nand a page of explanation"), "No such model"),
+        (KeyError("labels"), "KeyError: 'labels'"),
+        (MemoryError(), "MemoryError: "),
+    ],
+)
+def test_a_failure_is_told_in_one_line(client, error, reason):
+    model = Slow(error)
     client.app.state.loader = loader = Loader(model)
     loader.start()
     model.go.set()
 
     assert loader.finished.wait(30)
-    assert ("failed", "OSError: No such model") == (loader.status, loader.reason)
+    assert ("failed", reason) == (loader.status, loader.reason)
     failed = client.get("/name")
-    assert (503, "The model could not be loaded. OSError: No such model") == (
-        failed.status_code,
-        failed.json()["detail"],
-    )
+    assert (503, f"The model could not be loaded. {reason}") == (failed.status_code, failed.json()["detail"])
     assert 0 == REGISTRY.get_sample_value("model_ready")

@@ -12,6 +12,7 @@ from inference.sources import names, sources
 from inference.weights import Source
 from lexicons import AfinnWords, Blob, Vader
 from opinions import LABELS, Opinion, Probabilities, Verdict, combine, common_labels
+from serving.loading import sentence_of
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +83,8 @@ class Ensemble:
             try:
                 model.load()
             except Exception as error:  # the border to foreign code: whatever it raises becomes the reason
-                log.exception("%s cannot be loaded", model.name)
-                self.broken[model.name] = f"{type(error).__name__}: {error}".splitlines()[0]
+                self.broken[model.name] = sentence_of(error)
+                log.exception("%s cannot be loaded: %s", model.name, self.broken[model.name])
         if len(self.broken) == len(self.members):
             raise RuntimeError("; ".join(f"{name}: {reason}" for name, reason in self.broken.items()))
 

@@ -48,11 +48,11 @@ def test_where_one_cannot_be_loaded_the_others_answer_and_it_is_said():
     [verdict] = loaded(Vader(), Moody(loads=False)).answer(["I love it"])
 
     assert "POSITIVE" == verdict.label
-    assert "It could not be loaded. OSError: no such model" == verdict.opinions[1].error
+    assert "It could not be loaded. no such model" == verdict.opinions[1].error
 
 
 def test_where_none_can_be_loaded_each_reason_is_given():
-    with pytest.raises(RuntimeError, match="a: OSError: no such model; b: OSError: no such model"):
+    with pytest.raises(RuntimeError, match="a: no such model; b: no such model"):
         loaded(Moody("a", loads=False), Moody("b", loads=False))
 
 
