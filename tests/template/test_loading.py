@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from spaceops import LocalHub, new
+from spaceops.tasks import TASKS
 from tests.template.serving import App
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "and"]
@@ -27,6 +31,9 @@ CONFIG = {
     "id2label": {"0": "negative", "1": "positive"},
     "model_type": "bert",
     "pad_token_id": 0,
+}
+INSTALLED = {  # by one of the requirements
+    *("httpx2", "huggingface_hub", "numpy", "onnx", "onnxruntime", "PIL", "tokenizers", "torch", "transformers"),
 }
 ASK = """
 import json, os, sys
@@ -139,10 +146,28 @@ def ask(run: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., d
     return ask
 
 
-def reason(done: subprocess.CompletedProcess[str]) -> str:
-    """The last line of a process that failed."""
-    assert 0 != done.returncode
-    return done.stderr.splitlines()[-1]
+REASONS = """
+import json, sys
+from models import choose
+from serving.loading import Loader
+
+for variables in json.loads(sys.argv[1]):
+    loader = Loader(choose(variables))
+    loader._load()
+    print(json.dumps(loader.reason))
+"""
+
+
+@pytest.fixture
+def reasons(run: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., list[str]]:
+    """Why the app cannot load the models that each of these variables name, told by one process."""
+
+    def reasons(*each: dict[str, str], **variables: str) -> list[str]:
+        done = run("-W", "ignore", "-c", REASONS, json.dumps(each), **variables)
+        assert 0 == done.returncode, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return reasons
 
 
 def test_the_app_answers_with_the_onnx_file_of_a_model_on_the_hub(
@@ -167,36 +192,76 @@ def test_float32_fetches_the_other_file(publish: Callable[..., str], ask: Callab
     assert 1 / (1 + np.exp(-4)) == pytest.approx(answers[0][1])
 
 
-def test_a_private_model_needs_the_token_and_says_so(
-    localhub: LocalHub, publish: Callable[..., str], run: Callable[..., Any], ask: Callable[..., dict[str, Any]]
+def test_a_private_model_needs_the_token(
+    localhub: LocalHub, publish: Callable[..., str], ask: Callable[..., dict[str, Any]]
 ) -> None:
     publish("demo/private", described(model_onnx=network()), private=True)
 
     assert LABELS == [label for label, _ in ask(MODEL_ID="demo/private", HF_TOKEN=localhub.token)["answers"]]
-    assert "RuntimeError: There is no model demo/private, or HF_TOKEN is no token that may read it" == reason(
-        run("-c", ASK, "[]", MODEL_ID="demo/private")
-    )
 
 
-def test_a_revision_that_does_not_exist_is_named(publish: Callable[..., str], run: Callable[..., Any]) -> None:
+def config(**changes: object) -> dict[str, bytes]:
+    """A model's config.json that says something else."""
+    return {"config.json": json.dumps(CONFIG | changes).encode()}
+
+
+def test_what_is_wrong_with_a_model_is_said_in_a_sentence(
+    localhub: LocalHub, publish: Callable[..., str], reasons: Callable[..., list[str]]
+) -> None:
+    publish("demo/secret", described(model_onnx=network()), private=True)
+    publish("demo/gated", described(model_onnx=network()))
+    HfApi(localhub.url, token=localhub.token).update_repo_settings("demo/gated", gated="auto")
     publish("demo/one", described(model_onnx=network()))
+    publish("demo/mute", {"config.json": json.dumps(CONFIG).encode(), "model.onnx": network()})
+    publish("demo/chat", described(model_onnx=network()) | config(architectures=["LlamaForCausalLM"]))
+    publish("demo/nothing", {"model.onnx": network()})
+    publish("demo/stars", described(model_onnx=network()) | config(id2label={"0": "1", "1": "2", "2": "3"}))
+    expected = {
+        "demo/secret": "There is no model demo/secret, or HF_TOKEN is no token that may read it",
+        "demo/gated": "demo/gated is gated: accept its terms on the Hub, and set HF_TOKEN to a token of who did",
+        "not a model": "MODEL_ID is 'not a model', but must be OWNER/NAME of a model on the Hub, or a folder",
+        "/models/tone": "There is no folder /models/tone",
+        "demo/one@v9": "demo/one has no revision v9",
+        "demo/mute": "The model has no tokenizer.json: if it has one of an older form, build again with MODEL_ID set,"
+        " and one is made of that",
+        "demo/chat": "A text-classification model is needed, but this is LlamaForCausalLM",
+        "demo/nothing": "The model has no config.json, so it is none of the transformers library",
+        "demo/stars": "demo/stars answers two texts with numbers of shape (2, 2), not with its labels' scores",
+    }
+    parts = [name.partition("@") for name in expected]
 
-    assert "RuntimeError: demo/one has no revision v9" == reason(
-        run("-c", ASK, "[]", MODEL_ID="demo/one", MODEL_REVISION="v9")
-    )
+    assert [*expected.values()] == reasons(*[{"MODEL_ID": name, "MODEL_REVISION": end} for name, _, end in parts])
+
+
+def test_the_app_lives_when_the_hub_cannot_be_reached_and_says_so(folder: Path, tmp_path: Path) -> None:
+    app = App(folder, HF_ENDPOINT="http://127.0.0.1:9", HF_HOME=str(tmp_path), MODEL_ID="demo/tone")
+    app.start(until="health")
+    try:
+        while (ready := httpx2.get(f"{app.url}/ready", trust_env=False).json())["status"] == "loading":
+            time.sleep(0.05)
+        refused = httpx2.post(f"{app.url}/analyze", json={"text": "good"}, trust_env=False)
+    finally:
+        app.stop()
+
+    assert ("failed", 503) == (ready["status"], refused.status_code)
+    assert ready["reason"].startswith("demo/tone cannot be fetched from the Hub: ")
+    assert ready["reason"] in refused.json()["detail"]
+    assert f"demo/tone cannot be loaded: {ready['reason']}" in app.log()
 
 
 @without_torch
-def test_a_model_that_only_torch_can_run_says_what_to_do(publish: Callable[..., str], run: Callable[..., Any]) -> None:
+def test_a_model_that_only_torch_can_run_says_what_to_do(
+    publish: Callable[..., str], reasons: Callable[..., list[str]]
+) -> None:
     publish("demo/tensors", described() | {"model.safetensors": b"not fetched"})
 
-    assert "demo/tensors has no ONNX file: build again with MODEL_ID set, so that one is made" in reason(
-        run("-c", ASK, "[]", MODEL_ID="demo/tensors")
+    assert ["demo/tensors has no ONNX file: build again with MODEL_ID set, so that one is made"] == reasons(
+        {"MODEL_ID": "demo/tensors"}
     )
 
 
 def test_what_the_build_prepared_needs_no_hub_and_is_taken_for_that_model_alone(
-    folder: Path, run: Callable[..., Any], ask: Callable[..., dict[str, Any]]
+    folder: Path, reasons: Callable[..., list[str]], ask: Callable[..., dict[str, Any]]
 ) -> None:
     prepared = write(folder / "model" / "demo--built@v1", described(model_int8_onnx=network()))
     source = {"model_id": "demo/built", "revision": "v1", "precision": "int8"}
@@ -204,18 +269,64 @@ def test_what_the_build_prepared_needs_no_hub_and_is_taken_for_that_model_alone(
     asked = {"MODEL_ID": "demo/built", "MODEL_REVISION": "v1"}
 
     assert LABELS == [label for label, _ in ask(**asked, HF_ENDPOINT="http://127.0.0.1:9")["answers"]]
-    for change in ({"MODEL_REVISION": "v2"}, {"MODEL_PRECISION": "float32"}):
-        assert "There is no model demo/built" in reason(run("-c", ASK, "[]", **asked | change))
-
-
-def test_without_a_model_the_build_has_nothing_to_do(run: Callable[..., Any]) -> None:
-    done = run("prepare.py")
-
-    assert (0, "MODEL_ID is not set: there is no model to get ready.\n") == (done.returncode, done.stderr)
+    others = reasons(*[asked | change for change in ({"MODEL_REVISION": "v2"}, {"MODEL_PRECISION": "float32"})])
+    assert all(reason.startswith("There is no model demo/built, or") for reason in others)
 
 
 def test_a_volume_is_there_only_when_the_app_runs(run: Callable[..., Any]) -> None:
     assert "the app reads it when it starts" in run("prepare.py", MODEL_ID="/models/tone").stderr
+
+
+def test_the_build_fails_with_a_sentence(publish: Callable[..., str], run: Callable[..., Any]) -> None:
+    publish("demo/picture", described(model_onnx=network()) | config(architectures=["ViTForImageClassification"]))
+
+    done = run("prepare.py", MODEL_ID="demo/picture")
+
+    assert 1 == done.returncode
+    assert (
+        "A text-classification model is needed, but this is ViTForImageClassification" == done.stderr.splitlines()[-1]
+    )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_builds_stage_has_all_that_prepare_imports(tmp_path: Path, task: str) -> None:
+    """The image's first stage holds a part of the app, so that its code can change without preparing a model again."""
+    folder = new(tmp_path / "app", task=task)
+    names = re.findall(
+        r"^COPY requirements\*.txt (prepare.py) ./\nCOPY (inference) inference$",
+        read(folder / "Dockerfile"),
+        re.MULTILINE,
+    )
+    there = {"inference", *sys.stdlib_module_names, *INSTALLED}
+    modules = [folder / "prepare.py", *folder.glob("inference/*.py")]
+
+    assert [("prepare.py", "inference")] == names
+    assert [] == [(file.name, name) for file in modules for name in imported(file) if name not in there]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_installed_twice_is_installed_in_one_version(tmp_path: Path, task: str) -> None:
+    folder = new(tmp_path / "app", task=task)
+    pins: dict[str, set[str]] = {}
+    for line in "\n".join(map(read, folder.glob("requirements*.txt"))).splitlines():
+        name, _, version = line.partition("==")
+        if version:
+            pins.setdefault(name.lower().replace("_", "-"), set()).add(version)
+
+    assert {} == {name: versions for name, versions in pins.items() if len(versions) > 1}
+
+
+def read(file: Path) -> str:
+    """A file's text."""
+    return file.read_text("utf-8")
+
+
+def imported(file: Path) -> set[str]:
+    """The packages and modules that a module imports."""
+    nodes = list(ast.walk(ast.parse(read(file))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names}
 
 
 ARCHITECTURES = ["Bert", "DistilBert", "Roberta"]
@@ -248,7 +359,7 @@ def scores(answers: dict[str, Any]) -> list[float]:
 def test_an_exported_model_answers_as_pytorch_does(
     trained: Path, run: Callable[..., Any], ask: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    done = run("export.py", str(trained), str(tmp_path / "fast"), "float32")
+    done = run("-m", "inference.export", str(trained), str(tmp_path / "fast"), "float32")
     assert 0 == done.returncode, done.stderr
     report = json.loads((tmp_path / "fast" / "report.json").read_text("utf-8"))
     by_torch = scores(ask(MODEL_ID=str(trained)))
