@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -283,24 +282,18 @@ def test_the_build_fails_with_a_sentence(publish: Callable[..., str], run: Calla
     done = run("prepare.py", MODEL_ID="demo/picture")
 
     assert 1 == done.returncode
-    assert (
-        "A text-classification model is needed, but this is ViTForImageClassification" == done.stderr.splitlines()[-1]
-    )
+    assert done.stderr.endswith("A text-classification model is needed, but this is ViTForImageClassification\n")
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_builds_stage_has_all_that_prepare_imports(tmp_path: Path, task: str) -> None:
     """The image's first stage holds a part of the app, so that its code can change without preparing a model again."""
     folder = new(tmp_path / "app", task=task)
-    names = re.findall(
-        r"^COPY requirements\*.txt (prepare.py) ./\nCOPY (inference) inference$",
-        read(folder / "Dockerfile"),
-        re.MULTILINE,
-    )
+    stage = "COPY requirements*.txt prepare.py ./\nCOPY inference inference\n"
     there = {"inference", *sys.stdlib_module_names, *INSTALLED}
     modules = [folder / "prepare.py", *folder.glob("inference/*.py")]
 
-    assert [("prepare.py", "inference")] == names
+    assert stage in read(folder / "Dockerfile")
     assert [] == [(file.name, name) for file in modules for name in imported(file) if name not in there]
 
 
