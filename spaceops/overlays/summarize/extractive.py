@@ -7,6 +7,7 @@ Sentences are compared by the words they share, and ranked as web pages were: on
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from document import Document, Sentence
-from words import LEANING, WORD, stem, stopwords, terms
+from words import ADDRESS, LEANING, WORD, means_something, stem, stopwords, terms
 
 Progress = Callable[[float, str], None]
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -25,6 +26,7 @@ DAMPING = 0.85
 REDUNDANCY = 0.7  # how much likeness to what is chosen already counts against a sentence
 SAME = 0.85  # from this likeness on a sentence says nothing new
 SHORT, LONG = 10, 45  # words
+END = re.compile(r"""[.!…。！][^\w\s?:]*$""")  # a statement's, and what may follow it: quotes, brackets  # noqa: RUF001
 
 
 def rank(document: Document, progress: Progress) -> tuple[list[int], Array, Array]:
@@ -95,15 +97,16 @@ def centrality(alike: Array) -> Array:
 
 def fitness(place: int, sentence: Sentence, stems: list[str], titles: set[str]) -> float:
     """A factor around 1: for what stands at the beginning and takes up a heading, against what cannot stand alone."""
-    words = WORD.findall(sentence.text)
+    words = WORD.findall(ADDRESS.sub(" ", sentence.text))
     letters = sum(sign.isalpha() for sign in sentence.text) / len(sentence.text)
     fit = 1 + 0.6 * math.exp(-place / 1.5)
     fit *= 1.15 if sentence.opens_paragraph else 1
     fit *= 1 + 0.3 * len(titles.intersection(stems)) / (len(set(stems)) + 1)
     fit *= min(1, len(words) / SHORT) * min(1, LONG / max(1, len(words)))
     fit *= 0.8 if words and words[0].lower() in LEANING else 1
-    fit *= 0.6 if sentence.text.endswith(("?", ":")) else 1
+    fit *= 1 if sentence.is_item or END.search(sentence.text) else 0.4
     fit *= 0.85 if sentence.is_item else 1
+    fit *= 0.5 if ADDRESS.search(sentence.text) else 1
     return max(0.01, fit * min(1, letters / 0.7))
 
 
@@ -155,11 +158,12 @@ def phrases(text: str, without: frozenset[str]) -> list[tuple[str, ...]]:
     found = []
     run: list[str] = []
     end = 0
+    text = ADDRESS.sub(" / ", text)
     for word in WORD.finditer(text):
         if text[end : word.start()].strip():
             run = []
         end = word.end()
-        means = len(word[0]) > 2 and word[0].lower() not in without and not word[0].isdigit()
+        means = len(word[0]) > 2 and means_something(word[0], without) and not word[0].isdigit()
         run = [*run[-2:], word[0]] if means else []
         found += [tuple(run[start:]) for start in range(len(run))]
     return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import logging
+import re
 import resource
 import sys
+from collections import Counter
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 KINDS = (".txt", ".md", ".html", ".htm", ".pdf")
@@ -14,7 +16,10 @@ MEMORY = 2**30  # bytes that reading may take
 SECONDS = 120  # of the processor
 UNREADABLE = 3  # exit code; the reason is then on stdout in place of the text
 
-UNREAD = {"script", "style", "noscript", "template", "svg", "nav", "footer", "aside", "form", "button", "table"}
+UNREAD = {"script", "style", "noscript", "template", "svg", "nav", "footer", "aside", "form", "button"} | {
+    "table",
+    "pre",
+}
 INLINE = {"a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 
@@ -25,7 +30,7 @@ class Unreadable(Exception):
 
 def text_of(file: Path, most: int) -> str:
     """The text of a file, whose kind its ending tells, of at most so many characters."""
-    text = text_of_pdf(file, most) if file.suffix == ".pdf" else decoded(file.read_bytes())
+    text = text_of_pdf(file) if file.suffix == ".pdf" else decoded(file.read_bytes())
     if file.suffix in (".html", ".htm"):
         text = text_of_html(text)
     if len(text) > most:
@@ -89,22 +94,55 @@ class Page(HTMLParser):
             self.parts.append(" " * before + " ".join(data.split()) + " " * after)
 
 
-def text_of_pdf(file: Path, most: int) -> str:
-    """The text of the pages. A scan has none: it consists of pictures."""
-    from pypdf import PdfReader
+def text_of_pdf(file: Path) -> str:
+    """The paragraphs of all pages. A scan has none: it consists of pictures."""
+    import pypdfium2
 
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it logs may quote the file
-    reader = PdfReader(file)
-    if reader.is_encrypted:
-        raise Unreadable("The PDF is encrypted.")
-    text = ""
-    for page in reader.pages:
-        text += page.extract_text() + "\n\n"
-        if len(text) > most:
-            break
-    if not text.strip():
+    try:
+        document = pypdfium2.PdfDocument(file)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
+            raise Unreadable("The PDF is encrypted.") from error
+        raise
+    pages = [lines_of(page.get_textpage().get_text_range()) for page in document]
+    lines = without_running_titles(pages)
+    if not lines:
         raise Unreadable("The PDF has no text: it may be a scan.")
-    return text.encode("utf-8", "replace").decode()
+    return paragraphs(lines)
+
+
+def lines_of(page: str) -> list[str]:
+    """The lines of a page that hold something. PDFium puts U+FFFE where a hyphen ends a line."""
+    page = re.sub("\ufffe(.?)", lambda end: end[1] if end[1].islower() else f"-{end[1]}", page)
+    page = page.encode("utf-8", "replace").decode()  # what is no character
+    return [line.strip() for line in page.splitlines() if line.strip()]
+
+
+def without_running_titles(pages: list[list[str]]) -> list[str]:
+    """All lines but those at the top or the bottom of three pages or more, whose numbers may differ."""
+    ends = Counter(form(line) for lines in pages for line in {*lines[:1], *lines[-1:]})
+    often = {title for title, count in ends.items() if count > 2}
+    return [
+        line
+        for lines in pages
+        for place, line in enumerate(lines)
+        if place not in (0, len(lines) - 1) or form(line) not in often
+    ]
+
+
+def form(line: str) -> str:
+    """A line with all numbers alike, Roman ones too."""
+    return re.sub(r"\b(\d+|[ivxlc]+)\b", "0", line.lower())
+
+
+def paragraphs(lines: list[str]) -> str:
+    """Lines with an empty one where a paragraph seems to end: after a short one, unless the next goes on with it."""
+    usual = sorted(map(len, lines))[len(lines) * 9 // 10]
+    text = ""
+    for line, following in pairwise([*lines, ""]):
+        ends = len(line) < 0.75 * usual and (line[-1] in ".!?:" or not following[:1].islower())
+        text += line + ("\n\n" if ends else "\n")
+    return text
 
 
 def main(file: Path, most: int) -> int:

@@ -31,7 +31,7 @@ def read(file: Path, most: int, progress: Callable[[float, str], None]) -> str:
     if process.returncode == UNREADABLE:
         raise Unusable(text)
     if process.returncode:
-        raise Unusable("The file takes more time or memory to read than there is.")
+        raise Unusable("The file cannot be read: it may be damaged, or take more time or memory than there is.")
     return text
 
 

@@ -77,6 +77,20 @@ def test_a_question_or_what_leans_on_the_sentence_before_is_chosen_last():
     assert [True, True] == [sentence in text[:70] + text[-75:] for sentence in summarize(text, sentences=2)]
 
 
+def test_a_title_an_address_or_a_fragment_is_chosen_last():
+    text = (
+        "THE TRAM LINE OF LINDHOLM Report of the council, second edition, of May\n"
+        "2026 by the council and the tram line\n\n"
+        "More on the tram line and the council is at https://lindholm.example/council/tram for all who want to know. "
+        "The tram line of Lindholm is to be opened by the council in May. "
+        "The council has paid for the tram line with a loan of ten years."
+    )
+
+    assert ["is to be opened", "has paid for"] == [
+        part for one in summarize(text, sentences=2) for part in ("is to be opened", "has paid for") if part in one
+    ]
+
+
 @pytest.mark.parametrize("text", ["One.", "a b c", "7 8 9.", "这是一个句子。这是另一个。", "Ja! Nein! Ja! Nein!"])
 def test_the_shortest_texts_have_summaries(text):
     assert summarize(text, sentences=2)
@@ -129,6 +143,12 @@ def test_key_phrases_are_what_comes_back_as_it_is_written_most():
     text = "The old harbour is busy. An Old Harbour needs ferries. Ferries leave the old harbour. The ferry is late."
 
     assert ["old harbour", "ferries"] == [phrase.lower() for phrase in key_phrases(take_apart(text), ignore)]
+
+
+def test_key_phrases_have_no_pieces_of_addresses_or_short_forms():
+    text = "We\u2019ll see the ferry at https://ferry.example/we. We\u2019ll see it in /etc/ferry/we, don't they? " * 3
+
+    assert ["ferry"] == key_phrases(take_apart(text), ignore)
 
 
 def test_key_phrases_have_no_words_without_meaning_and_no_word_twice():

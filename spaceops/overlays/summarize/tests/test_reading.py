@@ -8,11 +8,9 @@ import sys
 import time
 
 import pytest
-from pypdf import PdfWriter
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 import formats
-from formats import text_of
+from formats import lines_of, text_of
 from reading import environment, read
 from serving.jobs import Cancelled, Unusable
 
@@ -33,21 +31,21 @@ def write(tmp_path):
     return write
 
 
-def pdf(file, *pages: str, password: str = ""):
-    """Write a PDF with a line of text on each page."""
-    writer = PdfWriter()
-    kind = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
-    font = writer._add_object(DictionaryObject({NameObject(key): NameObject(value) for key, value in kind.items()}))
-    for text in pages:
-        page = writer.add_blank_page(600, 800)
-        fonts = DictionaryObject({NameObject("/F1"): font})
-        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
-        stream = DecodedStreamObject()
-        stream.set_data(f"BT /F1 12 Tf 50 700 Td ({text}) Tj ET".encode())
-        page[NameObject("/Contents")] = writer._add_object(stream)
-    if password:
-        writer.encrypt(password)
-    writer.write(file)
+def pdf(file, *pages: str, trailer: str = ""):
+    """Write a PDF whose pages have these lines of text. PDFium finds the objects without a table of them."""
+    kids = " ".join(f"{10 + 2 * number} 0 R" for number in range(len(pages)))
+    objects = {
+        1: "<</Type/Catalog/Pages 2 0 R>>",
+        2: f"<</Type/Pages/Kids[{kids}]/Count {len(pages)}/MediaBox[0 0 600 800]/Resources<</Font<</F1 3 0 R>>>>>>",
+        3: "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    }
+    for number, text in enumerate(pages, 5):
+        drawn = " ".join(f"({line}) Tj T*" for line in text.split("\n"))
+        stream = f"BT /F1 12 Tf 15 TL 50 700 Td {drawn} ET"
+        objects[2 * number] = f"<</Type/Page/Parent 2 0 R/Contents {2 * number + 1} 0 R>>"
+        objects[2 * number + 1] = f"<</Length {len(stream)}>>stream\n{stream}\nendstream"
+    body = "".join(f"{number} 0 obj\n{content}\nendobj\n" for number, content in objects.items())
+    file.write_text(f"%PDF-1.4\n{body}trailer\n<</Root 1 0 R{trailer}>>\nstartxref\n0\n%%EOF\n", "latin-1")
     return file
 
 
@@ -67,16 +65,35 @@ def test_text_in_the_usual_encodings_is_read(write, content):
 def test_html_is_read_without_what_surrounds_the_text(write):
     page = """<!doctype html><title>News</title><style>p { color: red }</style><script>alert("x")</script>
         <nav><a href=x>Home</a></nav><h1>The <em>ferry</em></h1><p>It left &amp; came
-        back.<br>Then: <b>n</b>othing.</p><ul><li>one<li>two</ul><table><tr><td>7</table><footer>me</footer>"""
+        back.<br>Then: <b>n</b>othing.</p><pre>sail()</pre>
+        <ul><li>one<li>two</ul><table><tr><td>7</table><footer>me</footer>"""
     lines = [line.strip() for line in text_of(write("a.html", page), MOST).split("\n") if line.strip()]
 
     assert ["News", "# The ferry", "It left & came back.", "Then: nothing.", "- one", "- two"] == lines
 
 
-def test_a_pdf_is_read_page_by_page(tmp_path):
-    text = read(pdf(tmp_path / "a.pdf", "The first page.", "The second page."), MOST, ignore)
+def test_the_paragraphs_of_a_pdf_go_on_over_its_pages(tmp_path):
+    first = (
+        "Tides\nThe tide comes in twice a day, and as often it goes\nout. Who lives here knows it.\nThe moon pulls at"
+    )
+    second = "the water, and the water\nfollows it around the earth, a little late, every day.\nThe end."
+    text = read(pdf(tmp_path / "a.pdf", first, second), MOST, ignore)
 
-    assert ["The first page.", "The second page."] == text.split("\n\n")[:2]
+    assert [
+        "Tides",
+        "The tide comes in twice a day, and as often it goes\nout. Who lives here knows it.",
+        "The moon pulls at\nthe water, and the water\nfollows it around the earth, a little late, every day.\nThe end.",
+    ] == text.strip().split("\n\n")
+
+
+def test_titles_and_numbers_that_each_page_has_are_left_out(tmp_path):
+    text = read(pdf(tmp_path / "a.pdf", *(f"Tides, {n} of 4\nPart {n}.\n- {n} -" for n in range(1, 5))), MOST, ignore)
+
+    assert ["Part 1.", "Part 2.", "Part 3.", "Part 4."] == text.strip().split("\n")
+
+
+def test_a_word_that_a_pdf_divides_is_one_again():
+    assert ["die Gezeiten-Tafel", "an Nord-Ost"] == lines_of("die Ge\ufffezeiten-Tafel\r\n \r\nan Nord\ufffeOst")
 
 
 @pytest.mark.parametrize(
@@ -96,8 +113,9 @@ def test_what_cannot_be_read_is_refused_with_the_reason(write, name, content, re
 def test_a_pdf_without_text_or_with_a_password_is_refused(tmp_path):
     with pytest.raises(Unusable, match="it may be a scan"):
         read(pdf(tmp_path / "scan.pdf", ""), MOST, ignore)
+    key = f"/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<{'00' * 32}>/U<{'00' * 32}>>>/ID[<00><00>]"
     with pytest.raises(Unusable, match="encrypted"):
-        read(pdf(tmp_path / "locked.pdf", "secret", password="secret"), MOST, ignore)
+        read(pdf(tmp_path / "locked.pdf", "secret", trailer=key), MOST, ignore)
 
 
 def test_reading_is_ended_when_the_job_is(tmp_path, write):
@@ -118,7 +136,7 @@ def test_a_file_that_takes_too_much_memory_does_not_take_the_apps(tmp_path):
     with (tmp_path / "a.txt").open("wb") as file:
         file.truncate(2 * formats.MEMORY)  # zeros that take no disk
 
-    with pytest.raises(Unusable, match=r"cannot be read|more time or memory"):
+    with pytest.raises(Unusable, match="cannot be read"):
         read(tmp_path / "a.txt", MOST, ignore)
 
 
