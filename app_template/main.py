@@ -16,7 +16,7 @@ from serving import feedback, operations
 from serving.batching import Batcher, Full
 from serving.loading import Loaded, Loader
 from serving.problems import problems
-from serving.settings import Settings
+from serving.settings import Settings, whole
 from serving.storage import open_storage
 from serving.web import client_of, protect
 
@@ -55,6 +55,8 @@ async def analyze(body: Text, model: Loaded, request: Request) -> Sentiment:
 def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
     """The app as the environment wants it. Nothing is loaded and nothing written until it starts."""
     settings = Settings.from_environ(environ)
+    max_batch = whole(environ, "MAX_BATCH", 32, least=1)
+    max_waiting = whole(environ, "MAX_WAITING", 256, least=1)
     model = choose(environ)
 
     @asynccontextmanager
@@ -75,9 +77,8 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
         docs_url=None,  # FastAPI's own page fetches its script from a CDN; ours is static/docs.html
         redoc_url=None,
     )
-    app.state.settings = settings
     app.state.loader = Loader(model)
-    app.state.batcher = Batcher(model.predict, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
+    app.state.batcher = Batcher(model.predict, max_batch=max_batch, max_waiting=max_waiting)
     for part in (router, feedback.router, operations.router):
         app.include_router(part)
     app.mount("/static", StaticFiles(directory=operations.STATIC), name="static")

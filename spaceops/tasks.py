@@ -11,7 +11,7 @@ DEFAULT_TASK = "sentiment"
 class Task:
     """What an app does, the overlays it shares with other tasks, and what it has no use for of the base.
 
-    That is modules, which go with their tests, and other files.
+    That is modules and scripts, which go with their tests, and other files.
     """
 
     summary: str

@@ -92,7 +92,7 @@ def _layers(task: str, extras: Collection[str]) -> Iterator[Path]:
 
 def _leave_out(folder: Path, names: Collection[str]) -> None:
     for name in names:
-        for file in (folder / name, *folder.rglob(f"{name}.py"), folder / "tests" / f"test_{name}.py"):
+        for file in (folder / name, *folder.rglob(f"{name}.*"), folder / "tests" / f"test_{name}.py"):
             file.unlink(missing_ok=True)
 
 

@@ -19,13 +19,11 @@ class BadSetting(SystemExit):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings that every request meets; each is named as its variable, in small letters."""
+    """The settings that every request meets, whatever the route; each is named as its variable, in small letters."""
 
     api_token: str | None = field(default=None, repr=False)  # a secret
     rate_limit: int = 0  # requests a minute and client; 0 lets everybody ask as often as they like
     request_timeout: float = 30.0  # seconds until an answer must begin
-    max_waiting: int = 256  # requests that may wait for the model; the next one is told to come back
-    max_batch: int = 32  # requests that the model answers in one go
     cors_origins: tuple[str, ...] = ()  # other sites whose pages may call the API
     log_level: str = "info"
 
@@ -34,10 +32,8 @@ class Settings:
         """Read them; a value that makes no sense ends the program and says what would."""
         return cls(
             api_token=_token(environ),
-            rate_limit=_whole(environ, "RATE_LIMIT", cls.rate_limit, least=0),
+            rate_limit=whole(environ, "RATE_LIMIT", cls.rate_limit, least=0),
             request_timeout=_seconds(environ, "REQUEST_TIMEOUT", cls.request_timeout),
-            max_waiting=_whole(environ, "MAX_WAITING", cls.max_waiting, least=1),
-            max_batch=_whole(environ, "MAX_BATCH", cls.max_batch, least=1),
             cors_origins=_origins(environ),
             log_level=_level(environ),
         )
@@ -51,7 +47,8 @@ def _token(environ: Mapping[str, str]) -> str | None:
     return token
 
 
-def _whole(environ: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+def whole(environ: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    """A variable that is a whole number; any other value ends the program."""
     value = environ.get(name) or str(default)
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < least:
         _refuse(name, value, f"a whole number from {least}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.settings import BadSetting, Settings
+from serving.settings import BadSetting, Settings, whole
 
 
 def test_without_variables_there_are_defaults():
@@ -20,8 +20,6 @@ def test_each_variable_is_read():
             "API_TOKEN": "long-enough",
             "RATE_LIMIT": "60",
             "REQUEST_TIMEOUT": "2.5",
-            "MAX_WAITING": "10",
-            "MAX_BATCH": "4",
             "CORS_ORIGINS": "https://example.com, http://127.0.0.1:3000",
             "LOG_LEVEL": "Warning",
         }
@@ -31,16 +29,12 @@ def test_each_variable_is_read():
         api_token="long-enough",
         rate_limit=60,
         request_timeout=2.5,
-        max_waiting=10,
-        max_batch=4,
         cors_origins=("https://example.com", "http://127.0.0.1:3000"),
         log_level="warning",
     )
 
 
-@pytest.mark.parametrize(
-    "name", ["RATE_LIMIT", "REQUEST_TIMEOUT", "MAX_WAITING", "MAX_BATCH", "CORS_ORIGINS", "LOG_LEVEL"]
-)
+@pytest.mark.parametrize("name", ["RATE_LIMIT", "REQUEST_TIMEOUT", "CORS_ORIGINS", "LOG_LEVEL"])
 def test_an_empty_variable_is_none(name):
     assert Settings.from_environ({name: ""}) == Settings()
 
@@ -51,8 +45,7 @@ def test_an_empty_variable_is_none(name):
         ("RATE_LIMIT", "-1", "a whole number from 0"),
         ("RATE_LIMIT", "1.5", "a whole number from 0"),
         ("RATE_LIMIT", "९", "a whole number from 0"),
-        ("MAX_BATCH", "0", "a whole number from 1"),
-        ("MAX_WAITING", "1e3", "a whole number from 1"),
+        ("RATE_LIMIT", "1e3", "a whole number from 0"),
         ("REQUEST_TIMEOUT", "soon", "a number of seconds above 0"),
         ("REQUEST_TIMEOUT", "0", "a number of seconds above 0"),
         ("REQUEST_TIMEOUT", "inf", "a number of seconds above 0"),
@@ -67,6 +60,18 @@ def test_a_bad_value_ends_the_start_in_one_line(name, value, wanted):
         Settings.from_environ({name: value})
 
     assert f"{name} is {value!r}, but must be {wanted}" == ended.value.code
+
+
+@pytest.mark.parametrize(("value", "number"), [("7", 7), ("", 32), (None, 32)])
+def test_a_setting_of_one_part_of_the_app_is_a_whole_number_or_the_default(value, number):
+    environ = {} if value is None else {"MAX_BATCH": value}
+
+    assert number == whole(environ, "MAX_BATCH", 32, least=1)
+
+
+def test_nor_may_it_be_less_than_makes_sense():
+    with pytest.raises(BadSetting, match="MAX_BATCH is '0', but must be a whole number from 1"):
+        whole({"MAX_BATCH": "0"}, "MAX_BATCH", 32, least=1)
 
 
 @pytest.mark.parametrize("token", ["", "short", "with a space", "ümläutölong"])

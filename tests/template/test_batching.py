@@ -92,11 +92,11 @@ def fits(item, outcome):
 
 
 @settings(max_examples=150, deadline=None)
-@given(arrivals(), st.integers(1, 8), st.sampled_from([0, 0.0005]))
-def test_everybody_gets_the_answer_for_the_own_item_alone(items, max_batch, max_delay):
+@given(arrivals(), st.integers(1, 8))
+def test_everybody_gets_the_answer_for_the_own_item_alone(items, max_batch):
     async def scenario():
         model = Model()
-        batcher = batcher_of(model, max_batch=max_batch, max_waiting=40, max_delay=max_delay)
+        batcher = batcher_of(model, max_batch=max_batch, max_waiting=40)
         await batcher.start()
         outcomes = await asyncio.gather(*(send(batcher, item) for item in items))
         await batcher.close()

@@ -24,7 +24,7 @@ from serving import feedback, operations
 from serving.batching import Batcher, Full
 from serving.loading import RETRY_AFTER, Loader, loaded_model
 from serving.problems import problems
-from serving.settings import Settings
+from serving.settings import Settings, whole
 from serving.storage import open_storage
 from serving.web import client_of, protect
 
@@ -96,7 +96,7 @@ async def picture_in(request: Request) -> bytes:
 async def prepared(request: Request, preprocessing: Preprocessing, data: bytes) -> tuple[np.ndarray, int, int]:
     """What the model looks at, and the picture's width and height; as many at a time as there are CPUs."""
     state = request.app.state
-    if state.decoders.statistics().tasks_waiting >= state.settings.max_waiting:
+    if state.decoders.statistics().tasks_waiting >= state.max_waiting:
         raise HTTPException(503, "Too many pictures are waiting. Try again in a moment.", RETRY_AFTER)
 
     def decoded() -> tuple[np.ndarray, int, int]:
@@ -127,6 +127,8 @@ def best(probabilities: np.ndarray, labels: list[str], top: int) -> list[Label]:
 def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
     """The app as the environment wants it. Nothing is loaded and nothing written until it starts."""
     settings = Settings.from_environ(environ)
+    max_batch = whole(environ, "MAX_BATCH", 32, least=1)
+    max_waiting = whole(environ, "MAX_WAITING", 256, least=1)
     model = choose(environ)
 
     @asynccontextmanager
@@ -147,10 +149,10 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
         docs_url=None,  # FastAPI's own page fetches its script from a CDN; ours is static/docs.html
         redoc_url=None,
     )
-    app.state.settings = settings
     app.state.loader = Loader(model)
     app.state.decoders = CapacityLimiter(cpu_count())
-    app.state.batcher = Batcher(model.predict, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
+    app.state.max_waiting = max_waiting
+    app.state.batcher = Batcher(model.predict, max_batch=max_batch, max_waiting=max_waiting)
     for part in (router, feedback.router, operations.router):
         app.include_router(part)
     app.mount("/static", StaticFiles(directory=operations.STATIC), name="static")

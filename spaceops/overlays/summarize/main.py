@@ -231,7 +231,6 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
         docs_url=None,  # FastAPI's own page fetches its script from a CDN; ours is static/docs.html
         redoc_url=None,
     )
-    app.state.settings = settings
     app.state.loader = Loader(model)
     for part in (router, jobs.router, operations.router):
         app.include_router(part)
