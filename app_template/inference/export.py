@@ -20,6 +20,7 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from inference.classifier import TextClassifier
+from inference.pruning import keep_first_token
 from inference.weights import DESCRIPTIONS, PRECISIONS, REPORT, Source, graph_in
 
 MAX_DIFFERENCE = 0.1  # of a probability, between the original and what is to replace it
@@ -62,8 +63,8 @@ def main(files: Path, folder: Path, precision: str) -> None:
         candidates = {"float32": Path(scratch, "float32"), "int8": Path(scratch, "int8")}
         write_float32(files, candidates["float32"])
         write_int8(candidates["float32"], candidates["int8"])
-        original = answers(files if graph_in(files, "float32") is None else candidates["float32"])
-        compared = {name: compare(original, answers(candidate)) for name, candidate in candidates.items()}
+        original = answers(files, "float32")
+        compared = {name: compare(original, answers(candidate, name)) for name, candidate in candidates.items()}
         chosen = next(chosen_from(compared, precision), None)
         if chosen is None:
             raise SystemExit(f"What was made of the model answers otherwise than the model: {compared}")
@@ -85,9 +86,12 @@ def write_float32(files: Path, folder: Path) -> None:
     for file in (file for pattern in DESCRIPTIONS for file in files.glob(pattern)):
         shutil.copy(file, folder)
     if graph := graph_in(files, "float32"):
-        onnx.save(onnx.load(graph), folder / "model.onnx")  # with what lies in files beside it
+        model = onnx.load(graph)  # with what lies in files beside it
     else:
         trace(files, folder)
+        model = onnx.load(folder / "model.onnx")
+    keep_first_token(model)
+    onnx.save(model, folder / "model.onnx")
 
 
 def trace(files: Path, folder: Path) -> None:
@@ -133,9 +137,9 @@ def write_int8(original: Path, folder: Path) -> None:
     quantize_dynamic(original / "model.onnx", folder / "model_int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
 
 
-def answers(folder: Path) -> tuple[np.ndarray, float]:
+def answers(folder: Path, precision: str) -> tuple[np.ndarray, float]:
     """What a model says about the sentences, as the app would run it, and milliseconds per sentence."""
-    classifier = TextClassifier(Source(str(folder)))
+    classifier = TextClassifier(Source(str(folder), precision=precision))
     classifier.load()
     seconds = []
     for _ in range(3):
