@@ -19,8 +19,8 @@ COMMON = frozenset(
         a about after all also am an and any are as at be been before but by can could did do does doing for from get
         give had has have he hello her here hey hi him his how i if in into is it its just know let like may me might
         more most much must my no not now of on one only or other our out over please same shall she should so some
-        such tell than that the their them then there these they thing this those to too up us very want was way we
-        were what when where which while who whom why will with would yes you your
+        such tell than thank thanks that the their them then there these they thing this those to too up us very want
+        was way we were what when where which while who whom why will with would yes you your
         """,
     )
 )
