@@ -51,13 +51,12 @@ class Onnx:
     def __init__(self, graph: Path, threads: int) -> None:
         self.name = f"ONNX Runtime with {graph.name}"
         self._threads = threads
-        self._alone = self._shared = _session(graph, threads)
-        if threads > 1:
-            self._shared = _session(graph, 1)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
+        sessions = {number: self._pool.submit(_session, graph, number) for number in {threads, 1}}
+        self._alone, self._shared = sessions[threads].result(), sessions[1].result()
         self._inputs = [each.name for each in self._alone.get_inputs()]
         if unknown := set(self._inputs) - set(INPUTS):
             raise ModelError(f"{graph.name} is not made for texts alone: it asks for {', '.join(sorted(unknown))}")
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
 
     def tokens_per_pass(self, tokens: int) -> int:
         """Something for every thread; but from 128 on the CPU is used no better, and memory is."""
