@@ -11,9 +11,10 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -89,8 +90,9 @@ class Job:
     error: str | None = None
     starts: int = 0
     ended_at: float | None = None  # seconds since the epoch
+    client: str = ""  # who submitted it; not recorded
     unwanted: threading.Event = field(default_factory=threading.Event)
-    ended: Future[None] = field(default_factory=Future)
+    awaited: set[Callable[[], object]] = field(default_factory=set)  # what to call when it has ended
 
     @property
     def events(self) -> str:
@@ -107,7 +109,8 @@ class Job:
         else:
             self.ended_at = event["at"]
             self.progress = 1 if self.status == "done" else self.progress
-            self.ended.set_result(None)
+            for tell in self.awaited:
+                tell()
 
 
 class Progress:
@@ -142,14 +145,23 @@ class Jobs:
     """A queue and one worker. Whatever happens to a job is recorded in the storage at once.
 
     Where that is persistent, what a stop interrupts is done again after the next start. Nobody can guess an id: who has
-    it may have the result. All that belongs to a job is deleted `keep` seconds after its end.
+    it may have the result. What was uploaded is deleted when its job ends, and all else `keep` seconds later, or when
+    `most_ended` others have ended since. No client may have more than a quarter of the places in the queue.
     """
 
     def __init__(
-        self, work: Work, storage: Storage, *, max_waiting: int = 20, time_limit: float = 300, keep: float = 24 * 3600
+        self,
+        work: Work,
+        storage: Storage,
+        *,
+        max_waiting: int = 20,
+        time_limit: float = 300,
+        keep: float = 24 * 3600,
+        most_ended: int = 500,
     ) -> None:
         self._work, self._storage = work, storage
-        self._max_waiting, self._time_limit, self._keep = max_waiting, time_limit, keep
+        self._max_waiting, self._time_limit = max_waiting, time_limit
+        self._keep, self._most_ended = keep, most_ended
         self._jobs: dict[str, Job] = {}
         self._queue: deque[Job] = deque()
         self._changed = threading.Condition()
@@ -171,17 +183,17 @@ class Jobs:
         self._stopping.set()
         self._worker.join(2)  # to record it; work that does not tell its progress is left behind
 
-    def submit(self, params: dict[str, Any], file: Path | None = None) -> JobState:
+    def submit(self, params: dict[str, Any], file: Path | None = None, client: str = "") -> JobState:
         """Take a job; a copy of the file is kept with it. Writes to the storage. Raises `Full`."""
-        job = Job(secrets.token_urlsafe(16), datetime.now(UTC))
+        job = Job(secrets.token_urlsafe(16), datetime.now(UTC), client=client)
         with self._changed:
-            self._refuse_if_full()
+            self._refuse_if_full(client)
             self._jobs[job.id] = job  # before it has files, which would else look like those of an earlier run
         try:
             upload = self._keep_file(job, file) if file else None
             self._record(job, "queued", created=job.created.isoformat(), params=params, upload=upload)
             with self._changed:
-                self._refuse_if_full()
+                self._refuse_if_full(client)
                 self._enqueue(job)
                 return self._state(job)
         except BaseException:
@@ -195,9 +207,19 @@ class Jobs:
 
     async def wait(self, job_id: str, seconds: float) -> JobState:
         """How far a job is when it has ended, or after so many seconds. Raises `Unknown`."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        tell = partial(loop.call_soon_threadsafe, ended.set)
         with self._changed:
             job = self._find(job_id)
-        await asyncio.wait([asyncio.wrap_future(job.ended)], timeout=seconds)
+            if job.ended_at is not None:
+                return self._state(job)
+            job.awaited.add(tell)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), seconds)
+        finally:
+            with self._changed:
+                job.awaited.discard(tell)
         with self._changed:
             return self._state(job)
 
@@ -241,8 +263,10 @@ class Jobs:
             error=job.error,
         )
 
-    def _refuse_if_full(self) -> None:
-        if self._closing.is_set() or len(self._queue) >= self._max_waiting:
+    def _refuse_if_full(self, client: str) -> None:
+        theirs = sum(job.client == client for job in self._queue) if client else 0
+        too_many = len(self._queue) >= self._max_waiting or theirs >= max(1, self._max_waiting // 4)
+        if too_many or self._closing.is_set():
             raise Full
 
     def _enqueue(self, job: Job) -> None:
@@ -261,7 +285,7 @@ class Jobs:
 
     def _forget(self, job: Job) -> None:
         with self._changed:
-            del self._jobs[job.id]
+            self._jobs.pop(job.id, None)
         shutil.rmtree(self._folder(job), ignore_errors=True)
 
     def _record(self, job: Job, status: Status, **more: object) -> dict[str, Any]:
@@ -315,9 +339,11 @@ class Jobs:
     def _forget_old(self) -> None:
         latest = time.time() - self._keep
         with self._changed:
-            old = [job for job in self._jobs.values() if job.ended_at is not None and job.ended_at <= latest]
-        for job in old:
-            self._forget(job)
+            ended = [(job.ended_at, job) for job in self._jobs.values() if job.ended_at is not None]
+        ended.sort(key=lambda one: one[0], reverse=True)
+        for later, (ended_at, job) in enumerate(ended):
+            if later >= self._most_ended or ended_at <= latest:
+                self._forget(job)
 
     def _do(self, job: Job) -> None:
         if job.starts >= MOST_STARTS:
@@ -349,8 +375,12 @@ class Jobs:
         except OSError as error:
             log.exception("a result cannot be kept")
             event = {"status": "failed", "at": time.time(), "error": f"The result cannot be kept: {error.strerror}."}
+        with suppress(OSError):
+            for upload in self._folder(job).glob("upload*"):
+                upload.unlink()
         with self._changed:
             job.apply(event)
+        self._forget_old()
         ENDED.labels(event["status"]).inc()
 
 

@@ -123,6 +123,22 @@ def test_a_file_is_copied_and_handed_to_the_work_with_its_ending(start, tmp_path
     assert {"text": "content", "suffix": ".md"} == jobs.result(job.id)
 
 
+def test_what_was_uploaded_goes_when_its_job_has_ended_or_is_cancelled(start, storage, tmp_path):
+    upload = tmp_path / "report.md"
+    upload.write_text("content")
+    gate = Gate()
+    jobs = start(gate)
+    done, cancelled = jobs.submit({}, upload), jobs.submit({}, upload)
+    gate.wait()
+    assert 2 == len(list(storage.folder.rglob("upload.md")))
+
+    jobs.cancel(cancelled.id)
+    gate.open.set()
+    ended(jobs, done)
+
+    assert [] == list(storage.folder.rglob("upload*"))
+
+
 class NoModel:
     name, device = "acme/none", "cpu"
 
@@ -257,6 +273,46 @@ def test_an_old_job_is_forgotten_with_all_its_files(start, storage, tmp_path):
     for ask in (jobs.state, jobs.result, jobs.cancel):
         with pytest.raises(Unknown):
             ask(job.id)
+
+
+def test_of_many_that_have_ended_the_oldest_are_forgotten_before_their_time(start, storage):
+    jobs = start(add, most_ended=2)
+    all_of_them = [jobs.submit({"a": n, "b": 0}) for n in range(4)]
+    ended(jobs, all_of_them[-1])
+    jobs.close(0)
+
+    assert {job.id for job in all_of_them[-2:]} == {folder.name for folder in (storage.folder / "jobs").iterdir()}
+    with pytest.raises(Unknown):
+        jobs.state(all_of_them[0].id)
+
+
+def test_one_client_cannot_take_all_places_in_the_queue(start):
+    gate = Gate()
+    jobs = start(gate, max_waiting=8)
+    jobs.submit({}, client="greedy")
+    gate.wait()
+    for _ in range(2):
+        jobs.submit({}, client="greedy")
+
+    with pytest.raises(Full):
+        jobs.submit({}, client="greedy")
+    assert 3 == jobs.submit({}, client="somebody else").position
+
+
+def test_who_asks_again_and_again_leaves_nothing_behind(start):
+    gate = Gate()
+    jobs = start(gate)
+    job = jobs.submit({})
+
+    async def ask() -> None:
+        await asyncio.gather(*(jobs.wait(job.id, 0) for _ in range(100)))
+        async with asyncio.timeout(0.01):
+            await jobs.wait(job.id, 10)
+
+    with pytest.raises(TimeoutError):  # as when the client goes away
+        asyncio.run(ask())
+
+    assert not jobs._find(job.id).awaited
 
 
 def test_ids_cannot_be_guessed(start):
