@@ -71,8 +71,8 @@ CurrentOpinions = Annotated[Opinions, Depends(current_opinions)]
 
 
 @router.post("/feedback", status_code=201, responses=problems(507))
-def give(opinion: Opinion, opinions: CurrentOpinions, loader: CurrentLoader) -> Opinion:
-    """Keep an opinion, with the time and the model that had answered."""
+def give_feedback(opinion: Opinion, opinions: CurrentOpinions, loader: CurrentLoader) -> Opinion:
+    """Keep an opinion on an answer, with the time and the model that had answered."""
     try:
         opinions.add(opinion, loader.model.name)
     except OSError as error:
@@ -81,6 +81,6 @@ def give(opinion: Opinion, opinions: CurrentOpinions, loader: CurrentLoader) -> 
 
 
 @router.get("/feedback", responses=problems())
-def tally(opinions: CurrentOpinions) -> Tally:
-    """Count the opinions."""
+def count_feedback(opinions: CurrentOpinions) -> Tally:
+    """Count who found the answers right, and who wrong."""
     return opinions.tally()

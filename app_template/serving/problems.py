@@ -17,11 +17,12 @@ ANYWHERE = (400, 401, 413, 422, 429, 504)  # what any route may answer: see web.
 SCHEMA = {
     "title": NAME,
     "type": "object",
+    "description": "Whatever fails is told in this shape, that of RFC 9457.",
     "required": ["type", "title", "status", "detail", "request_id"],
     "properties": {
-        "type": {"type": "string"},
+        "type": {"type": "string", "description": "Always about:blank: the status says what kind it is"},
         "title": {"type": "string", "description": "The name of the status"},
-        "status": {"type": "integer"},
+        "status": {"type": "integer", "description": "That of the response"},
         "detail": {"type": "string", "description": "What is wrong, in a sentence for people"},
         "request_id": {"type": ["string", "null"], "description": "By which the log names this request"},
         "errors": {
@@ -31,8 +32,12 @@ SCHEMA = {
                 "type": "object",
                 "required": ["loc", "msg"],
                 "properties": {
-                    "loc": {"type": "array", "items": {"type": ["string", "integer"]}},
-                    "msg": {"type": "string"},
+                    "loc": {
+                        "type": "array",
+                        "items": {"type": ["string", "integer"]},
+                        "description": "The way to it, from the body, the path or the query",
+                    },
+                    "msg": {"type": "string", "description": "What is wrong with it"},
                 },
             },
         },

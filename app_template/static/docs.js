@@ -19,7 +19,7 @@ function kind(schema) {
   if (choices(resolved(schema))) return choices(resolved(schema)).map(kind).join(" or ");
   if (only ?? values) return [only ?? values].flat().join(" or ");
   if (isFile(limits)) return "file";
-  return (items ? `list of ${kind(items)}` : type ?? "anything") + range(limits);
+  return (items ? `list of ${kind(items)}` : [type ?? "anything"].flat().join(" or ")) + range(limits);
 }
 
 function range({ minLength, maxLength, minItems, maxItems, minimum, maximum }) {
@@ -173,6 +173,7 @@ function operation(path, method, about) {
   const parameters = (about.parameters ?? []).map(resolved), body = about.requestBody && resolved(about.requestBody);
   const form = requestForm(about, parameters, body), made = () => request(method, path, parameters, form.read());
   const streams = Object.values(about.responses).some(response => "text/event-stream" in (response.content ?? {}));
+  const [first, ...rest] = (about.description ?? about.summary ?? "").split(/(?<=\.)\s+/); // sentences
   const command = el("pre", { tabIndex: 0 }), output = el("div", { role: "status" });
   const stop = el("button", { type: "button", className: "plain", hidden: true }, "Stop");
   const showCommand = () => (command.textContent = curl(made(), streams));
@@ -201,16 +202,27 @@ function operation(path, method, about) {
   return el("details", { className: "card" },
     el("summary", {},
       el("h2", {}, el("code", { className: "method" }, method.toUpperCase()), " ", el("code", {}, path)), " ",
-      el("span", { className: "faint" }, about.summary ?? "")),
-    el("p", {}, about.description ?? ""), ...Object.entries(body?.content ?? {}).map(fields), view,
+      el("span", { className: "faint" }, first)),
+    el("p", {}, rest.join(" ")), ...contents(body ?? {}), view,
     el("div", { className: "row rule" }, el("h3", {}, "In a terminal"), copyButton(() => command.textContent)), command,
-    el("h3", { className: "rule" }, "Answers"), ...Object.entries(about.responses).flatMap(answer));
+    el("h3", { className: "rule" }, "Answers"), ...answers(about.responses));
 }
 
-/** A line for each status, with the fields of what comes back; all failures have the same, and need none. */
-function answer([status, given]) {
-  const { description, content = {} } = resolved(given);
-  return [el("p", {}, el("b", {}, status), ` ${description}`), ...(status < 400 ? Object.entries(content).map(fields) : [])];
+/** The fields of what comes back, and a line of the statuses of failures: their fields are the same everywhere. */
+function answers(responses) {
+  const all = Object.entries(responses).map(([status, given]) => [Number(status), resolved(given)]);
+  const named = ([status, { description }]) => [el("b", {}, String(status)), ` ${description}`];
+  const failures = all.filter(([status]) => status >= 400).flatMap((one, at) => [at ? ", " : "", ...named(one)]);
+  return [...all.filter(([status]) => status < 400).flatMap(one => [el("p", {}, ...named(one)), ...contents(one[1])]),
+    el("p", { className: "faint" }, ...failures)];
+}
+
+const contents = ({ content = {} }) => Object.entries(content).map(fields);
+
+/** The one shape of all failures. */
+function failure(schema) {
+  return el("section", { className: "card" }, el("h2", {}, "Failures"), el("p", {}, schema.description),
+    fields(["application/problem+json", { schema }]));
 }
 
 attempt($("operations"), async signal => {
@@ -220,6 +232,7 @@ attempt($("operations"), async signal => {
   $("description").textContent = spec.info.description ?? "";
   const found = Object.entries(spec.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, about]) => operation(path, method, about)));
-  $("operations").replaceChildren(...found);
+  const { Problem: problem } = spec.components.schemas;
+  $("operations").replaceChildren(...found, ...(problem ? [failure(problem)] : []));
   if (found.length) found[0].open = true;
 });

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Response, UploadFile
+from fastapi import APIRouter, Depends, FastAPI, File, HTTPException, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
@@ -23,7 +23,7 @@ from serving.loading import Loaded, Loader
 from serving.problems import problems
 from serving.settings import Settings
 from serving.storage import open_storage
-from serving.web import protect
+from serving.web import client_of, protect
 from tables import report
 from tables.analysis import Report, analyze
 from tables.reading import HEAD, refuse_other_files
@@ -35,18 +35,20 @@ DRAIN = 20  # seconds that a running job has to end when the app stops
 
 router = APIRouter(tags=["jobs"])
 
+Upload = Annotated[UploadFile, File(description="CSV or TSV, up to 50 MB, plain or as .gz")]
+
 
 @router.post("/jobs", status_code=202, responses=problems(503))
-def submit(file: UploadFile, _model: Loaded, jobs: CurrentJobs, response: Response) -> JobState:
-    """Take a CSV or TSV file of up to 50 MB, plain or as .gz; what it is about is told under the job's id."""
-    name = Path(file.filename or "").name[:100] or "table.csv"
+def submit(file: Upload, _model: Loaded, jobs: CurrentJobs, request: Request, response: Response) -> JobState:
+    """Submit a file. What it holds is told under the job's id."""
+    name = Path(file.filename or "").name[:100].encode(errors="replace").decode() or "table.csv"
     try:
         refuse_other_files(file.file.read(HEAD))
         file.file.seek(0)
         with tempfile.NamedTemporaryFile() as copy:
             shutil.copyfileobj(file.file, copy)
             copy.flush()
-            state = jobs.submit({"name": name}, Path(copy.name))
+            state = jobs.submit({"name": name}, Path(copy.name), client_of(request.scope))
     except Unusable as error:
         raise HTTPException(422, str(error)) from error
     except Full as error:

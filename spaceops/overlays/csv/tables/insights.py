@@ -76,7 +76,7 @@ def _quality(column: Column, total: int) -> Iterator[Insight]:
         )
     if column.kind == "identifier" and (again := column.filled - column.distinct):
         yield quality(
-            f"{name} looks like a key, but {many(again, 'row')} {'has' if again == 1 else 'have'} one again.", 7
+            f"{name} looks like a key, but {many(again, 'row')} {'repeats one' if again == 1 else 'repeat some'}.", 7
         )
     if odd := column.odd:
         what = {"number": "no number", "date": "no date"}.get(column.kind, "neither yes nor no")

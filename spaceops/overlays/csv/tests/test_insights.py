@@ -90,7 +90,7 @@ def test_columns_that_say_nothing_or_little(sentences):
 
 
 def test_a_key_that_is_there_again(sentences):
-    assert ["“id” looks like a key, but 2 rows have one again."] == sentences(
+    assert ["“id” looks like a key, but 2 rows repeat some."] == sentences(
         id=[*range(1000, 1098), 1000, 1001], a=noise(100), b=noise(100)
     )
 
