@@ -52,7 +52,7 @@ class Vader:
 
     def _prediction(self, text: str) -> Prediction:
         """A long text counts as the mean of its pieces."""
-        pieces = textwrap.wrap(text, TWEET)
+        pieces = textwrap.wrap(text, TWEET) or [text]  # nothing is left of some control characters
         compound = fmean(self._analyzer.polarity_scores(piece)["compound"] for piece in pieces)
         if abs(compound) < NEUTRAL_WITHIN:
             return Prediction("NEUTRAL", round(1 - abs(compound), 4))
@@ -70,9 +70,8 @@ class Pretrained:
 
     def load(self) -> None:
         """Download the files, if the build has not."""
-        from inference.classifier import (
-            TextClassifier,  # brings NumPy and ONNX Runtime, for which the port need not wait
-        )
+        # brings NumPy and ONNX Runtime, for which the port need not wait
+        from inference.classifier import TextClassifier
 
         self._classifier = TextClassifier(self._source)
         self._classifier.load()

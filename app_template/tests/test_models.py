@@ -39,6 +39,11 @@ def test_each_text_gets_its_own_answer_in_order(vader):
     assert [] == vader.predict([])
 
 
+@pytest.mark.parametrize("text", ["\x1c", "\x1c\x1d\x1e\x1f", "\u200b", "\0"])
+def test_a_text_of_nothing_visible_is_neutral(vader, text):
+    assert "NEUTRAL" == label_of(vader, text)
+
+
 def test_stronger_words_score_higher(vader):
     plain, strong = vader.predict(["A good meal.", "A GREAT meal!!!"])
 

@@ -36,8 +36,10 @@ class Request:
     method: str = "POST"
 
     def bytes_of(self, request_id: str) -> bytes:
+        client = f"198.51.100.{sum(request_id.encode()) % 256}"  # one alone may not fill a queue
         head = (
             f"{self.method} {self.path} HTTP/1.1\r\nHost: app\r\nX-Request-ID: {request_id}\r\nConnection: close\r\n"
+            f"X-Forwarded-For: {client}\r\n"
             f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n\r\n"
         )
         return head.encode() + self.body

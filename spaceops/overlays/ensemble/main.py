@@ -143,10 +143,10 @@ async def members(loader: CurrentLoader) -> list[Member]:
 
 
 @router.post("/jobs", status_code=202, responses=problems(503), tags=["jobs"])
-def submit(body: Texts, _model: Loaded, jobs: CurrentJobs, response: Response) -> JobState:
+def submit(body: Texts, _model: Loaded, jobs: CurrentJobs, request: Request, response: Response) -> JobState:
     """Take up to 1,000 texts, of 5,000 characters each. They are answered between those of other people."""
     try:
-        state = jobs.submit(body.model_dump())
+        state = jobs.submit(body.model_dump(), client=client_of(request.scope))
     except FullOfJobs as full:
         raise HTTPException(503, "Too many jobs are waiting. Try again in a moment.", {"Retry-After": "10"}) from full
     response.headers["Location"] = f"jobs/{state.id}"

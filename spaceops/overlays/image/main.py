@@ -86,11 +86,14 @@ async def picture_in(request: Request) -> bytes:
     """The bytes of the picture. What the client calls it, or says that it is, does not matter."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return await request.body()
-    async with request.form(max_files=1, max_fields=10, max_part_size=1024) as form:  # removes its file at the end
-        upload = form.get("file")
-        if not isinstance(upload, UploadFile):
-            raise HTTPException(422, "The form has no picture in a field named file.")
-        return await upload.read()
+    try:
+        async with request.form(max_files=1, max_fields=10, max_part_size=1024) as form:  # removes its file at the end
+            upload = form.get("file")
+            if not isinstance(upload, UploadFile):
+                raise HTTPException(422, "The form has no picture in a field named file.")
+            return await upload.read()
+    except UnicodeError as error:
+        raise HTTPException(400, "The form is not in the charset that it names.") from error
 
 
 async def prepared(request: Request, preprocessing: Preprocessing, data: bytes) -> tuple[np.ndarray, int, int]:

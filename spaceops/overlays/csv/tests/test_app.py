@@ -61,6 +61,16 @@ def test_the_columns_can_be_kept_as_a_table(client):
     assert 10 == len(list(csv.reader(io.StringIO(table.text))))
 
 
+def test_a_name_that_is_no_unicode_is_made_one(client):
+    part = b'Content-Disposition: form-data; name="file"; filename="\\ud800.csv"'
+    content = b"--b\r\n" + part + b"\r\n\r\na,b\n1,2\n\r\n--b--\r\n"
+    kind = "multipart/form-data; boundary=b; charset=unicode_escape"
+    job = client.post("/jobs", content=content, headers={"Content-Type": kind}).json()
+
+    assert "done" == client.get(f"/jobs/{job['id']}?wait=20").json()["status"]
+    assert "?.csv" == client.get(f"/jobs/{job['id']}/result").json()["file"]["name"]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

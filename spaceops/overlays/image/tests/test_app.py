@@ -114,6 +114,14 @@ def test_the_same_picture_gets_the_same_labels_beside_others():
             "Missing boundary in multipart.",
             {"content": b"secret", "headers": {"Content-Type": "multipart/form-data"}},
         ),
+        (
+            400,
+            "The form is not in the charset that it names.",
+            {
+                "content": b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nsecret\r\n--b--\r\n',
+                "headers": {"Content-Type": "multipart/form-data; boundary=b; charset=undefined"},
+            },
+        ),
         (400, "Too many files. Maximum number of files is 1.", {"files": {"file": PICTURE, "secret": PICTURE}}),
         (413, "The request's body is larger than 10,485,760 bytes.", {"content": b"secret" * (MAX_BYTES // 6 + 1)}),
     ],
