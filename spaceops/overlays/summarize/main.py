@@ -33,7 +33,7 @@ from serving.loading import Loaded, Loader
 from serving.problems import problems
 from serving.settings import Settings
 from serving.storage import open_storage
-from serving.web import protect
+from serving.web import client_of, protect
 from words import WORD
 
 MOST_CHARACTERS = 2_000_000  # three novels
@@ -100,8 +100,11 @@ class Submission(BaseModel):
 async def submission(request: Request) -> AsyncIterator[Submission]:
     """Read JSON with a text, or a form with a file."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_files=1, max_fields=4) as form:
-            yield form_of(form)
+        try:
+            async with request.form(max_files=1, max_fields=4) as form:
+                yield form_of(form)
+        except UnicodeError as error:
+            raise HTTPException(400, "The form is not in the charset that it names.") from error
     else:
         yield Submission(params=checked(Text, await request.body()))
 
@@ -150,23 +153,25 @@ BODY = {
 
 @router.post("/jobs", status_code=202, responses=problems(415, 503), openapi_extra={"requestBody": BODY})
 def submit(
-    sent: Annotated[Submission, Depends(submission)], jobs: CurrentJobs, _: Loaded, response: Response
+    sent: Annotated[Submission, Depends(submission)], jobs: CurrentJobs, _: Loaded, request: Request, response: Response
 ) -> JobState:
     """Take a text of up to 2,000,000 characters, or a file, to be summarized. Ask /jobs/{id} how far that is."""
     try:
-        state = jobs.submit(sent.params) if sent.file is None else submit_file(jobs, sent.params, sent.file)
+        state = submit_to(jobs, sent, client_of(request.scope))
     except Full as error:
         raise HTTPException(503, "Too many documents are waiting. Try again later.", {"Retry-After": "30"}) from error
     response.headers["Location"] = f"jobs/{state.id}"
     return state
 
 
-def submit_file(jobs: Jobs, params: dict[str, Any], file: UploadFile) -> JobState:
-    """Hand a file on as one on the disk."""
-    with tempfile.NamedTemporaryFile(suffix=suffix_of(file)) as copy:
-        shutil.copyfileobj(file.file, copy)
+def submit_to(jobs: Jobs, sent: Submission, client: str) -> JobState:
+    """Hand on what was sent, a file as one on the disk."""
+    if sent.file is None:
+        return jobs.submit(sent.params, client=client)
+    with tempfile.NamedTemporaryFile(suffix=suffix_of(sent.file)) as copy:
+        shutil.copyfileobj(sent.file.file, copy)
         copy.flush()
-        return jobs.submit(params, Path(copy.name))
+        return jobs.submit(sent.params, Path(copy.name), client)
 
 
 @router.get("/jobs/{job_id}/result", responses=problems(404, 409, 503))

@@ -105,6 +105,15 @@ def test_a_form_that_is_wrong_is_refused(client, files, data, status):
     assert status == client.post("/jobs", files=files, data=data).status_code
 
 
+def test_a_form_in_no_charset_is_refused(client):
+    content = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nsecret\r\n--b--\r\n'
+    answer = client.post(
+        "/jobs", content=content, headers={"Content-Type": "multipart/form-data; boundary=b; charset=undefined"}
+    )
+
+    assert (400, "The form is not in the charset that it names.") == (answer.status_code, answer.json()["detail"])
+
+
 def test_a_file_without_sentences_ends_its_job_with_the_reason(client):
     job = ended(client, client.post("/jobs", files={"file": ("a.html", "<script>alert(1)</script>")}))
 
