@@ -122,15 +122,15 @@ def read_table(file: Path, folder: Path, progress: Callable[[float], None], most
     return Table(folder, layout.names, parts.rows, encoding, separator, notes)
 
 
-def unpack(file: Path, target: Path) -> Path:
-    """The file itself, or what a .gz holds, up to a limit: a few kilobytes of .gz can unfold to terabytes."""
+def unpack(file: Path, target: Path, most: int = UNPACKED) -> Path:
+    """The file itself, or what a .gz holds, up to `most` bytes: a few kilobytes of .gz can unfold to terabytes."""
     if not _is_gzip(file):
         return file
     try:
         with gzip.open(file) as packed, target.open("wb") as out:
             for piece in _pieces(packed):
-                if out.tell() + len(piece) > UNPACKED:
-                    raise Unusable(f"The .gz holds more than {UNPACKED // 1_000_000} MB.")
+                if out.tell() + len(piece) > most:
+                    raise Unusable(f"The .gz holds more than {most // 1_000_000} MB.")
                 out.write(piece)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Unusable("The .gz is damaged or cut off.") from error

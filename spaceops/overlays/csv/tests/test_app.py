@@ -145,7 +145,7 @@ def test_the_name_of_a_file_is_no_path_and_may_be_anything(client):
 
 
 def test_with_a_token_the_page_and_its_example_are_open_and_the_reports_are_not():
-    with TestClient(create_app({"API_TOKEN": "long enough".replace(" ", "-")})) as client:
+    with TestClient(create_app({"API_TOKEN": "long-enough"})) as client:
         assert {200} == {client.get(path).status_code for path in ("/", "/static/example.csv", "/static/report.css")}
         assert {401} == {client.get(f"/jobs/x{path}").status_code for path in ("", "/result", "/columns.csv")}
 
