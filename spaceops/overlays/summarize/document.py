@@ -24,6 +24,7 @@ NEXT = re.compile(r"""\s*["'«„“‘(\[*_¿¡]*(\w+)""")
 LAST_WORD = re.compile(r"""[^\s("'«„“]+$""")
 SHORT = re.compile(r"[^\W\d_]|(\w{1,2}\.)+\w{1,2}")  # an initial, or as "e.g" and "z.B"
 ORDINAL = re.compile(r"\b(am|im|ab|bis|seit|vom|zum|zur|der|die|das|dem|den|des) (\d{1,2}|[IVX]+)\.$", re.IGNORECASE)
+DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n\s*(?=([^\W\d_]))")  # a word at the end of a line, and its rest
 
 
 class Sentence(NamedTuple):
@@ -171,6 +172,6 @@ def readable(text: str) -> str:
     text = re.sub(r"\[([^\]\n]+)\]\([^)\n]*\)", r"\1", text)  # a link
     text = re.sub(r"\*\*(?=\S)(.+?)\*\*|`([^`\n]+)`", r"\1\2", text)
     text = re.sub(r"(?<![\w*])([*_])(?=[^\s*_])(.+?)(?<=[^\s*_])\1(?![\w*])", r"\2", text)
-    text = re.sub(r"(?<=[^\W\d_])[-\u00ad]\n\s*(?=[^\W\d_])", lambda _: "", text)  # a word divided between two lines
+    text = DIVIDED.sub(lambda word: "" if word[1].islower() else "-", text)
     text = re.sub(r"\n\s*>\s?", " ", text)
     return " ".join(text.split()).removeprefix("> ")

@@ -112,9 +112,8 @@ def text_of_pdf(file: Path) -> str:
 
 
 def lines_of(page: str) -> list[str]:
-    """The lines of a page that hold something. PDFium puts U+FFFE where a hyphen ends a line."""
-    page = re.sub("\ufffe(.?)", lambda end: end[1] if end[1].islower() else f"-{end[1]}", page)
-    page = page.encode("utf-8", "replace").decode()  # what is no character
+    """The lines of a page that hold something. PDFium has U+FFFE for a hyphen and the end of its line."""
+    page = page.replace("\ufffe", "-\n").encode("utf-8", "replace").decode()  # no halves of characters
     return [line.strip() for line in page.splitlines() if line.strip()]
 
 
@@ -140,7 +139,7 @@ def paragraphs(lines: list[str]) -> str:
     usual = sorted(map(len, lines))[len(lines) * 9 // 10]
     text = ""
     for line, following in pairwise([*lines, ""]):
-        ends = len(line) < 0.75 * usual and (line[-1] in ".!?:" or not following[:1].islower())
+        ends = len(line) < 0.75 * usual and line[-1] != "-" and (line[-1] in ".!?:" or not following[:1].islower())
         text += line + ("\n\n" if ends else "\n")
     return text
 

@@ -53,6 +53,7 @@ export function follower(element, done) {
     start: request => watch(async signal => {
       step.textContent = "Sending…";
       if (kept("job")) stop(kept("job")).catch(() => {}); // it may have ended long ago
+      keep("job", null);
       const { answer } = await api("jobs", { ...request, signal });
       keep("job", answer.id);
       await follow(answer.id, signal);

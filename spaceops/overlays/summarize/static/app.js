@@ -47,10 +47,17 @@ function showSource(signs, sentences) {
 }
 
 function between(signs, start, end, afterMark, beforeMark) {
-  const first = afterMark ? Math.min(end, start + AROUND) : start, last = beforeMark ? Math.max(first, end - AROUND) : end;
+  const first = afterMark ? wordEnd(signs, Math.min(end, start + AROUND)) : start;
+  const last = beforeMark ? Math.max(first, wordEnd(signs, end - AROUND)) : end;
   if (last - first < AROUND) return [signs.slice(start, end).join("")];
   const gap = el("span", { className: "faint" }, ` … ${number(last - first)} characters … `);
   return [signs.slice(start, first).join(""), gap, signs.slice(last, end).join("")];
+}
+
+/** The end of the word that a place is in. */
+function wordEnd(signs, place) {
+  while (place > 0 && place < signs.length && signs[place].trim()) place++;
+  return place;
 }
 
 function save(summary) {
@@ -70,11 +77,11 @@ function start(request) {
   jobs.start(request);
 }
 
-function summarizeText() {
-  const file = $("file").files[0];
-  if (length() > MOST_CHARACTERS) refuse("The text is too long. Send it in parts.");
+function summarize() {
+  const file = $("file").files[0]; // is there if it was chosen after the text was written
+  if (file) summarizeFile(file);
+  else if (length() > MOST_CHARACTERS) refuse("The text is too long. Send it in parts.");
   else if (text.value.trim()) start({ json: { text: text.value, ...wanted() } });
-  else if (file) summarizeFile(file);
   else refuse("Paste a text first, or choose a file.");
 }
 
@@ -95,19 +102,24 @@ function count() {
   text.setAttribute("aria-invalid", length() > MOST_CHARACTERS);
 }
 
+function written() {
+  $("file").value = "";
+  count();
+}
+
 $("form").addEventListener("submit", event => {
   event.preventDefault();
-  summarizeText();
+  summarize();
 });
-text.addEventListener("input", count);
+text.addEventListener("input", written);
 text.addEventListener("keydown", event => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("form").requestSubmit();
 });
 $("examples").addEventListener("click", event => event.target.value && attempt($("form"), async signal => {
   const { response } = await ask(`static/example-${event.target.value}.txt`, { signal });
   text.value = await response.text();
-  count();
-  summarizeText();
+  written();
+  summarize();
 }));
 $("summary").addEventListener("click", event => {
   if (!event.target.hash) return;

@@ -10,7 +10,8 @@ import time
 import pytest
 
 import formats
-from formats import lines_of, text_of
+from document import take_apart
+from formats import lines_of, paragraphs, text_of
 from reading import environment, read
 from serving.jobs import Cancelled, Unusable
 
@@ -93,7 +94,11 @@ def test_titles_and_numbers_that_each_page_has_are_left_out(tmp_path):
 
 
 def test_a_word_that_a_pdf_divides_is_one_again():
-    assert ["die Gezeiten-Tafel", "an Nord-Ost"] == lines_of("die Ge\ufffezeiten-Tafel\r\n \r\nan Nord\ufffeOst")
+    lines = lines_of("Die Tafel der Ge\ufffezeiten ist für den Nord\ufffeOst-Kai.\r\n \r\n")
+    [sentence] = take_apart(paragraphs(lines)).sentences
+
+    assert ["Die Tafel der Ge-", "zeiten ist für den Nord-", "Ost-Kai."] == lines
+    assert "Die Tafel der Gezeiten ist für den Nord-Ost-Kai." == sentence.text
 
 
 @pytest.mark.parametrize(
