@@ -165,10 +165,10 @@ def test_an_upload_leaves_no_file_behind(client, tmp_path, monkeypatch):
 
 def test_when_too_many_pictures_wait_the_rest_is_told_to_come_back():
     app = create_app({"MAX_WAITING": "1"})
-    large = encoded(Image.effect_noise((1500, 1500), 100))
-    with TestClient(app) as client, ThreadPoolExecutor(16) as people:
+    large = encoded(Image.effect_noise((800, 800), 100))
+    with TestClient(app) as client, ThreadPoolExecutor(12) as people:
         assert app.state.loader.finished.wait(30)
-        responses = list(people.map(lambda _: client.post("/classify", content=large), range(32)))
+        responses = list(people.map(lambda _: client.post("/classify", content=large), range(16)))
 
     refused = [response for response in responses if response.status_code != 200]
     assert 0 < len(refused) < len(responses)
@@ -177,7 +177,7 @@ def test_when_too_many_pictures_wait_the_rest_is_told_to_come_back():
 
 
 def test_many_people_at_once_each_get_the_answer_to_their_own_picture(client):
-    pictures = [encoded(Image.new("RGB", (40 + index, 30), (255 * (index % 2), 8 * index, 99))) for index in range(24)]
+    pictures = [encoded(Image.new("RGB", (40 + index, 30), (255 * (index % 2), 8 * index, 99))) for index in range(10)]
     alone = [client.post("/classify", content=picture).json() for picture in pictures]
 
     with ThreadPoolExecutor(len(pictures)) as people:
