@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
 COMMAND = [sys.executable, "-m", "uvicorn", "main:app", "--no-access-log", "--timeout-graceful-shutdown", "3"]
 KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "VIRTUAL_ENV")  # of our environment: no MODEL_ID of whoever runs the tests
+PATIENCE = 120  # seconds; only a failure takes that long
 
 
 class App:
@@ -33,10 +35,11 @@ class App:
         self._process = subprocess.Popen(
             [*COMMAND, *arguments], cwd=self.folder, env=environ | self.variables, stdout=self._log, stderr=self._log
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not self._answers(until):
-            assert self._process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise AssertionError(self.log())
             time.sleep(0.05)
 
     def _answers(self, until: str) -> bool:
@@ -44,6 +47,14 @@ class App:
             return 200 == httpx2.get(f"{self.url}/{until}", trust_env=False).status_code
         except httpx2.TransportError:
             return False
+
+    def outcome(self) -> dict[str, Any]:
+        """What /ready says once the model is loaded, or cannot be."""
+        deadline = time.monotonic() + PATIENCE
+        while (ready := httpx2.get(f"{self.url}/ready", trust_env=False).json())["status"] == "loading":
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+        return dict(ready)
 
     def stop(self) -> None:
         """End the process."""

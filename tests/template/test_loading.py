@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from huggingface_hub import HfApi
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from uv import find_uv_bin
 
 from spaceops import LocalHub, new
 from spaceops.tasks import TASKS
@@ -120,9 +120,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(localhub: LocalHub, folder: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run Python in the app's folder, on our Hub, with a cache of its own."""
+    """Run Python in the app's folder, on our Hub, with a cache of its own, and with uv."""
     base = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "MODEL_"))}
     base |= {"HF_ENDPOINT": localhub.url, "HF_HOME": str(tmp_path / "cache")}
+    base["PATH"] = os.pathsep.join([str(Path(find_uv_bin()).parent), base["PATH"]])
 
     def run(*arguments: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -236,8 +237,7 @@ def test_the_app_lives_when_the_hub_cannot_be_reached_and_says_so(folder: Path, 
     app = App(folder, HF_ENDPOINT="http://127.0.0.1:9", HF_HOME=str(tmp_path), MODEL_ID="demo/tone")
     app.start(until="health")
     try:
-        while (ready := httpx2.get(f"{app.url}/ready", trust_env=False).json())["status"] == "loading":
-            time.sleep(0.05)
+        ready = app.outcome()
         refused = httpx2.post(f"{app.url}/analyze", json={"text": "good"}, trust_env=False)
     finally:
         app.stop()
@@ -387,10 +387,9 @@ def test_the_build_quantises_a_models_own_onnx_file_without_pytorch(
 ) -> None:
     publish("demo/own", described(onnx__model_onnx=network()))
     environment, python = tmp_path / "venv", str(tmp_path / "venv/bin/python")
-    subprocess.run(["uv", "venv", "--quiet", environment], check=True)
-    subprocess.run(
-        ["uv", "pip", "install", "--quiet", "--python", python, "-r", folder / "requirements.txt"], check=True
-    )
+    uv = find_uv_bin()
+    subprocess.run([uv, "venv", "--quiet", environment], check=True)
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "-r", folder / "requirements.txt"], check=True)
 
     done = run("prepare.py", python=python, MODEL_ID="demo/own")
 

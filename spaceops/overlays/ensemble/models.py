@@ -36,21 +36,18 @@ class Pretrained:
     """A text classifier of the Hub, whose labels are brought to the common ones."""
 
     def __init__(self, source: Source) -> None:
-        from inference.classifier import (
-            TextClassifier,  # brings NumPy and ONNX Runtime, which the word lists do not need
-        )
-
-        self._classifier = TextClassifier(source)
         self.name = source.name
-
-    @property
-    def device(self) -> str:
-        """Where it runs; known once it is loaded."""
-        return self._classifier.device
+        self.device = "cpu"
+        self._source = source
 
     def load(self) -> None:
         """Download the files, if the build has not, and refuse a model that is for something else."""
+        # brings NumPy and ONNX Runtime, for which the port need not wait
+        from inference.classifier import TextClassifier
+
+        self._classifier = TextClassifier(self._source)
         self._classifier.load()
+        self.device = self._classifier.device
         common = common_labels(self._classifier.labels)
         self._columns = {label: [n for n, one in enumerate(common) if one == label] for label in LABELS}
 
@@ -71,11 +68,7 @@ class Ensemble:
         self.members = members  # each with its weight
         self.broken: dict[str, str] = {}  # why those could not be loaded that could not
         self.name = " + ".join(model.name for model, _ in members)
-
-    @property
-    def device(self) -> str:
-        """Where they run: "cuda" if any of them does."""
-        return "cuda" if any(model.device == "cuda" for model, _ in self.members) else "cpu"
+        self.device = "cpu"
 
     def load(self) -> None:
         """Load what can be loaded; that nothing can be is a failure."""
@@ -85,6 +78,8 @@ class Ensemble:
             except Exception as error:  # the border to foreign code: whatever it raises becomes the reason
                 self.broken[model.name] = sentence_of(error)
                 log.exception("%s cannot be loaded: %s", model.name, self.broken[model.name])
+        if any(model.device == "cuda" for model, _ in self.members):
+            self.device = "cuda"
         if len(self.broken) == len(self.members):
             raise RuntimeError("; ".join(f"{name}: {reason}" for name, reason in self.broken.items()))
 
