@@ -19,13 +19,13 @@ class Task:
     without: tuple[str, ...] = ()
 
 
-_CLASSIFIERS = ("classifier", "runtimes", "weights", "sources", "export", "requirements-export.txt")
+_CLASSIFIERS = ("classifier", "runtimes", "weights", "sources", "export", "pruning", "requirements-export.txt")
 TASKS = {
     "sentiment": Task("is a text positive, negative or neutral"),
     "summarize": Task(
         "the essence of a long document, as a job", ("generation", "jobs"), ("batching", "feedback", *_CLASSIFIERS)
     ),
-    "image": Task("what a picture shows"),
+    "image": Task("what a picture shows", without=("pruning",)),
     "chat": Task("a conversation, the answers streamed", ("generation",), ("batching", *_CLASSIFIERS)),
     "csv": Task("statistics, plots and remarkable things of a table, as a job", ("jobs",), ("batching", "feedback")),
     "ensemble": Task("several models, their opinions and one answer", ("jobs",), ("feedback",)),

@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -23,6 +24,7 @@ from spaceops.template import OVERLAYS, new
 STATE = [(), ("bucket",), ("dataset",)]
 EXTRA_SETS = [(*gpu, *nginx, *state) for gpu in [(), ("gpu",)] for nginx in [(), ("nginx",)] for state in STATE]
 DISTRIBUTIONS = packages_distributions()
+STARTED = re.compile(r'([\w.]+)(?:\.py|:app)\b|"-m", "([\w.]+)"')  # python NAME.py, uvicorn NAME:app, python -m NAME
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # what the Hub accepts
 
 
@@ -70,30 +72,51 @@ def test_every_file_is_one_whole_file_of_the_template(rendered, task, extras):
 
 
 @VARIANT
-def test_every_module_that_is_imported_is_there_and_every_module_is_used(rendered, task, extras):
+def test_every_module_that_is_imported_is_there(rendered, task, extras):
     folder = rendered[task, extras]
-    modules = {path.stem for path in folder.glob("*.py")}
-    imported, missing = set(), []
-    for file in [*folder.glob("*.py"), *folder.glob("tests/*.py")]:
-        for name in imports(file):
-            imported.add(name)
-            if name in {path.stem for path in OVERLAYS.glob("*/*.py")} - modules:
-                missing.append((file.name, name))
-    texts = [path.read_text("utf-8") for path in (folder / "Dockerfile", *folder.glob("*.py"))]
-    started = {word for text in texts for word in re.findall(r"(\w+)(?:\.py|:app)", text)}
+    there = modules(folder).keys()
+    ours = set().union(*map(modules, [OVERLAYS.parents[1] / "app_template", *OVERLAYS.iterdir()]))
 
-    assert [] == missing
-    assert set() == modules - imported - started
+    assert [] == [
+        (file.name, name) for file in folder.rglob("*.py") for name in imported(file.read_bytes()) & ours - there
+    ]
 
 
-def imports(file: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add((node.module or "").partition(".")[0])
-    return found
+@VARIANT
+def test_every_module_is_used_by_another_that_is_no_test(rendered, task, extras):
+    folder = rendered[task, extras]
+    app = {name: file for name, file in modules(folder).items() if "tests" not in file.parts}
+    used = {name for file in app.values() for name in imported(file.read_bytes()) - {dotted(file, folder)}}
+    texts = [path.read_text("utf-8") for path in (folder / "Dockerfile", *app.values())]
+    started = {name for text in texts for names in STARTED.findall(text) for name in names}
+
+    assert set() == app.keys() - used - started
+
+
+@VARIANT
+def test_every_script_and_every_style_is_named_by_another_file(rendered, task, extras):
+    folder = rendered[task, extras]
+    pages = [*folder.glob("static/*.js"), *folder.glob("static/*.css")]
+    texts = {path: path.read_text("utf-8") for path in folder.rglob("*.*") if "tests" not in path.parts}
+
+    assert [] == [
+        page.name for page in pages if not any(page.name in text for path, text in texts.items() if path != page)
+    ]
+
+
+def modules(folder: Path) -> dict[str, Path]:
+    """The modules of an app by their dotted names."""
+    return {dotted(file, folder): file for file in folder.rglob("*.py") if file.name != "__init__.py"}
+
+
+def dotted(file: Path, folder: Path) -> str:
+    return ".".join(file.relative_to(folder).with_suffix("").parts)
+
+
+@cache  # the variants share most of their files
+def imported(source: bytes) -> set[str]:
+    """The dotted names of all that a module of this text imports, wherever it does."""
+    return names_in(ast.walk(ast.parse(source)))
 
 
 @VARIANT
@@ -126,8 +149,12 @@ def started(folder: Path) -> set[Path]:
 @cache  # the variants share most of their files
 def imported_first(source: bytes) -> set[str]:
     """The dotted names of all modules that a module of this text imports when it is itself imported."""
+    return names_in(ast.parse(source).body)
+
+
+def names_in(nodes: Iterable[ast.AST]) -> set[str]:
     found = set()
-    for node in ast.parse(source).body:
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
