@@ -13,6 +13,8 @@ from spaceops.tasks import TASKS
 from spaceops.template import new
 from tests.template.serving import App
 
+pytestmark = pytest.mark.apps
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of what schemathesis imports
     import schemathesis

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from spaceops import LocalHub, new
 from tests.template.serving import App
 from tests.template.test_loading import described, network, publish
+
+pytestmark = pytest.mark.apps
 
 __all__ = ["publish"]  # a fixture
 

@@ -19,6 +19,8 @@ from spaceops import LocalHub
 from spaceops.template import OVERLAYS, new
 from tests.template.serving import App
 
+pytestmark = pytest.mark.apps
+
 APP = OVERLAYS.parents[1] / "app_template"
 NUMBERS = itertools.count(1)
 TEXT = "Ships came and went all day. By noon the fog had lifted. The ferry left on time. Nobody had expected that."

@@ -21,6 +21,8 @@ from spaceops.tasks import TASKS
 from spaceops.template import new
 from tests.template.serving import App
 
+pytestmark = pytest.mark.apps
+
 HALF_SENT = 12  # requests of which the app has all but the last byte when the signal comes
 CLIENTS = 8  # that send whole requests, one after another, until nobody answers
 
