@@ -233,7 +233,9 @@ def make_model(work: Path, python: Path) -> Path:
     """The model that all serve, with texts.json; made once."""
     model = work / "model"
     if not model.exists():
-        subprocess.run([python, "-W", "ignore", Path(__file__).parent / "serving_model.py", model], check=True)
+        subprocess.run(
+            [python, "-W", "ignore", Path(__file__).parent / "models/random_distilbert.py", model], check=True
+        )
     return model
 
 

@@ -1,4 +1,4 @@
-"""Makes the model that serving.py serves: `python serving_model.py FOLDER`, in an environment with transformers.
+"""Makes the model that serving.py serves: `python random_distilbert.py FOLDER`, in an environment with transformers.
 
 It has DistilBERT's shape, six layers 768 wide and 30,522 tokens, and random weights, so that nothing is downloaded.
 Only friendly words lie together, unfriendly ones too, and the last layer is fitted to tell texts with the ones from
