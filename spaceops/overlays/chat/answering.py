@@ -65,6 +65,7 @@ class Reply:
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event | Exception] = asyncio.Queue()
         self.given_up = self.complete = False
+        self.client = ""
 
     # what the model and the line call, from any thread
 
@@ -168,11 +169,14 @@ class Line:
             self._change.notify()
         await asyncio.to_thread(self._thread.join)
 
-    def join(self, reply: Reply) -> None:
-        """Stand in the line. Raises `Full`."""
+    def join(self, reply: Reply, client: str = "") -> None:
+        """Stand in the line, of which no client may take more than a quarter. Raises `Full`."""
+        reply.client = client
         with self._change:
             self._waiting = [one for one in self._waiting if not one.given_up]
-            if not self._open or len(self._waiting) >= self._max_waiting:
+            theirs = sum(one.client == client for one in self._waiting) if client else 0
+            too_many = len(self._waiting) >= self._max_waiting or theirs >= max(1, self._max_waiting // 4)
+            if too_many or not self._open:
                 turns = 1 + len(self._waiting) // self._at_once
                 raise Full(max(1.0, turns * self._seconds))
             self._waiting.append(reply)

@@ -21,7 +21,7 @@ from serving.loading import Loaded, Loader
 from serving.problems import problems
 from serving.settings import Settings, whole
 from serving.storage import open_storage
-from serving.web import log_failure, protect
+from serving.web import client_of, log_failure, protect
 
 MAX_CHARACTERS = 8000  # of a message
 MAX_MESSAGES = 100
@@ -92,7 +92,7 @@ async def chat(body: Conversation, model: Loaded, request: Request) -> Any:
     messages = [answering.Message(role=message.role, content=message.content) for message in body.messages]
     reply = Reply(messages, body.max_new_tokens, body.temperature, MAX_SECONDS)
     try:
-        request.app.state.line.join(reply)
+        request.app.state.line.join(reply, client_of(request.scope))
     except Full as full:
         raise HTTPException(503, str(full), {"Retry-After": f"{full.retry_after:.0f}"}) from full
     if body.stream:

@@ -121,6 +121,18 @@ def test_who_gives_up_leaves_the_line():
     assert ([["first"], ["stays"]], "stays") == asyncio.run(scenario())
 
 
+def test_one_client_cannot_take_all_places():
+    async def scenario():
+        async with line_of(max_waiting=8) as (line, _, _):
+            for text in "ab":
+                line.join(reply_to(text), "greedy")
+            with pytest.raises(Full):
+                line.join(reply_to("c"), "greedy")
+            line.join(reply_to("d"), "somebody else")
+
+    asyncio.run(scenario())
+
+
 def test_when_the_line_is_full_the_next_is_told_when_to_come_back():
     async def scenario():
         async with line_of(max_waiting=2) as (line, _, _):
