@@ -21,7 +21,7 @@ from inference import pytorch
 from inference.classifier import labels_of
 from inference.hub import ModelError, described, look_up, refuse_without_tensors
 from inference.sources import sources
-from inference.weights import PREPARED, REPORT, Source, choose_graph, fetch, has_old_tokenizer
+from inference.weights import PREPARED, REPORT, Source, choose_graph, fetch, has_old_tokenizer, renew_tokenizer
 
 log = logging.getLogger("prepare")
 
@@ -47,8 +47,7 @@ def main() -> None:
 def prepare(source: Source) -> None:
     """Download a model and make it fast for the CPU, or if that fails leave it to PyTorch."""
     commit, files = look_up(source.model_id, source.revision)
-    old_tokenizer = has_old_tokenizer(files)
-    graph = None if old_tokenizer or pytorch.is_installed() else choose_graph(files, "float32")
+    graph = None if has_old_tokenizer(files) or pytorch.is_installed() else choose_graph(files, "float32")
     if not graph:
         refuse_without_tensors(source.model_id, files)
     downloaded = fetch(source.model_id, commit, graph)
@@ -56,7 +55,7 @@ def prepare(source: Source) -> None:
     folder = source.prepared
     shutil.rmtree(folder, ignore_errors=True)
     if pytorch.is_installed():  # an image for GPUs
-        report = keep(downloaded, folder, old_tokenizer=old_tokenizer)
+        report = keep(downloaded, folder)
     else:
         try:
             report = export(downloaded, folder, source.precision, with_torch=graph is None)
@@ -64,7 +63,7 @@ def prepare(source: Source) -> None:
             log.warning("The model cannot be exported. PyTorch will run it, which is slower.")
             install(sys.executable, "requirements-torch.txt")
             importlib.invalidate_caches()
-            report = keep(fetch(source.model_id, commit, None), folder, old_tokenizer=old_tokenizer)
+            report = keep(fetch(source.model_id, commit, None), folder)
     report = asdict(source) | {"commit": commit} | report
     (folder / REPORT).write_text(json.dumps(report, indent=2), "utf-8")
     log.info("%s", json.dumps(report, indent=2))
@@ -91,13 +90,10 @@ def install(python: str, *requirements: str) -> None:
     subprocess.run([*(pip if uv else [python, "-m", "pip", "install"]), *files], check=True)
 
 
-def keep(files: Path, folder: Path, *, old_tokenizer: bool) -> dict[str, Any]:
-    """Copy a model as it is, but for a tokenizer of a form that only transformers can read."""
+def keep(files: Path, folder: Path) -> dict[str, Any]:
+    """Copy a model as it is, and if only transformers can read its tokenizer make another of it."""
     shutil.copytree(files, folder)
-    if old_tokenizer:
-        from transformers import AutoTokenizer
-
-        AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
+    renew_tokenizer(folder)
     return {"runs": "PyTorch", "bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors"))}
 
 

@@ -13,7 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from inference import pytorch
 from inference.hub import ModelError, described
 from inference.runtimes import Inputs, open_runtime
-from inference.weights import Source, find
+from inference.weights import TOKENIZERS, Source, find
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +105,8 @@ def max_tokens(folder: Path, config: dict[str, Any]) -> int:
 
 def open_tokenizer(folder: Path, limit: int) -> Tokenizer:
     """The model's own tokenizer, cutting texts off at the limit. Padding is left to the passes."""
-    file = folder / "tokenizer.json"
-    if not file.is_file():
+    file = next((folder / name for name in TOKENIZERS if (folder / name).is_file()), None)
+    if file is None:
         way = "if it has one of an older form, build again with MODEL_ID set, and one is made of that"
         raise ModelError(f"The model has no tokenizer.json: {way}")
     tokenizer = Tokenizer.from_file(str(file))

@@ -21,7 +21,16 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from inference.classifier import TextClassifier
 from inference.pruning import keep_first_token
-from inference.weights import DESCRIPTIONS, PRECISIONS, REPORT, Source, graph_in
+from inference.weights import (
+    DESCRIPTIONS,
+    PRECISIONS,
+    REPORT,
+    Source,
+    files_in,
+    graph_in,
+    has_old_tokenizer,
+    renew_tokenizer,
+)
 
 MAX_DIFFERENCE = 0.1  # of a probability, between the original and what is to replace it
 SENTENCES = [
@@ -61,6 +70,9 @@ def main(files: Path, folder: Path, precision: str) -> None:
     """Write the best model that answers as the original does, and how they compare."""
     with tempfile.TemporaryDirectory() as scratch:
         candidates = {"float32": Path(scratch, "float32"), "int8": Path(scratch, "int8")}
+        if has_old_tokenizer(files_in(files)):
+            files = shutil.copytree(files, Path(scratch, "original"))
+            renew_tokenizer(files)
         write_float32(files, candidates["float32"])
         write_int8(candidates["float32"], candidates["int8"])
         original = answers(files, "float32")
@@ -100,7 +112,6 @@ def trace(files: Path, folder: Path) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(files)
-    tokenizer.save_pretrained(folder)  # makes a tokenizer.json of older files
     model = AutoModelForSequenceClassification.from_pretrained(
         files, attn_implementation="eager", dtype=torch.float32, return_dict=False
     ).eval()

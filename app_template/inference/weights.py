@@ -18,7 +18,8 @@ GRAPHS = {  # ONNX files by their usual names, the best first
     "int8": ("model_int8.onnx", "model_quantized.onnx", "model_qint8_avx512_vnni.onnx", "model.onnx"),
     "float32": ("model.onnx",),
 }
-DESCRIPTIONS = ("config.json", "*_config.json", "tokenizer.json", "special_tokens_map.json")
+TOKENIZERS = ("tokenizer.json", "onnx/tokenizer.json")
+DESCRIPTIONS = ("config.json", "*_config.json", *TOKENIZERS, "special_tokens_map.json")
 VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "*.model")  # for transformers, where tokenizer.json is missing
 TENSORS = ("*.safetensors", "*.safetensors.index.json")
 
@@ -68,8 +69,13 @@ def is_prepared(source: Source) -> bool:
 
 def graph_in(folder: Path, precision: str) -> Path | None:
     """The best ONNX file of a folder, if it has any."""
-    name = choose_graph([file.relative_to(folder).as_posix() for file in folder.glob("**/*.onnx")], precision)
+    name = choose_graph(files_in(folder), precision)
     return folder / name if name else None
+
+
+def files_in(folder: Path) -> list[str]:
+    """The files of a folder, named as a repository names them."""
+    return [file.relative_to(folder).as_posix() for file in folder.rglob("*")]
 
 
 def choose_graph(files: Iterable[str], precision: str) -> str | None:
@@ -82,7 +88,15 @@ def choose_graph(files: Iterable[str], precision: str) -> str | None:
 def has_old_tokenizer(files: Iterable[str]) -> bool:
     """Whether only transformers can read the tokenizer, and make a tokenizer.json of it."""
     there = set(files)
-    return "tokenizer.json" not in there and any(fnmatch(file, name) for file in there for name in VOCABULARIES)
+    return there.isdisjoint(TOKENIZERS) and any(fnmatch(file, name) for file in there for name in VOCABULARIES)
+
+
+def renew_tokenizer(folder: Path) -> None:
+    """Make a tokenizer.json where there is only an old one."""
+    if has_old_tokenizer(files_in(folder)):
+        from transformers import AutoTokenizer
+
+        AutoTokenizer.from_pretrained(folder, local_files_only=True).save_pretrained(folder)
 
 
 def download(source: Source, *, tensors: bool) -> Path:

@@ -145,6 +145,13 @@ def test_a_model_that_does_not_fit_is_refused_when_it_is_loaded(folder, change, 
         loaded(folder(**change))
 
 
+def test_the_tokenizers_file_may_lie_beside_the_network(folder):
+    there = folder("onnx/model.onnx")
+    (there / "tokenizer.json").rename(there / "onnx/tokenizer.json")
+
+    assert [1] == surplus(loaded(there).probabilities(["good"]))
+
+
 def test_a_model_without_the_tokenizers_file_says_what_makes_one(folder):
     there = folder()
     (there / "tokenizer.json").unlink()
@@ -173,6 +180,7 @@ def test_of_a_repositorys_onnx_files_the_fastest_is_taken_that_is_as_exact_as_as
     [
         (["vocab.txt", "config.json"], True),
         (["spiece.model"], True),
+        (["vocab.txt", "onnx/model.onnx", "onnx/tokenizer.json"], False),
         (["vocab.json", "merges.txt", "tokenizer.json"], False),
         (["config.json", "preprocessor_config.json"], False),
     ],

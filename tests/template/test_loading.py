@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -322,10 +323,7 @@ def imported(file: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-ARCHITECTURES = ["Bert", "DistilBert", "Roberta"]
-
-
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+@pytest.fixture(scope="module", params=["Bert"])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of the transformers library with random weights, so large that its answers differ; for PyTorch only."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
@@ -349,6 +347,7 @@ def scores(answers: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.model
+@pytest.mark.parametrize("trained", ["Bert", "DistilBert", "Roberta"], indirect=True)
 def test_an_exported_model_answers_as_pytorch_does(
     trained: Path, run: Callable[..., Any], ask: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -362,6 +361,23 @@ def test_an_exported_model_answers_as_pytorch_does(
     assert ("float32", 0) == (report["runs"], report["compared"]["float32"]["labels_changed"])
     assert 1e-4 > report["compared"]["float32"]["largest_difference"]
     assert {"labels_changed", "largest_difference", "milliseconds"} == report["compared"]["int8"].keys()
+
+
+@pytest.mark.model
+def test_a_tokenizer_of_an_older_form_is_made_new(
+    trained: Path, run: Callable[..., Any], ask: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """As in many repositories of the Hub, which hold a vocabulary and no tokenizer.json."""
+    old = Path(shutil.copytree(trained, tmp_path / "old"))
+    (old / "tokenizer.json").unlink()
+    (old / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}), "utf-8")
+    (old / "vocab.txt").write_text("\n".join(WORDS), "utf-8")
+
+    done = run("-m", "inference.export", str(old), str(tmp_path / "fast"), "float32")
+
+    assert 0 == done.returncode, done.stderr
+    assert scores(ask(MODEL_ID=str(trained))) == pytest.approx(scores(ask(MODEL_ID=str(tmp_path / "fast"))), abs=1e-4)
+    assert not (old / "tokenizer.json").exists()
 
 
 @pytest.mark.model
