@@ -25,7 +25,7 @@ def server(*flags: str, **settings: str) -> Iterator[tuple[httpx2.Client, subpro
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen([*COMMAND, *flags], cwd=FOLDER, env=os.environ | settings, **pipe) as process:
         try:
-            with httpx2.Client(base_url=address(process), trust_env=False) as client:
+            with httpx2.Client(base_url=address(process), trust_env=False, timeout=30) as client:
                 yield client, process
         finally:
             process.kill()

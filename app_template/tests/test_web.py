@@ -94,7 +94,7 @@ def asked(serve):
 
     def start(**settings) -> httpx2.Client:
         app = guarded(**settings)
-        clients.append(httpx2.Client(base_url=serve(app), trust_env=False))
+        clients.append(httpx2.Client(base_url=serve(app), trust_env=False, timeout=30))
         clients[-1].app = app
         return clients[-1]
 

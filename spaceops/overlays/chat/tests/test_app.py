@@ -133,7 +133,7 @@ def held(serve):
     def start(model: Held, **settings: str) -> httpx2.Client:
         app = create_app({"MAX_WAITING": "1", **settings})
         app.state.loader, app.state.line = Loader(model), Line(model, at_once=1, max_waiting=1)
-        clients.append((httpx2.Client(base_url=serve(app), trust_env=False), model))
+        clients.append((httpx2.Client(base_url=serve(app), trust_env=False, timeout=30), model))
         return clients[-1][0]
 
     yield start
