@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
@@ -60,6 +61,7 @@ class Version(BaseModel):
     built: str | None = Field(description="When the image was built, where the build was told")
     files: str = Field(description="A hash of the app's own files: the same files, the same hash")
     model: ModelVersion | None = Field(description="null until it is loaded")
+    prepared: list[dict[str, Any]] = Field(description="What the build noted of each model that it made ready")
 
 
 @router.get("/health")
@@ -87,7 +89,7 @@ async def ready(loader: CurrentLoader, response: Response) -> Readiness:
 async def version(loader: CurrentLoader) -> Version:
     """Which code and which model answer."""
     model = ModelVersion(name=loader.model.name, device=loader.model.device) if loader.status == "ready" else None
-    return Version(commit=COMMIT, built=BUILT, files=FILES, model=model)
+    return Version(commit=COMMIT, built=BUILT, files=FILES, model=model, prepared=PREPARED)
 
 
 @router.get("/metrics", responses=problems(), response_class=Response)
@@ -121,3 +123,4 @@ def hash_of_files(folder: Path) -> str:
 COMMIT = os.environ.get("COMMIT") or None
 BUILT = os.environ.get("BUILT") or None
 FILES = hash_of_files(APP)
+PREPARED = [json.loads(report.read_text("utf-8")) for report in sorted(APP.glob("model/*/report.json"))]

@@ -42,6 +42,7 @@ def test_the_version_names_the_files_and_the_model(client):
 
     assert re.fullmatch("[0-9a-f]{64}", version["files"])
     assert client.get("/health").json()["backend"] == version["model"]["name"]
+    assert [] == version["prepared"]
 
 
 @pytest.mark.parametrize("change", ["content", "name", "page"])
