@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import Counter
 from datetime import UTC, datetime
@@ -38,17 +39,24 @@ class Tally(BaseModel):
 
 
 class Opinions:
-    """All opinions in a storage. They are read only once, to be counted; what comes later is added to the count."""
+    """All opinions in a storage. They are read only once, to be counted; what comes later is added to the count.
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    Anybody may send some, but in one run of the app not more than `most` characters, so that nobody fills the disk.
+    """
+
+    def __init__(self, storage: Storage, most: int = 20_000_000) -> None:
+        self._storage, self._free = storage, most
         self._count: Counter[bool] | None = None  # until somebody asks
         self._one_at_a_time = threading.Lock()
 
     def add(self, opinion: Opinion, backend: str) -> None:
         """Keep an opinion, with the time and the model that had answered. Raises OSError."""
         when = datetime.now(UTC).isoformat(timespec="seconds")
+        size = len(opinion.input) + len(opinion.answer) + 100
         with self._one_at_a_time:
+            if size > self._free:
+                raise OSError(errno.ENOSPC, "More was sent already than can be kept")
+            self._free -= size
             self._storage.append(NAME, {"at": when, "backend": backend, **opinion.model_dump()})
             if self._count is not None:
                 self._count[opinion.right] += 1

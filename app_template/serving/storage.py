@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -31,11 +32,10 @@ class Storage:
     def append(self, name: str, record: Mapping[str, object]) -> None:
         """Keep one record; it is in the file when this returns. Any thread may call it."""
         file = self.folder / f"{name}.jsonl"
-        line = json.dumps(record, separators=(",", ":")) + "\n"
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         with self._one_at_a_time:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a", encoding="utf-8") as stream:
-                stream.write(line)
+            _append(file, line)
 
     def records(self, name: str) -> Iterator[dict[str, Any]]:
         """All records of that name, oldest first."""
@@ -57,6 +57,15 @@ def open_storage(_environ: Mapping[str, str]) -> Storage:
     storage = Storage()
     log.info("storage: %s", storage.message)
     return storage
+
+
+def _append(file: Path, line: bytes) -> None:
+    """Add a line to a file; or nothing at all where the disk is full, for a half line would spoil the next one."""
+    with file.open("ab", buffering=0) as stream:
+        end = stream.tell()
+        if stream.write(line) < len(line):
+            stream.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _own_folder() -> tuple[Path, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -44,12 +46,20 @@ def test_opinions_are_counted(client):
     assert (2, 1) == (count["right"], count["wrong"])
 
 
+def test_nobody_fills_the_disk_with_them(client):
+    client.app.state.opinions = feedback.Opinions(client.app.state.storage, most=400)
+
+    assert [201, 201, 507] == [give(client, input="x" * 90).status_code for _ in range(3)]
+    assert "This cannot be kept: More was sent already than can be kept." == give(client).json()["detail"]
+    assert 2 == client.get("/feedback").json()["right"]
+
+
 def test_those_of_earlier_runs_count_and_are_read_only_once(client):
     storage = client.app.state.storage
     for right in (True, False, False):
         storage.append("feedback", {"right": right})
     assert (1, 2) == tuple(client.get("/feedback").json()[key] for key in ("right", "wrong"))
-    (storage.folder / "feedback.jsonl").unlink()
+    storage.append("feedback", {"right": True})  # by somebody else: it is not seen
     give(client)
 
     assert (2, 2) == tuple(client.get("/feedback").json()[key] for key in ("right", "wrong"))
@@ -74,8 +84,12 @@ def test_what_makes_no_sense_is_not_kept(client, changes):
 
 
 def test_it_says_so_when_the_opinion_cannot_be_kept(client):
-    (client.app.state.storage.folder / "feedback.jsonl").mkdir()
+    folder = client.app.state.storage.folder
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
     response = give(client)
+    folder.unlink()
+    folder.mkdir()
 
     assert 507 == response.status_code
     assert "cannot be kept" in response.json()["detail"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import secrets
 import tempfile
 import threading
@@ -135,11 +137,10 @@ class Storage:
     def append(self, name: str, record: Mapping[str, object]) -> None:
         """Keep one record; it is in the folder when this returns. Any thread may call it."""
         file = self._folder / name / self._file
-        line = json.dumps(record, separators=(",", ":")) + "\n"
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         with self._one_at_a_time:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a", encoding="utf-8") as stream:
-                stream.write(line)
+            _append(file, line)
 
     def records(self, name: str) -> Iterator[dict[str, Any]]:
         """All records of that name, oldest first, also those of earlier runs: it waits for them."""
@@ -189,6 +190,15 @@ class Storage:
             )
             log.warning("storage: %s %s", self.message, type(error).__name__)
         self._tried.set()
+
+
+def _append(file: Path, line: bytes) -> None:
+    """Add a line to a file; or nothing at all where the disk is full, for a half line would spoil the next one."""
+    with file.open("ab", buffering=0) as stream:
+        end = stream.tell()
+        if stream.write(line) < len(line):
+            stream.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def open_storage(environ: Mapping[str, str]) -> Storage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import shutil
 
 import pytest
@@ -62,6 +63,20 @@ def test_records_come_back_as_they_were_and_in_their_order(storage):
 
     assert records == list(storage.records("jobs/1/events"))
     assert [] == list(storage.records("others"))
+
+
+def test_where_the_disk_is_full_no_half_line_is_left(storage):
+    storage.append("notes", {"n": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))  # bytes of a file, in place of a small disk
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            storage.append("notes", {"n": "x" * 100})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    storage.append("notes", {"n": 2})
+
+    assert [{"n": 1}, {"n": 2}] == list(storage.records("notes"))
 
 
 def test_every_run_writes_files_of_its_own(storage):
