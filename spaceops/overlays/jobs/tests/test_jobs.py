@@ -143,7 +143,7 @@ class NoModel:
     name, device = "acme/none", "cpu"
 
     def load(self):
-        raise OSError("no such model")
+        raise OSError("There is no such model.")
 
 
 def test_work_waits_for_the_model_and_can_be_ended_meanwhile():
@@ -161,7 +161,7 @@ def test_work_without_a_model_fails_and_says_why(start):
     jobs = start(lambda _params, _file, progress: wait_for_model(loader, progress))
 
     state = ended(jobs, jobs.submit({}))
-    assert ("failed", "The model could not be loaded. OSError: no such model") == (state.status, state.error)
+    assert ("failed", "The model could not be loaded. There is no such model.") == (state.status, state.error)
 
 
 def test_no_more_jobs_wait_than_allowed(start):
