@@ -168,8 +168,8 @@ def is_shortened(before: str) -> bool:
 
 def readable(text: str) -> str:
     """A piece of text as it is read: on one line, and without the marks of Markdown."""
-    text = re.sub(r"!\[[^\]\n]*\]\([^)\n]*\)", "", text)  # a picture
-    text = re.sub(r"\[([^\]\n]+)\]\([^)\n]*\)", r"\1", text)  # a link
+    text = re.sub(r"!\[[^\[\]\n]*\]\([^)\n]*\)", "", text)  # a picture
+    text = re.sub(r"\[([^\[\]\n]+)\]\([^)\n]*\)", r"\1", text)  # a link
     text = re.sub(r"\*\*(?=\S)(.+?)\*\*|`([^`\n]+)`", r"\1\2", text)
     text = re.sub(r"(?<![\w*])([*_])(?=[^\s*_])(.+?)(?<=[^\s*_])\1(?![\w*])", r"\2", text)
     text = DIVIDED.sub(lambda word: "" if word[1].islower() else "-", text)

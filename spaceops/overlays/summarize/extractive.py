@@ -21,7 +21,7 @@ Progress = Callable[[float, str], None]
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 BLOCK = 200  # sentences compared with one another; a long text is first thinned out block by block
-CANDIDATES = 400  # sentences that are left then, at least
+CANDIDATES = 400  # sentences that are left then, or one of each block if there are more blocks
 DAMPING = 0.85
 REDUNDANCY = 0.7  # how much likeness to what is chosen already counts against a sentence
 SAME = 0.85  # from this likeness on a sentence says nothing new
@@ -50,7 +50,7 @@ def thinned_out(stems: Sequence[list[str]], rarity: dict[str, float], fit: Array
     """The best of each block."""
     kept: list[int] = []
     starts = range(0, len(stems), BLOCK)
-    most = max(3, CANDIDATES // len(starts))
+    most = max(1, CANDIDATES // len(starts))
     for start in starts:
         progress(0.9 * start / len(stems), f"Reading sentence {start:,} of {len(stems):,}")
         block = range(start, min(start + BLOCK, len(stems)))
