@@ -16,7 +16,7 @@ from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 
 from serving.settings import BadSetting
 
@@ -43,6 +43,7 @@ class Dataset:
     def fetch(self) -> None:
         """Make the dataset unless it is there, and read what it holds. Raises `Refused`."""
         try:
+            validate_repo_id(self.repo_id)
             self._make_unless_there()
             info = self._api.dataset_info(self.repo_id)
         except HfHubHTTPError as error:
