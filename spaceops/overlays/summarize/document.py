@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from words import ABBREVIATIONS, OPENERS
+from words import ABBREVIATIONS, MONTHS, OPENERS
 
 LONGEST = 800  # characters; what goes on for longer without an end is no sentence, and is cut
 HEADING = 90  # characters at most, in a text without marks for headings
@@ -23,6 +23,7 @@ END = re.compile(r"""(?<![.!?…])[.!?…]++["'»”“’)\]*_]*+(?=\s)|[。！
 NEXT = re.compile(r"""\s*["'«„“‘(\[*_¿¡]*(\w+)""")
 LAST_WORD = re.compile(r"""[^\s("'«„“]+$""")
 SHORT = re.compile(r"[^\W\d_]|(\w{1,2}\.)+\w{1,2}")  # an initial, or as "e.g" and "z.B"
+DAY = re.compile(r"\b[0-3]?\d\.$")
 ORDINAL = re.compile(r"\b(am|im|ab|bis|seit|vom|zum|zur|der|die|das|dem|den|des) (\d{1,2}|[IVX]+)\.$", re.IGNORECASE)
 DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n\s*(?=([^\W\d_]))")  # a word at the end of a line, and its rest
 
@@ -157,6 +158,8 @@ def ends_sentence(before: str, after: str) -> bool:
         return False
     if word.lower() in OPENERS or before.endswith(".."):
         return True
+    if word.lower() in MONTHS and DAY.search(before):
+        return False
     return not (ORDINAL.search(before) or is_shortened(before[:-1]))
 
 

@@ -28,6 +28,9 @@ OPENERS = _words(
     """
 )
 
+# Behind the number of a day, these go on with the date.
+MONTHS = _words("januar jänner februar märz april mai juni juli august september oktober november dezember")
+
 # A sentence that begins so leans on the one before it.
 LEANING = _words(
     """

@@ -24,6 +24,7 @@ def sentences(text: str) -> list[str]:
         'He said: "It works." | Then he left (it was late). | Nobody saw him.',
         "Am 3. Oktober 1990 kam Prof. Dr. Weber, vgl. Abb. 2, nach Bonn. | Im 19. Jahrhundert war z. B. alles anders.",
         "Es kostet 3.500 Euro, d. h. zu viel. | Das sagte sie am 4. Mai. | „Wer zahlt das?“ | Niemand u. a. nicht.",
+        "Sitzung: 12. März 2026. | Nr. 7. | 12. März: nichts. | Es waren 12. | Märzen gab es nicht.",
         "Version 2.0 is out. | It was 1999. | We won.",
         "Really?! | Yes... | No.",
         "これは文です。 | 次の文です！ | 終わりですか？",  # noqa: RUF001
