@@ -703,7 +703,7 @@ pymysql: pymysql
 pynacl: nacl
 pyopenssl: OpenSSL
 pypdf2: PyPDF2
-pypdfium2: pypdfium2 pypdfium2_raw
+pypdfium2: pypdfium2 pypdfium2_cfg pypdfium2_cli pypdfium2_raw
 pypng: png
 pyserial: serial
 pysocks: socks sockshandler
