@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated
+from weakref import WeakValueDictionary
 
 import numpy as np
 from anyio import CapacityLimiter, to_thread
@@ -97,9 +98,13 @@ async def picture_in(request: Request) -> bytes:
 
 
 async def prepared(request: Request, preprocessing: Preprocessing, data: bytes) -> tuple[np.ndarray, int, int]:
-    """What the model looks at, and the picture's width and height; as many at a time as there are CPUs."""
+    """What the model looks at, and the picture's width and height; as many at a time as there are CPUs.
+
+    A client has as many in that line, and those that are more wait in a line of its own: others need not.
+    """
     state = request.app.state
-    if state.decoders.statistics().tasks_waiting >= state.max_waiting:
+    own = state.lines.setdefault(client_of(request.scope), CapacityLimiter(cpu_count()))
+    if max(state.decoders.statistics().tasks_waiting, 4 * own.statistics().tasks_waiting) >= state.max_waiting:
         raise HTTPException(503, "Too many pictures are waiting. Try again in a moment.", RETRY_AFTER)
 
     def decoded() -> tuple[np.ndarray, int, int]:
@@ -107,7 +112,8 @@ async def prepared(request: Request, preprocessing: Preprocessing, data: bytes) 
         return preprocessing.pixels(image), width, height
 
     try:
-        return await to_thread.run_sync(decoded, limiter=state.decoders)
+        async with own:
+            return await to_thread.run_sync(decoded, limiter=state.decoders)
     except (NotAPicture, TooLarge, Damaged) as error:
         raise HTTPException(STATUS[type(error)], str(error)) from error
 
@@ -154,6 +160,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
     )
     app.state.loader = Loader(model)
     app.state.decoders = CapacityLimiter(cpu_count())
+    app.state.lines = WeakValueDictionary()  # of clients; each goes when nobody stands in it
     app.state.max_waiting = max_waiting
     app.state.batcher = Batcher(model.predict, max_batch=max_batch, max_waiting=max_waiting)
     for part in (router, feedback.router, operations.router):

@@ -134,6 +134,12 @@ def test_what_is_no_good_picture_is_refused_in_one_shape(client, status, detail,
     assert "secret" not in response.text
 
 
+def test_a_client_is_forgotten_when_its_pictures_are_answered(client):
+    assert 200 == client.post("/classify", content=PICTURE).status_code
+
+    assert [] == list(client.app.state.lines)
+
+
 def test_a_bomb_is_refused_by_its_header(client):
     """8 kB as a file, 200 MB as a picture."""
     response = client.post("/classify", content=encoded(Image.new("1", (8000, 8000))))
