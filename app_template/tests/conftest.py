@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -22,7 +23,8 @@ sys.path.append(str(Path(__file__).parents[1]))
 from main import create_app
 
 FOLDER = Path(__file__).parents[1]
-COMMAND = [sys.executable, "-m", "uvicorn", "main:app", "--host", "127.0.0.1", "--port", "0"]
+PROTOCOL = "serving.heads:LimitedProtocol"
+COMMAND = [sys.executable, "-m", "uvicorn", "main:app", "--host", "127.0.0.1", "--port", "0", "--http", PROTOCOL]
 
 
 @pytest.fixture
@@ -35,9 +37,9 @@ def client() -> Iterator[TestClient]:
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """Serve an app on a free port, in a thread of this process."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=10))
+def served(app: FastAPI, **options: Any) -> Iterator[str]:
+    """Serve an app on a free port, in a thread of this process; uvicorn takes the options."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=10, **options))
     with server.config.bind_socket() as socket:
         socket.listen()  # so that what comes before the server runs waits for it
         thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
@@ -50,10 +52,10 @@ def served(app: FastAPI) -> Iterator[str]:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[FastAPI], str]]:
+def serve() -> Iterator[Callable[..., str]]:
     """Serve apps until the end of the test."""
     with ExitStack() as stack:
-        yield lambda app: stack.enter_context(served(app))
+        yield lambda app, **options: stack.enter_context(served(app, **options))
 
 
 @contextmanager

@@ -24,7 +24,8 @@ from spaceops.template import OVERLAYS, new
 STATE = [(), ("bucket",), ("dataset",)]
 EXTRA_SETS = [(*gpu, *nginx, *state) for gpu in [(), ("gpu",)] for nginx in [(), ("nginx",)] for state in STATE]
 DISTRIBUTIONS = packages_distributions()
-STARTED = re.compile(r'([\w.]+)(?:\.py|:app)\b|"-m", "([\w.]+)"')  # python NAME.py, uvicorn NAME:app, python -m NAME
+# python NAME.py, uvicorn NAME:app, uvicorn --http NAME:LimitedProtocol, python -m NAME
+STARTED = re.compile(r'([\w.]+)(?:\.py|:app|:LimitedProtocol)\b|"-m", "([\w.]+)"')
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # what the Hub accepts
 
 

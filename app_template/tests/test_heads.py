@@ -1,0 +1,181 @@
+"""Limits on a request's head, on real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from contextlib import contextmanager, suppress
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+
+from serving.heads import LimitedProtocol
+
+LIMIT = LimitedProtocol.longest
+CHUNKED = b"POST /length HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
+
+
+class Impatient(LimitedProtocol):
+    patience = 0.3
+
+
+@pytest.fixture
+def connect(serve):
+    """Connect to an app that tells how long a body is, and that has an answer which takes its time."""
+    app = FastAPI()
+
+    @app.post("/length")
+    async def length(request: Request) -> int:
+        return len(await request.body())
+
+    @app.get("/slow")
+    async def slow() -> StreamingResponse:
+        return StreamingResponse(words())
+
+    @contextmanager
+    def connected(protocol=LimitedProtocol):
+        host, _, port = serve(app, http=protocol).removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            yield connection
+
+    return connected
+
+
+async def words():
+    """They go on for longer than an impatient protocol waits."""
+    for _ in range(4):
+        yield "word "
+        await asyncio.sleep(Impatient.patience / 2)
+
+
+def posted(size: int, *headers: str) -> bytes:
+    """A request with a body of so many bytes."""
+    lines = ["POST /length HTTP/1.1", "Host: app", f"Content-Length: {size}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + b"a" * size
+
+
+def filled(start: bytes, end: bytes = b"", size: int = LIMIT + 1) -> bytes:
+    return start + b"a" * (size - len(start) - len(end)) + end
+
+
+def rest(connection: socket.socket) -> bytes:
+    """What comes until the server closes."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def until(connection: socket.socket, end: bytes) -> bytes:
+    """What comes up to these bytes."""
+    received = b""
+    while not received.endswith(end):
+        received += connection.recv(65536) or pytest.fail(f"closed after {received!r}")
+    return received
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        filled(b"GET /"),
+        filled(b"GET / HTTP/1.1\r\nX-One: "),
+        filled(b"GET / HTTP/1.1\r\n" + b"X-Many: 1\r\n" * 5000),
+        b"\r\n" * (LIMIT // 2) + b"\r",
+    ],
+    ids=["address", "header", "headers", "nothing"],
+)
+def test_a_head_without_end_is_refused(connect, head):
+    with connect() as connection:
+        connection.sendall(head)
+        answer, _, body = rest(connection).partition(b"\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert b"content-type: application/problem+json" in answer.split(b"\r\n")
+    assert f"content-length: {len(body)}".encode() in answer.split(b"\r\n")
+    assert (431, "A request line with all headers may have 65536 bytes.") == tuple(
+        json.loads(body)[key] for key in ("status", "detail")
+    )
+
+
+def test_a_head_of_just_the_limit_is_read(connect):
+    end = b"\r\nHost: app\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with connect() as connection:
+        connection.sendall(filled(b"POST /length HTTP/1.1\r\nX-One: ", end, LIMIT))
+
+        assert rest(connection).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_bodies_do_not_count(connect):
+    with connect() as connection:
+        connection.sendall(posted(10 * LIMIT) * 3 + posted(LIMIT, "Connection: close"))
+        answers = rest(connection)
+
+    assert 4 == answers.count(b"HTTP/1.1 200 OK\r\n")
+    assert answers.endswith(b"\r\n\r\n65536")
+
+
+def test_trailers_without_end_are_not_read_on(connect):
+    with connect() as connection:
+        connection.sendall(CHUNKED + b"X-One: ")
+        with pytest.raises(ConnectionError):
+            for _ in range(1000):
+                connection.sendall(b"a" * LIMIT)
+
+
+def test_trailers_are_read(connect):
+    with connect(Impatient) as connection:
+        connection.sendall(CHUNKED)
+        connection.sendall(b"X-One: 1\r\n\r\n")
+
+        assert until(connection, b"\r\n\r\n5").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost:", b"\r\n"], ids=["nothing", "head", "blank"])
+def test_a_connection_whose_head_does_not_come_is_closed(connect, begun):
+    with connect(Impatient) as connection:
+        connection.sendall(begun)
+
+        assert b"" == rest(connection)
+
+
+def test_a_head_that_trickles_is_given_up(connect):
+    with connect(Impatient) as connection:
+        connection.settimeout(Impatient.patience / 10)
+        with pytest.raises(ConnectionError):
+            for byte in b"GET /" + b"a" * 200:
+                connection.sendall(bytes([byte]))
+                with suppress(TimeoutError):
+                    connection.recv(1)
+
+
+def test_the_second_head_of_a_connection_is_waited_for_as_long_as_the_first(connect):
+    with connect(Impatient) as connection:
+        connection.sendall(posted(1))
+        until(connection, b"\r\n\r\n1")
+        connection.sendall(b"POST")
+
+        assert b"" == rest(connection)
+
+
+def test_a_slow_answer_is_not_cut_by_the_beginning_of_the_next_request(connect):
+    with connect(Impatient) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: app\r\n\r\n")
+        until(connection, b"word \r\n")
+        connection.sendall(b"GET /slow")
+        answer = rest(connection)
+
+    assert 3 == answer.count(b"word ")
+    assert answer.endswith(b"0\r\n\r\n")
+
+
+def test_a_slow_body_is_not_a_slow_head(connect):
+    request = posted(6)
+    with connect(Impatient) as connection:
+        connection.settimeout(Impatient.patience / 2)
+        connection.sendall(request[:-6])
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+            connection.sendall(b"a")
+        connection.sendall(b"a")
+
+        assert until(connection, b"\r\n\r\n6").startswith(b"HTTP/1.1 200 OK\r\n")
