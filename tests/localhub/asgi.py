@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 def serving(app: ASGIApp, **limits: float) -> Iterator[int]:
     """Serve on a free port, with other limits of connections where they are given."""
     http = partial(Protocol, **limits)
-    config = uvicorn.Config(app, http=http, ws="none", lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",  # as the local Hub's, also where uvloop is installed
+        http=http,  # type: ignore[arg-type]
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+    )
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
