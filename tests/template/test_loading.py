@@ -39,6 +39,8 @@ ASK = """
 import json, os, sys
 from models import choose
 
+pytestmark = pytest.mark.apps
+
 model = choose(os.environ)
 model.load()
 answers = [[label, score] for label, score in model.predict(json.loads(sys.argv[1]))]
