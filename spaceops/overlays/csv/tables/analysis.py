@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from tables.insights import Insight, insights
 from tables.kinds import typed
 from tables.reading import ONE_COLUMN, Table, read_table
 from tables.relations import Relations, Sample
+from tables.scratch import scratch
 
 READING, MEASURING = 0.3, 0.95  # the share of the time after which a step ends, roughly
 MOODS, TEXTS = 5, 1000  # the model reads so many columns of texts, and so many texts of each
@@ -60,8 +60,8 @@ class Report(BaseModel):
 def analyze(file: Path, name: str, model: Model, tell: Tell) -> Report:
     """The whole way from a file to its report. `tell` may raise to stop it."""
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="table-") as folder:
-        table = read_table(file, Path(folder), lambda share: tell(READING * share, "Reading the file"))
+    with scratch() as folder:
+        table = read_table(file, folder, lambda share: tell(READING * share, "Reading the file"))
         sample = Sample(table.row_numbers())
         columns = list(_columns(table, sample, model, tell))
         tell(MEASURING, "Looking for relations")
