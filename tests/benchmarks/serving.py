@@ -29,6 +29,8 @@ from spaceops import new
 
 CLIENTS = (1, 8, 64)
 SECONDS, ROUNDS = 6.0, 2  # of each measurement; the better round counts, for both
+FLAGS = ("--http", "serving.heads:LimitedProtocol")  # these two as in the template's Dockerfile
+SETTINGS = {"MALLOC_TRIM_THRESHOLD_": "1000000"}
 TORCH = ["torch==2.13.0", "transformers==5.23.0"]
 TUTORIAL = """
 import os
@@ -54,6 +56,7 @@ class App:
     folder: Path
     variables: dict[str, str]
     query: bool = False  # whether it takes the text from the address
+    flags: tuple[str, ...] = ()  # of uvicorn
     rates: dict[int, float] = field(default_factory=dict)  # requests per second by number of clients
     tails: dict[int, tuple[float, float]] = field(default_factory=dict)  # p50 and p99 in seconds
     start: float = 0.0  # seconds until the first answer
@@ -78,7 +81,7 @@ def running(app: App) -> Iterator[tuple[int, psutil.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [app.python, "-m", "uvicorn", "main:app", "--port", str(port), "--no-access-log"]
+    command = [app.python, "-m", "uvicorn", "main:app", "--port", str(port), "--no-access-log", *app.flags]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HF_", "MODEL_"))}
     log = (app.folder / "server.log").open("wb")
     with (
@@ -249,7 +252,7 @@ def on_cpu(work: Path, tutorial: Path, app: Path) -> list[App]:
         if not folder.exists():
             command = [theirs, "-W", "ignore", "-m", "inference.export", model, folder, precision]
             subprocess.run(command, cwd=app, env=os.environ | {"PYTHONPATH": str(work / "tools")}, check=True)
-        apps.append(App(f"template, {precision}", ours, app, {"MODEL_ID": str(folder)}))
+        apps.append(App(f"template, {precision}", ours, app, {"MODEL_ID": str(folder)} | SETTINGS, flags=FLAGS))
     return apps
 
 
@@ -258,7 +261,7 @@ def on_gpu(work: Path, tutorial: Path, app: Path, python: Path) -> list[App]:
     model = str(make_model(work, python))
     return [
         App("tutorial, GPU", python, tutorial, {"MODEL_ID": model}, query=True),
-        App("template, GPU", python, app, {"MODEL_ID": model}),
+        App("template, GPU", python, app, {"MODEL_ID": model} | SETTINGS, flags=FLAGS),
     ]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 COMMAND = [sys.executable, "-m", "uvicorn", "main:app", "--no-access-log", "--timeout-graceful-shutdown", "3"]
+COMMAND += ["--http", "serving.heads:LimitedProtocol"]  # as in the Dockerfile
 KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "VIRTUAL_ENV")  # of our environment: no MODEL_ID of whoever runs the tests
 PATIENCE = 120  # seconds; only a failure takes that long
 
