@@ -25,6 +25,8 @@ from spaceops import LocalHub, new
 from spaceops.tasks import TASKS
 from tests.template.serving import App
 
+pytestmark = pytest.mark.apps
+
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "and"]
 CONFIG = {
     "architectures": ["BertForSequenceClassification"],
@@ -38,8 +40,6 @@ INSTALLED = {  # by one of the requirements
 ASK = """
 import json, os, sys
 from models import choose
-
-pytestmark = pytest.mark.apps
 
 model = choose(os.environ)
 model.load()
