@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def cpu_count(root: Path = Path("/")) -> int:
-    """Whole CPUs that this process may use, at least one: what it may run on, within the limit of its cgroup.
+def cpu_count() -> int:
+    """Whole CPUs that this process may use: what it may run on, within the limit of its cgroup.
 
     `os.cpu_count()` knows neither: in a container that may use 2 CPUs of a machine with 64 it says 64.
     """
@@ -16,7 +16,12 @@ def cpu_count(root: Path = Path("/")) -> int:
         allowed = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
         allowed = os.cpu_count() or 1
-    return max(1, min([allowed, *map(int, _limits(root))]))
+    return limited(allowed, Path("/"))
+
+
+def limited(cpus: int, root: Path) -> int:
+    """So many CPUs, or as many whole ones as the cgroups below `root` leave of them, at least one."""
+    return max(1, min([cpus, *map(int, _limits(root))]))
 
 
 def _limits(root: Path) -> Iterator[float]:
