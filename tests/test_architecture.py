@@ -159,6 +159,18 @@ def test_only_the_room_named_hub_calls_the_client():
     assert {"hub", apps} == {path.relative_to(PACKAGE).parts[0] for path in callers}
 
 
+def test_a_ctrl_c_is_not_lost_while_a_name_is_taken_from_the_client():
+    """`huggingface_hub.utils` runs Python code for each, and what is raised in it is forgotten."""
+    takers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in (PACKAGE / "hub").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "huggingface_hub.utils"
+    }
+
+    assert {"hub/client.py"} == takers
+
+
 def test_import_spaceops_loads_no_third_party_module():
     code = (
         "import sys; before = set(sys.modules); import spaceops;"

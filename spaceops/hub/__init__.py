@@ -39,7 +39,8 @@ from spaceops.spec import LOOPBACK, Visibility
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import SpaceInfo
-    from huggingface_hub.utils import httpx
+
+    from spaceops.hub.client import httpx
 
 LOCAL = "local"
 REAL = "https://huggingface.co"
@@ -163,7 +164,7 @@ class Hub:
     @contextmanager
     def stream(self, path: str) -> Iterator[httpx.Response]:
         """An open GET of `endpoint` + `path`, for server-sent events."""
-        from huggingface_hub.utils import get_session, hf_raise_for_status, httpx
+        from spaceops.hub.client import get_session, hf_raise_for_status, httpx
 
         timeout = httpx.Timeout(CONNECT_SECONDS, read=READ_SECONDS)
         with (
@@ -296,7 +297,7 @@ class Hub:
         return {"Authorization": f"Bearer {self._token.reveal()}"} if self._token else {}
 
     def _get(self, path: str) -> httpx.Response:
-        from huggingface_hub.utils import get_session, hf_raise_for_status
+        from spaceops.hub.client import get_session, hf_raise_for_status
 
         response = get_session().get(
             self.endpoint + path, headers=self._headers(), follow_redirects=True, timeout=READ_SECONDS
@@ -379,7 +380,7 @@ def _spare_loopback_from_proxies() -> None:
     listed = proxies.pop("NO_PROXY", "") or proxies.get("no_proxy", "")
     proxies.pop("no_proxy", None)
     missing = [host for host in LOOPBACK if host not in listed.split(",")]
-    from huggingface_hub.utils import close_session
+    from spaceops.hub.client import close_session
 
     if proxies and missing and listed != "*":
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, [listed, *missing]))
@@ -390,7 +391,7 @@ def _spare_loopback_from_proxies() -> None:
 
 def _make_session_without(proxies: Mapping[str, str]) -> None:
     """A session cannot even be made with a SOCKS proxy whose package is missing, whoever it is to talk to."""
-    from huggingface_hub.utils import get_session
+    from spaceops.hub.client import get_session
 
     for name in proxies:
         os.environ.pop(name, None)

@@ -13,7 +13,7 @@ from spaceops.secret import redact
 from spaceops.spec import LOOPBACK
 
 if TYPE_CHECKING:
-    from huggingface_hub.utils import httpx
+    from spaceops.hub.client import httpx
 
 BEGINNING = 300  # bytes of an answer that is no success
 LONGEST = 1024 * 1024  # bytes in which a text is looked for
@@ -25,7 +25,7 @@ def ask(url: str, headers: Mapping[str, str], *, holds: str | None, patience: fl
     That is nothing of a success, else its beginning; with `holds` all up to this text, and at most 1 MiB or what comes
     within `patience` seconds. Raises `Unreachable` when nobody answers for so long.
     """
-    from huggingface_hub.utils import httpx
+    from spaceops.hub.client import httpx
 
     wanted = {**headers, "Accept-Encoding": "identity"}  # else a small answer may become a large one
     by_proxy = urlsplit(url).hostname not in LOOPBACK

@@ -14,7 +14,7 @@ from spaceops.secret import redact
 from spaceops.spec import LOOPBACK
 
 if TYPE_CHECKING:
-    from huggingface_hub.utils import httpx
+    from spaceops.hub.client import httpx
 
 _ERRORS: dict[int, type[errors.HubError]] = {
     401: errors.Forbidden,
@@ -56,7 +56,8 @@ CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 120.0  # the Hub takes up to a minute fo
 def our_errors(subject: str) -> Iterator[None]:
     """Turn what `huggingface_hub` and its HTTP client raise into our errors about `subject`."""
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
-    from huggingface_hub.utils import httpx
+
+    from spaceops.hub.client import httpx
 
     try:
         yield
@@ -124,7 +125,7 @@ def limit_time() -> None:
 
     The session is everybody's in this process, and is made anew now and then: a hook looks whose request it is.
     """
-    from huggingface_hub.utils import get_session
+    from spaceops.hub.client import get_session
 
     session = get_session()
     hooks = session.event_hooks
@@ -176,7 +177,7 @@ def _token_sent(response: httpx.Response) -> str | None:
 
 def _pause(headers: Mapping[str, str]) -> int:
     """Seconds to wait, from `Retry-After` or the `t` of `RateLimit`."""
-    from huggingface_hub.utils import parse_ratelimit_headers
+    from spaceops.hub.client import parse_ratelimit_headers
 
     if (after := headers.get("Retry-After", "")).isdecimal():
         return int(after)
@@ -212,7 +213,7 @@ def quiet() -> Iterator[None]:
     """The client warns about sleep times and prints bars; our plan has said it already."""
     import warnings
 
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from spaceops.hub.client import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     shown = not are_progress_bars_disabled()
     if shown:

@@ -15,7 +15,7 @@ from spaceops import errors
 from spaceops.hub.border import ANSWER_SECONDS, CONNECT_SECONDS, our_errors
 
 if TYPE_CHECKING:
-    from huggingface_hub.utils import httpx
+    from spaceops.hub.client import httpx
 
 _NO_HEAD = ("RevisionNotFound", "RepoNotFound")
 
@@ -60,7 +60,7 @@ class Branch:
 
     def _read(self, path: str, revision: str | None) -> tuple[Reading, bool]:
         """One request; also whether it tells the head, or that there is none."""
-        from huggingface_hub.utils import hf_raise_for_status
+        from spaceops.hub.client import hf_raise_for_status
 
         place = f"/spaces/{self.repo_id}/resolve/{quote(revision or self.name, safe='')}/{quote(path)}"
         with our_errors(f"{self.repo_id}: {path} of the branch {self.name}"):
@@ -125,7 +125,7 @@ class Branch:
         headers: Mapping[str, str] | None = None,
         **more: Any,
     ) -> httpx.Response:
-        from huggingface_hub.utils import get_session, hf_raise_for_status, httpx
+        from spaceops.hub.client import get_session, hf_raise_for_status, httpx
 
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         sent = {**self._headers, **(headers or {})}

@@ -23,7 +23,8 @@ from spaceops.hub.border import client_errors, our_errors
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-    from huggingface_hub.utils import httpx
+
+    from spaceops.hub.client import httpx
 
 COMMIT_SECONDS = 180.0  # without a word from the Hub, which gives up on a commit after 60
 ASK_SECONDS = 40.0
@@ -125,7 +126,7 @@ class Commits:
         Raises `Conflict` when main is not at `parent` any more, `Unreachable` when no answer came: the commit may have
         been made then, or not.
         """
-        from huggingface_hub.utils import get_session, hf_raise_for_status, httpx
+        from spaceops.hub.client import get_session, hf_raise_for_status, httpx
 
         body = _Body(content, self._deletions(content, remove, parent), message, parent)
         headers = {**self._headers, "Content-Type": "application/x-ndjson", "Content-Length": str(body.size)}
@@ -251,7 +252,7 @@ class Commits:
 
     def _request(self, method: Any, url: str, **more: Any) -> httpx.Response:
         """Ask what may be asked twice, and ask again when the Hub is in trouble."""
-        from huggingface_hub.utils import hf_raise_for_status, http_backoff
+        from spaceops.hub.client import hf_raise_for_status, http_backoff
 
         answer = http_backoff(method, url, headers=dict(self._headers), timeout=ASK_SECONDS, **more)
         hf_raise_for_status(answer)

@@ -24,7 +24,8 @@ class Inquiry:
     def card_errors(self, readme: str) -> tuple[str, ...]:
         """Why the Hub would refuse this README.md, in its own words; empty if it would take it."""
         from huggingface_hub.errors import HfHubHTTPError
-        from huggingface_hub.utils import get_session, hf_raise_for_status
+
+        from spaceops.hub.client import get_session, hf_raise_for_status
 
         with our_errors("README.md"):
             response = get_session().post(
