@@ -78,7 +78,7 @@ def current_opinions(request: Request) -> Opinions:
 CurrentOpinions = Annotated[Opinions, Depends(current_opinions)]
 
 
-@router.post("/feedback", status_code=201, responses=problems(507))
+@router.post("/feedback", status_code=201, responses=problems(503, 507))
 def give_feedback(opinion: Opinion, opinions: CurrentOpinions, loader: CurrentLoader) -> Opinion:
     """Keep an opinion on an answer, with the time and the model that had answered."""
     try:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 MEDIA_TYPE = "application/problem+json"
 NAME = "Problem"  # of the shape in the description of the API
-ANYWHERE = (400, 401, 413, 422, 429, 504)  # what any route may answer: see web.py
+ANYWHERE = (400, 401, 403, 413, 422, 429, 504)  # what any route may answer: see web.py
 SCHEMA = {
     "title": NAME,
     "type": "object",

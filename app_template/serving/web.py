@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 OPEN = {"/", "/docs", "/health", "/ready"}  # without a token and as often as one likes, as all of /static/
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+SAFE = {"GET", "HEAD", "OPTIONS"}
+FOREIGN = {b"cross-site", b"same-site"}  # what a browser says of another site's page that sends something here
+ALL_BODIES = 512 * 1024 * 1024  # bytes that the bodies of all requests in progress may have together
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 PATIENCE = 0.05  # seconds that an answer takes before it is worth watching whether the client still waits for it
 SLOWEST = 20_000  # bytes a second: who sends slower than that runs into the time limit
@@ -44,11 +47,11 @@ HEADERS = [
 ]
 
 
-def protect(app: FastAPI, settings: Settings, *, max_body: int) -> None:
-    """Put the guard in front of the app; no body may have more than `max_body` bytes."""
+def protect(app: FastAPI, settings: Settings, *, max_body: int, all_bodies: int = ALL_BODIES) -> None:
+    """Put the guard in front of the app; no body may have more than `max_body` bytes, and all at once `all_bodies`."""
     set_up_logging(settings.log_level)
     answer_with_problems(app)
-    app.add_middleware(Guard, settings=settings, max_body=max_body)
+    app.add_middleware(Guard, settings=settings, max_body=max_body, bodies=Bodies(all_bodies))
     if settings.cors_origins:  # outside of the guard, so that other sites' pages can read its refusals too
         app.add_middleware(
             CORSMiddleware,
@@ -73,25 +76,26 @@ def set_up_logging(level: str) -> None:
 class Guard:
     """A pure ASGI layer: a request costs it a few microseconds."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, max_body: int, bodies: Bodies) -> None:
         self._app = app
+        self._trusted = {origin.encode() for origin in settings.cors_origins}
         self._token = settings.api_token and settings.api_token.encode()
         self._rate = RateLimit(settings.rate_limit) if settings.rate_limit else None
         self._seconds = settings.request_timeout
-        self._max_body = max_body
+        self._max_body, self._bodies = max_body, bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens, and note how that went."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send, self._max_body)
+        exchange = Exchange(scope, receive, send, self._max_body, self._bodies)
         began = time.perf_counter()
         IN_PROGRESS.inc()
         try:
             await self._answer(exchange)
         finally:
-            exchange.stop_watching()
+            exchange.close()
             IN_PROGRESS.dec()
             note(exchange, time.perf_counter() - began)
 
@@ -117,6 +121,8 @@ class Guard:
         scope = exchange.scope
         if is_open(scope):
             return None
+        if scope["method"] not in SAFE and self._is_foreign(exchange.headers):
+            return problem(scope, 403, "Other sites' pages may send nothing here, unless CORS_ORIGINS names them.")
         if self._rate and (wait := self._rate.wait(client_of(scope), time.monotonic())):
             retry = {"Retry-After": str(ceil(wait))}
             return problem(scope, 429, f"Too many requests. Try again in {ceil(wait)} s.", retry)
@@ -129,13 +135,19 @@ class Guard:
             return problem(scope, 413, too_large(self._max_body))
         return None
 
+    def _is_foreign(self, headers: dict[bytes, bytes]) -> bool:
+        """A form or a script on any page can make its visitors' browsers send something, even without CORS."""
+        if headers.get(b"sec-fetch-site") not in FOREIGN:  # programs do not send it
+            return False
+        return b"*" not in self._trusted and headers.get(b"origin") not in self._trusted
+
 
 class Exchange:
     """One request and its answer, counted as they pass through."""
 
     time_limit: asyncio.Timeout
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body: int, bodies: Bodies) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers)
         scope.setdefault("state", {})["request_id"] = self.request_id
@@ -144,7 +156,8 @@ class Exchange:
         self.method: str = scope["method"]
         self.body_complete = self.complete = self.gone = False
         self.status = self.received = self.sent = 0
-        self._receive, self._send, self._max_body = receive, send, max_body
+        self._receive, self._send = receive, send
+        self._max_body, self._bodies = max_body, bodies
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -159,8 +172,11 @@ class Exchange:
 
     def _count(self, size: int, *, more: bool) -> None:
         self.received += size
+        self._bodies.bytes += size
         if self.received > self._max_body:
             raise HTTPException(413, too_large(self._max_body))
+        if self._bodies.bytes > self._bodies.limit:
+            raise HTTPException(503, "Too many long requests at once. Try again.", {"Retry-After": "5"})
         if not more:
             self.body_complete = True
             self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._watch)
@@ -178,8 +194,9 @@ class Exchange:
             self.gone = True
             self.time_limit.reschedule(asyncio.get_running_loop().time())
 
-    def stop_watching(self) -> None:
+    def close(self) -> None:
         """The answer is given, or will never be."""
+        self._bodies.bytes -= self.received
         if self._timer:
             self._timer.cancel()
         if self._watcher:
@@ -210,6 +227,13 @@ class Exchange:
             response.raw_headers = self._complete_headers(response.raw_headers)
             self.status, self.sent = status, len(response.body)
             await response(self.scope, self._receive, self._send)
+
+
+class Bodies:
+    """How much of the requests in progress has arrived: it lies in memory, or on the disk of temporary files."""
+
+    def __init__(self, limit: int) -> None:
+        self.bytes, self.limit = 0, limit
 
 
 class RateLimit:

@@ -28,7 +28,7 @@ class Body(BaseModel):
     text: str
 
 
-def guarded(**settings) -> FastAPI:
+def guarded(*, all_bodies: int = 10 * MAX_BODY, **settings) -> FastAPI:
     """A small app behind the guard."""
     app = FastAPI(docs_url=None)
     app.state.stuck, app.state.cancelled = threading.Event(), threading.Event()
@@ -70,7 +70,7 @@ def guarded(**settings) -> FastAPI:
     async def stream(fail: bool = False) -> StreamingResponse:
         return StreamingResponse(pieces(fail=fail))
 
-    protect(app, Settings(**settings), max_body=MAX_BODY)
+    protect(app, Settings(**settings), max_body=MAX_BODY, all_bodies=all_bodies)
     return app
 
 
@@ -150,6 +150,21 @@ def test_a_body_that_is_too_long_is_not_kept_in_memory(asked, capsys):
     assert lines_of(capsys)[0]["received"] < 2 * MAX_BODY
 
 
+def test_the_bodies_of_all_requests_together_have_a_limit_too(asked):
+    """Bodies that are begun and never finished do not fill the memory; those who send them lose their places."""
+    client = asked(all_bodies=MAX_BODY)
+    half = f"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY}\r\n\r\n".encode() + b"x" * (MAX_BODY // 2)
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as waiting:
+        waiting.sendall(half)
+        while (refused := client.post("/length", content=b"x" * (MAX_BODY // 2 + 1))).status_code == 200:
+            pass  # the half has not arrived yet
+        assert (503, "5") == (refused.status_code, refused.headers["Retry-After"])
+        assert 200 == client.post("/length", content=b"x" * 1000).status_code
+        waiting.sendall(b"x" * (MAX_BODY // 2))
+        assert waiting.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert MAX_BODY == client.post("/length", content=b"x" * MAX_BODY).json()
+
+
 # who
 
 
@@ -172,6 +187,31 @@ def test_the_token_opens_everything(scheme):
     client = TestClient(guarded(api_token=TOKEN))
 
     assert 1 == client.get("/things/1", headers={"Authorization": f"{scheme} {TOKEN}"}).json()
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pages_of_other_sites_cannot_make_their_visitors_send_something(client, site):
+    browser = {"Sec-Fetch-Site": site, "Origin": "https://example.org", "Content-Type": "text/plain"}
+    refused = client.post("/length", content=b"x", headers=browser)
+
+    assert (403, 0) == (refused.status_code, client.post("/length").json())
+    assert "CORS_ORIGINS" in refused.json()["detail"]
+    assert 1 == client.get("/things/1", headers=browser).json()
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none", None])
+def test_its_own_pages_and_programs_send_what_they_like(client, site):
+    assert 1 == client.post("/length", content=b"x", headers={"Sec-Fetch-Site": site} if site else {}).json()
+
+
+@pytest.mark.parametrize(
+    ("origins", "status"), [(("https://example.com",), 200), (("*",), 200), (("http://x.y",), 403)]
+)
+def test_pages_of_the_sites_that_the_owner_names_may_send(origins, status):
+    client = TestClient(guarded(cors_origins=origins))
+    browser = {"Sec-Fetch-Site": "cross-site", "Origin": "https://example.com"}
+
+    assert status == client.post("/length", content=b"x", headers=browser).status_code
 
 
 # how often
