@@ -95,7 +95,7 @@ def test_the_api_describes_itself(client):
     responses = paths["/chat"]["post"]["responses"]
 
     assert {"/chat", "/feedback", "/health", "/ready", "/version", "/metrics"} == set(paths)
-    assert {"200", "400", "401", "413", "422", "429", "503", "504"} == set(responses)
+    assert {"200", "400", "401", "403", "413", "422", "429", "503", "504"} == set(responses)
     assert {"application/json", "text/event-stream"} == set(responses["200"]["content"])
 
 
