@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -62,9 +63,17 @@ def _check(folder: Path) -> None:
 def prepare(folder: Path) -> None:
     """The folders that there must be; what was arriving when an earlier server died is gone, or there."""
     finish(folder)
-    shutil.rmtree(folder / "tmp", ignore_errors=True)
-    (folder / "tmp").mkdir()
+    _empty(folder / "tmp")
     install_hook(folder)
+
+
+def _empty(scratch: Path) -> None:
+    """Put a new folder into the place of the old: a git of the server that died may still be writing there."""
+    with contextlib.suppress(FileNotFoundError):
+        scratch.rename(scratch.with_name(f"{scratch.name}-{secrets.token_hex(8)}"))
+    scratch.mkdir()
+    for left in scratch.parent.glob(f"{scratch.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from huggingface_hub import HfApi
 
 from spaceops.errors import InUse
 from spaceops.localhub import LocalHub
+from spaceops.localhub.datafolder import prepare
 from spaceops.localhub.git import environment
 from tests.localhub.conftest import ndjson
 
@@ -207,6 +208,36 @@ def test_what_was_acknowledged_survives_a_kill_at_any_moment(tmp_path: Path, see
             kept += check(writer, url)
         check_folder(data)
     assert kept > 0
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Files come into a folder all the time, by way of the folder that is open, as git does it."""
+    folder.mkdir(parents=True)
+    there, begun, over = os.open(folder, os.O_RDONLY), threading.Event(), threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            with suppress(FileNotFoundError):
+                os.close(os.open(os.urandom(8).hex(), os.O_CREAT | os.O_WRONLY, dir_fd=there))
+            begun.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        os.close(there)
+
+
+def test_a_server_starts_while_a_git_of_the_one_that_died_still_writes(tmp_path: Path) -> None:
+    for _ in range(10):
+        with writing(tmp_path / "tmp" / "push"):
+            prepare(tmp_path)
+        assert not [*(tmp_path / "tmp").iterdir()]
 
 
 def test_two_servers_on_one_folder_are_one_too_many(tmp_path: Path) -> None:
