@@ -311,17 +311,29 @@ class Jobs:
             WAITING.set(len(self._queue))
 
     def _read(self, folder: Path) -> Job | None:
-        """The job whose files lie in a folder, unless it is one of this run, or had not been accepted."""
+        """The job whose files lie in a folder, unless it is one of this run.
+
+        Where its beginning is missing, it had not been accepted, or the app was killed while it deleted it.
+        """
         if folder.name in self._jobs:
             return None
-        events = list(self._storage.records(f"jobs/{folder.name}/events"))
-        if not events:
+        try:
+            events = self._events(folder.name)
+        except OSError as error:
+            log.warning("a job cannot be read: %s", error.strerror)
+            return None
+        if not events or "created" not in events[0]:
             shutil.rmtree(folder, ignore_errors=True)
             return None
         job = Job(folder.name, datetime.fromisoformat(events[0]["created"]))
         for event in events[1:]:
             job.apply(event)
         return job
+
+    def _events(self, job_id: str) -> list[dict[str, Any]]:
+        """The records of a job: its beginning first and its end last, even where the clock was set back meanwhile."""
+        events = self._storage.records(f"jobs/{job_id}/events")
+        return sorted(events, key=lambda event: ("created" not in event, event["status"] not in ("queued", "running")))
 
     def _next(self) -> Job | None:
         """Wait for a job, and delete old ones meanwhile. None when the app stops."""
@@ -364,7 +376,7 @@ class Jobs:
             self._end(job, "failed", error=f"The work failed: {type(error).__name__}. The app's log says where.")
 
     def _worked(self, job: Job) -> dict[str, Any]:
-        submitted = next(self._storage.records(job.events))
+        submitted = self._events(job.id)[0]
         upload = self._folder(job) / submitted["upload"] if submitted["upload"] else None
         job.apply(self._record(job, "running"))
         return self._work(submitted["params"], upload, Progress(job, self._stopping, self._time_limit))

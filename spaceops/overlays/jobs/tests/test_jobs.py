@@ -411,6 +411,39 @@ def test_a_file_whose_job_was_never_accepted_is_removed_at_the_start(start, stor
     assert not place.exists()
 
 
+def test_what_is_left_of_a_job_whose_deletion_was_cut_off_is_removed_and_the_others_go_on(start, storage):
+    storage.append("jobs/half/events", {"status": "running", "at": 1})
+    storage.append("jobs/half/events", {"status": "done", "at": 2, "result": {}})
+    jobs = start(add)
+
+    assert "done" == ended(jobs, jobs.submit({"a": 1, "b": 2})).status
+    assert not (storage.folder / "jobs" / "half").exists()
+
+
+@pytest.mark.parametrize("file", ["events.jsonl", "events/1.jsonl", "events/1.json"])  # depends on the storage
+def test_a_job_that_cannot_be_read_holds_up_no_other(start, storage, file):
+    (storage.folder / "jobs" / "odd" / file).mkdir(parents=True)
+    jobs = start(add)
+
+    assert "done" == ended(jobs, jobs.submit({"a": 1, "b": 2})).status
+
+
+@pytest.mark.parametrize("order", [(1, 2, 0), (2, 0, 1), (1, 0, 2)])
+def test_a_clock_that_was_set_back_spoils_no_job(start, storage, order):
+    """A bucket sorts what was recorded by the time."""
+    told = [
+        {"status": "queued", "at": 1, "created": "2026-01-01T00:00Z", "params": {}, "upload": None},
+        {"status": "running", "at": 2},
+        {"status": "done", "at": time.time(), "result": {"sum": 3}},
+    ]
+    for index in order:
+        storage.append("jobs/early/events", told[index])
+    jobs = start(add)
+
+    assert jobs.restored.wait(10)
+    assert ("done", {"sum": 3}) == (jobs.state("early").status, jobs.result("early"))
+
+
 # Over HTTP.
 
 
