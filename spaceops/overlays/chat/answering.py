@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypedDict
@@ -39,7 +40,11 @@ class Full(Exception):
         self.retry_after = retry_after
 
 
-class TooLong(Exception):
+class Unanswerable(Exception):
+    """The model cannot answer this conversation; the message is for the person who asked."""
+
+
+class TooLong(Unanswerable):
     """The last message alone is more than the model reads."""
 
     def __init__(self, tokens: int, most: int) -> None:
@@ -79,7 +84,7 @@ class Reply:
         return self.complete or self.given_up or time.monotonic() > self._deadline
 
     def stand(self, position: int) -> None:
-        """Tell how many are to be answered before this one."""
+        """Tell its place in the line: 1 is the next."""
         self._put(Event("position", {"position": position}))
 
     def write(self, text: str, tokens: int = 1) -> None:
@@ -190,6 +195,9 @@ class Line:
             try:
                 self._model.answer(replies)
             except Exception as error:  # the border to foreign code: whatever it raises, nobody may wait in vain
+                traceback.clear_frames(
+                    error.__traceback__
+                )  # else it keeps what they hold, such as most of a GPU's memory
                 for reply in replies:
                     if not reply.complete:
                         reply.fail(error)

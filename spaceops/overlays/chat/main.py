@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 import answering
-from answering import Finish, Full, Line, Reply, TooLong
+from answering import Finish, Full, Line, Reply, Unanswerable
 from models import choose
 from serving import feedback, operations
 from serving.loading import Loaded, Loader
@@ -108,7 +108,7 @@ def stream(reply: Reply, backend: str, request: Request) -> Response:
             async for event in reply.events():
                 more = {"backend": backend} if event.name == "done" else {}
                 yield ":\n\n" if event.name == "nothing" else written(event.name, more | event.data)
-        except TooLong as error:
+        except Unanswerable as error:
             yield written("error", {"detail": str(error)})
         except Exception as error:  # the border to the model: whatever it raises becomes an event
             log_failure(error, request.state.request_id)
@@ -130,7 +130,7 @@ async def complete(reply: Reply, backend: str) -> Answer:
         async for event in reply.events():
             if event.name == "token":
                 pieces.append(event.data["text"])
-    except TooLong as error:
+    except Unanswerable as error:
         raise HTTPException(422, str(error)) from error
     return Answer(answer="".join(pieces).strip(), backend=backend, **event.data)
 

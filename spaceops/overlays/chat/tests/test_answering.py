@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from contextlib import asynccontextmanager
 
 import pytest
@@ -175,6 +176,29 @@ def test_a_failure_is_told_to_those_whose_answer_it_ended():
             return [await text_of(reply) for reply in (first, whole, later)]
 
     assert ["first", "ok", "later"] == asyncio.run(scenario())
+
+
+def test_what_a_failed_answer_needed_is_let_go_at_once():
+    """An error that is handed from thread to thread would keep it until somebody looks for such cycles."""
+
+    class Broken(Held):
+        def answer(self, replies) -> None:
+            needed = set(replies)
+            self.needed = weakref.ref(needed)
+            raise MemoryError
+
+    async def scenario(model):
+        line = Line(model, at_once=1, max_waiting=1)
+        line.start()
+        reply = reply_to("x")
+        line.join(reply)
+        with pytest.raises(MemoryError):
+            await told(reply)
+        await line.close()
+
+    model = Broken(1)
+    asyncio.run(scenario(model))
+    assert model.needed() is None
 
 
 def test_the_time_of_an_answer_counts_from_its_turn():

@@ -8,7 +8,7 @@ import threading
 import httpx2
 import pytest
 
-from answering import Line, TooLong
+from answering import Line, TooLong, Unanswerable
 from main import MAX_BODY, create_app
 from serving.loading import Loader
 
@@ -175,6 +175,7 @@ def test_an_answer_in_one_piece_that_takes_too_long_is_given_up(held):
     [
         (ValueError("secret"), "Something went wrong here."),
         (TooLong(200, 100), "it has 200 tokens, and the model reads 100"),
+        (Unanswerable("It knows no system role."), "It knows no system role."),
     ],
 )
 def test_what_goes_wrong_on_the_way_is_an_event(held, error, told):

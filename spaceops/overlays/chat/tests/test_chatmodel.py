@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
-from answering import Line, Message, Reply, TooLong
-from chatmodel import Transformers, fit
+from answering import Line, Message, Reply, TooLong, Unanswerable
+from chatmodel import TOGETHER, Pen, Transformers, ends_of, fit, together
+from inference import pytorch
 from inference.checkpoint import Checkpoint
 from inference.hub import ModelError
 
 TEMPLATE = (
+    "{% if messages[0].content == 'refuse me' %}{{ raise_exception('No such conversation') }}{% endif %}"
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}<end>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
@@ -21,7 +25,11 @@ USER = Message(role="user", content="Say something, please")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A model of Llama's architecture with a vocabulary of bytes."""
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    if not pytorch.is_installed():
+        pytest.skip("PyTorch is not installed")
+    pytorch.set_up()  # before it is imported: on a busy machine its threads take a second for what takes a millisecond
+    import torch
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     folder = tmp_path_factory.mktemp("model")
@@ -107,6 +115,48 @@ def test_a_message_that_does_not_fit_fails_alone(model):
         replies_of(model, ([Message(role="user", content="x" * 200)], 10, 0.0, 60))
 
 
+def test_how_much_fits_does_not_depend_on_who_else_asks(model):
+    async def ask(*most):
+        replies = [Reply([Message(role="user", content="x" * 40 + "y" * (64 - new))], new, 0.0, 60) for new in most]
+        model.answer(replies)
+        return [[event.data async for event in reply.events()] for reply in replies]
+
+    [alone] = asyncio.run(ask(10))
+    together = asyncio.run(ask(64, 10, 64))
+
+    assert alone[:-1] == together[1][:-1]
+    assert [64, 10, 64] == [events[-1]["new_tokens"] for events in together]
+
+
+def test_a_conversation_that_the_template_refuses_fails_alone(model):
+    async def ask():
+        refused, fine = Reply([Message(role="user", content="refuse me")], 5, 0.0, 60), Reply([USER], 5, 0.0, 60)
+        model.answer([refused, fine])
+        with pytest.raises(Unanswerable, match="The model does not take this conversation: No such conversation"):
+            await anext(refused.events())
+        return [event async for event in fine.events()][-1]
+
+    assert 5 == asyncio.run(ask()).data["new_tokens"]
+
+
+def test_bytes_that_make_no_character_do_not_end_the_text():
+    """A token that is a byte may come at any time, as in models of Llama's and Gemma's families."""
+    tokenizers = pytest.importorskip("tokenizers")
+    vocabulary = {"a": 0, "<0xE6>": 1, "<0x97>": 2, "<0xA5>": 3}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, merges=[], byte_fallback=True))
+    tokenizer.decoder = tokenizers.decoders.Sequence([tokenizers.decoders.ByteFallback(), tokenizers.decoders.Fuse()])
+
+    async def written(tokens):
+        reply = Reply([USER], 100, 0.0, 60)
+        pen = Pen(reply, SimpleNamespace(backend_tokenizer=tokenizer), {9}, [], 0, 100)
+        for token in [*tokens, 9]:
+            pen.write(token)
+        return "".join([event.data["text"] async for event in reply.events() if event.name == "token"])
+
+    assert "a日a" == asyncio.run(written([0, 1, 2, 3, 0]))
+    assert "日a" == asyncio.run(written([0, 2, 2, 0, 1, 2, 3, 0]))[-2:]
+
+
 def test_time_ends_an_answer(model):
     [(_, facts)] = replies_of(model, ([USER], 60, 0.0, 0))
 
@@ -131,8 +181,6 @@ def test_who_gives_up_does_not_hold_up_the_others(model):
 
 
 def test_a_model_that_is_not_made_for_conversations_is_refused(folder, tmp_path):
-    import shutil
-
     other = shutil.copytree(folder, tmp_path / "model")
     (other / "chat_template.jinja").unlink()
 
@@ -151,3 +199,54 @@ def test_what_the_system_says_stays_when_old_messages_go():
     assert (count(messages), 0) == fit(messages, count, 40)
     with pytest.raises(TooLong):
         fit(messages, count, 19)
+
+
+def test_a_long_conversation_is_not_read_once_for_each_of_its_messages():
+    messages = [Message(role=("user", "assistant")[number % 2], content="x" * 100) for number in range(99)]
+    read = []
+
+    def count(some):
+        read.append(len(some))
+        return [0] * 100 * len(some)
+
+    assert (300, 96) == (len((found := fit(messages, count, 399))[0]), found[1])
+    assert sum(read) < 2 * len(messages)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "groups"),
+    [
+        ([(100, 50)] * 3, [3]),
+        ([(900, 100), (100, 900), (100, 100), (800, 100)], [1, 2, 1]),
+        ([(TOGETHER // 4 - 100, 100)] * 5, [4, 1]),
+        ([(2 * TOGETHER, 100)], [1]),
+        ([], []),
+    ],
+)
+def test_who_is_answered_together_fits_into_the_context_and_into_memory(sizes, groups):
+    pens = [SimpleNamespace(prompt=[0] * prompt, new_tokens=new_tokens) for prompt, new_tokens in sizes]
+    context = 1000 if len(sizes) == 4 else 3 * TOGETHER
+
+    found = list(together(pens, context))
+    assert groups == [len(some) for some in found]
+    assert pens == [pen for some in found for pen in some]
+
+
+def test_an_answer_ends_where_the_model_or_its_tokenizer_says():
+    assert {1, 2} == ends_of([1, 2], 2)
+    assert {1, 3} == ends_of(1, 3)
+    assert {3} == ends_of(None, 3)
+    assert {1} == ends_of(1, None)
+
+
+def test_a_model_that_cannot_answer_is_not_ready(folder, tmp_path):
+    """Such as one whose numbers are too large for a GPU's half precision."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    broken = shutil.copytree(folder, tmp_path / "model")
+    tensors = {name: torch.full_like(one, torch.inf) for name, one in load_file(broken / "model.safetensors").items()}
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+
+    with pytest.raises(RuntimeError, match="inf"):
+        Transformers(Checkpoint(str(broken))).load()
