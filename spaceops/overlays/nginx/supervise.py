@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +23,9 @@ NGINX = ["nginx", "-e", "stderr", "-p", str(FOLDER), "-c", str(FOLDER / "nginx.c
 OPS = ["uvicorn", "ops:app", "--uds", "/tmp/ops.sock", "--forwarded-allow-ips", "*", "--no-access-log"]  # noqa: S108
 STATE = Path("/tmp/processes.json")  # noqa: S108  what ops.py reads; nobody else has this container's /tmp
 
-SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGALRM}
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds before a process is started again, doubled each time
+ENDS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # of a container, Ctrl-C, and a terminal that is closed
+SIGNALS = ENDS | {signal.SIGCHLD, signal.SIGALRM}
+FIRST_PAUSE = 0.5  # seconds before a process is started again, doubled each time
 MEMORY, PATIENCE = 60.0, 5  # what ends five times within 60 seconds will not get better
 DRAIN, GRACE = 20.0, 25.0  # seconds since SIGTERM: for nginx to finish, and until the rest is killed
 
@@ -42,15 +44,15 @@ class Program:
     ends: list[float] = field(default_factory=list)  # the recent ones
 
     def start(self) -> None:
-        """Start it, with the signals as they were before this program blocked them."""
-        self.pid = os.posix_spawnp(self.command[0], self.command, os.environ, setsigmask=())
+        """Start it in a group of its own, with the signals as they were before this program blocked them."""
+        self.pid = os.posix_spawnp(self.command[0], self.command, os.environ, setpgroup=0, setsigmask=())
         self.starts, self.started = self.starts + 1, time.time()
 
     def ended(self, code: int, now: float) -> None:
         """Plan the next start, the later the more often it has ended."""
         self.pid = 0
         self.ends = [one for one in self.ends if now - one < MEMORY] + [now]
-        self.due = now + min(FIRST_PAUSE * 2 ** (len(self.ends) - 1), LONGEST_PAUSE)
+        self.due = now + FIRST_PAUSE * 2 ** (len(self.ends) - 1)
         say(process=self.name, exit_code=code)
 
     def kill(self, number: signal.Signals) -> None:
@@ -79,7 +81,7 @@ def keep_running(programs: Sequence[Program]) -> int:
                 program.start()
         save(programs)
         waiting = [program.due for program in programs if not program.pid]
-        if wait_for_signal(until=min(waiting, default=None)) in (signal.SIGTERM, signal.SIGINT):
+        if wait_for_signal(until=min(waiting, default=None)) in ENDS:
             return 0
         for program in collect(programs):
             if len(program.ends) >= PATIENCE:
@@ -104,6 +106,8 @@ def collect(programs: Sequence[Program]) -> Iterator[Program]:
             return
         for program in programs:
             if program.pid == pid:
+                with suppress(ProcessLookupError):  # its own children end too: they may hold the port of the next one
+                    os.killpg(pid, signal.SIGKILL)
                 program.ended(os.waitstatus_to_exitcode(status), time.monotonic())
                 yield program
 
@@ -125,8 +129,9 @@ def save(programs: Sequence[Program]) -> None:
     """Write down how they are doing; whoever reads finds the old state or the new one, never half of it."""
     state = [{"name": one.name, "pid": one.pid, "starts": one.starts, "started": one.started} for one in programs]
     draft = STATE.with_suffix(".new")
-    draft.write_text(json.dumps(state))
-    draft.replace(STATE)
+    with suppress(OSError):  # a full disk is no reason to end everything
+        draft.write_text(json.dumps(state))
+        draft.replace(STATE)
 
 
 def say(**facts: object) -> None:

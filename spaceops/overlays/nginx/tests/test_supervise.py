@@ -15,15 +15,26 @@ from typing import Any
 
 import pytest
 
+import supervise
+
 FOLDER = Path(__file__).parents[1]
 # A program that tells in a file that it is there, and in the log that it was asked to go.
 STAYS = """
 import os, pathlib, signal
 farewells = [signal.SIGTERM, signal.SIGQUIT]
-signal.pthread_sigmask(signal.SIG_BLOCK, farewells)
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, farewells), "some were blocked already"
 pathlib.Path("{name}.pid").write_text(str(os.getpid()))
 told = signal.Signals(signal.sigwait(farewells)).name
 os.write(1, f"{name} was told {{told}}\\n".encode())  # in one piece: others write there too
+"""
+# As nginx, whose workers stay if it is killed, and keep the port.
+PARENT = """
+import os, pathlib, signal
+if child := os.fork():
+    pathlib.Path("child.pid").write_text(str(child))
+else:
+    signal.alarm(10)
+    signal.pause()
 """
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
 # The supervisor with those programs and with shorter times.
@@ -86,17 +97,18 @@ def runs(pid: int) -> bool:
     return bool(said.strip()) and not said.startswith("Z")
 
 
-def end(process: subprocess.Popen) -> tuple[int, list[str]]:
-    process.send_signal(signal.SIGTERM)
+def end(process: subprocess.Popen, number: signal.Signals = signal.SIGTERM) -> tuple[int, list[str]]:
+    process.send_signal(number)
     log, _ = process.communicate(timeout=30)
     return process.returncode, log.splitlines()
 
 
-def test_sigterm_ends_nginx_before_the_others(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_the_end_of_nginx_comes_before_that_of_the_others(tmp_path, number):
     with supervised(tmp_path, *python(APP)) as process:
         until(lambda: all_are_up(tmp_path))
         programs = state(tmp_path).values()
-        code, log = end(process)
+        code, log = end(process, number)
 
     assert 0 == code
     assert ["nginx was told SIGQUIT", '{"process": "nginx", "exit_code": 0}'] == log[:2]
@@ -116,6 +128,48 @@ def test_what_ends_is_started_again(tmp_path):
     assert (0, '{"process": "app", "exit_code": -9}') == (code, log[0])
     assert second["pid"] != first["pid"]
     assert second["started"] > first["started"]
+
+
+def test_the_pauses_grow_until_there_was_none_for_a_minute():
+    program = supervise.Program("app", ["app"])
+    pauses = []
+    for now in (0.0, 1.0, 2.0, 3.0, 64.0):
+        program.ended(1, now)
+        pauses.append(program.due - now)
+
+    assert [0.5, 1.0, 2.0, 4.0, 0.5] == pauses
+
+
+def test_nothing_is_done_while_nothing_happens(tmp_path):
+    with supervised(tmp_path, *python(APP)) as process:
+        until(lambda: all_are_up(tmp_path))
+        before = (tmp_path / "processes.json").stat().st_mtime_ns
+        subprocess.run(python("pass"), check=True)  # it takes a while
+        after = (tmp_path / "processes.json").stat().st_mtime_ns
+        end(process)
+
+    assert before == after
+
+
+def test_children_end_with_what_has_ended(tmp_path):
+    with supervised(tmp_path, *python(PARENT + APP)) as process:
+        until(lambda: all_are_up(tmp_path))
+        child = int((tmp_path / "child.pid").read_text())
+        os.kill(state(tmp_path)["app"]["pid"], signal.SIGKILL)
+        until(lambda: state(tmp_path)["app"]["starts"] == 2)
+        left = runs(child)
+        end(process)
+
+    assert not left
+
+
+def test_a_disk_that_is_full_ends_nothing(tmp_path):
+    (tmp_path / "processes.new").mkdir()  # so that the state cannot be written
+    with supervised(tmp_path, *python(APP)) as process:
+        until(lambda: all((tmp_path / f"{name}.pid").exists() for name in ("nginx", "app", "ops")))
+        code, log = end(process)
+
+    assert (0, 3) == (code, sum("was told" in line for line in log))
 
 
 def test_what_keeps_ending_is_given_up_and_all_the_rest_ends_too(tmp_path):
