@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import ceil
 from typing import Generic, TypeVar
 
 from prometheus_client import Gauge, Histogram
@@ -24,15 +25,13 @@ WAITING = Gauge("model_waiting_items", "Items that wait for the model", registry
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-SHORTEST_RETRY = 1.0  # seconds
-
 
 class Full(Exception):
     """No place is free; it is worth another try after `retry_after` seconds."""
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(f"Too many requests are waiting. Try again in {retry_after:.0f} s.")
-        self.retry_after = retry_after
+    def __init__(self, seconds: float) -> None:
+        self.retry_after = max(1, ceil(seconds))  # whole ones, as the header wants them, and not too early
+        super().__init__(f"Too many requests are waiting. Try again in {self.retry_after} s.")
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,15 @@ class Batcher(Generic[Item, Answer]):
 
     async def close(self) -> None:
         """Take nothing more, and return when everything that was taken is answered."""
-        if self._open:
-            self._open = False
-            self._arrival.set()
-            await self._passes
-            self._thread.shutdown()
+        self._open = False
+        self._arrival.set()
+        await asyncio.shield(self._passes)  # they go on even if whoever closes gives up
+        self._thread.shutdown()
 
     async def submit(self, item: Item, client: str = "") -> Answer:
         """The answer for one item. Raises `Full`, or what `run` raises for this item alone."""
         if not self._open:
-            raise Full(SHORTEST_RETRY)
+            raise Full(0)
         if self.waiting >= self._max_waiting:
             self._make_room(client)
         future = asyncio.get_running_loop().create_future()
@@ -103,7 +101,7 @@ class Batcher(Generic[Item, Answer]):
     def _make_room(self, client: str) -> None:
         """Raise `Full`, unless some client holds so many more places that it can give up its newest."""
         longest = max(self._lines.values(), key=len)
-        full = Full(max(SHORTEST_RETRY, self.waiting * self._seconds_per_item))
+        full = Full(self.waiting * self._seconds_per_item)
         if len(longest) <= len(self._lines.get(client, [])) + 1:
             raise full
         newest = longest[-1]
@@ -152,12 +150,20 @@ class Batcher(Generic[Item, Answer]):
         """Run them as one batch; if that fails, each half on its own, until what cannot be answered stands alone."""
         try:
             return [answer for _, answer in zip(items, self._run(items), strict=True)]
-        except Exception as error:  # the border to foreign code: whatever it raises belongs to some item
+        except BaseException as error:  # the border to foreign code: whatever it raises belongs to some item
             if len(items) == 1:
-                return [_Failure(error)]
+                return [_Failure(_as_exception(error))]
             half = len(items) // 2
             return [*self._outcomes(items[:half]), *self._outcomes(items[half:])]
 
     def _measure(self, seconds: float) -> None:
         """A mean in which the last pass counts for a fifth."""
-        self._seconds_per_item += (seconds - self._seconds_per_item) / 5
+        mean = self._seconds_per_item or seconds
+        self._seconds_per_item = mean + (seconds - mean) / 5
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """What may be raised in the event loop; a panic of a library in Rust, for one, is none of Python's Exceptions."""
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)

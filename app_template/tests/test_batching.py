@@ -115,6 +115,27 @@ def test_one_bad_item_fails_alone():
     asyncio.run(scenario())
 
 
+class Panic(BaseException):
+    """What a library in Rust raises when it gives up; it is no Exception."""
+
+
+@pytest.mark.parametrize("error", [Panic, StopIteration, asyncio.CancelledError, SystemExit, KeyboardInterrupt])
+def test_whatever_an_item_makes_the_model_raise_the_others_are_answered(error):
+    def run(texts: Sequence[str]) -> Sequence[str]:
+        if "?" in texts:
+            raise error
+        return texts
+
+    async def scenario():
+        batcher = Batcher(run, max_batch=3, max_waiting=3)
+        await batcher.start()
+        outcomes = await asyncio.gather(*map(batcher.submit, "a?b"), return_exceptions=True)
+        await batcher.close()
+        assert ["a", RuntimeError, "b"] == [outcomes[0], type(outcomes[1]), outcomes[2]]
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
 def test_a_model_that_loses_an_answer_fails_instead_of_mixing_them_up():
     async def scenario():
         batcher = Batcher(lambda _texts: [], max_batch=4, max_waiting=4)
@@ -137,6 +158,30 @@ def test_a_full_line_refuses_and_says_when_to_come_back():
     asyncio.run(scenario())
 
 
+def test_when_to_come_back_is_when_those_that_wait_will_be_answered():
+    async def scenario():
+        async with Batching(max_waiting=60) as batching:
+            await asyncio.sleep(0.05)  # so long, at least, does the model take for the first
+            batching.model.go(1)
+            await batching.first
+            batching.submit("second")
+            await batching.model.is_busy()
+            await batching.line_up(*"a" * 60)
+            with pytest.raises(Full) as full:
+                await batching.batcher.submit("one too many")
+            assert 60 * 0.05 <= full.value.retry_after < 60
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0, 1), (0.3, 1), (1, 1), (1.1, 2), (59.9, 60)])
+def test_nobody_is_told_to_come_back_too_early(seconds, told):
+    full = Full(seconds)
+
+    assert told == full.retry_after
+    assert str(full).endswith(f"Try again in {told} s.")
+
+
 def test_who_holds_most_places_gives_up_the_newest_for_somebody_with_fewer():
     async def scenario():
         async with Batching(max_waiting=3) as batching:
@@ -148,6 +193,19 @@ def test_who_holds_most_places_gives_up_the_newest_for_somebody_with_fewer():
                 await batching.batcher.submit("y", "modest")
             await batching.finish()
             assert ["A", "B", "X"] == [await task for task in (*greedy[:2], modest)]
+
+    asyncio.run(scenario())
+
+
+def test_each_of_two_that_come_at_once_gets_a_place_of_its_own():
+    async def scenario():
+        async with Batching(max_waiting=3) as batching:
+            greedy = await batching.line_up("a", "b", "c", client="greedy")
+            batching.submit("x", "modest")
+            await batching.line_up("y", client="shy")
+            await asyncio.wait(greedy[1:], timeout=30)
+            assert [False, True, True] == [task.done() for task in greedy]
+            assert 3 == batching.batcher.waiting
 
     asyncio.run(scenario())
 
@@ -189,6 +247,22 @@ def test_closing_answers_what_was_accepted_and_accepts_nothing_more():
             assert ["FIRST", "A", "B"] == [await task for task in (batching.first, *tasks)]
 
     asyncio.run(scenario())
+
+
+def test_closing_goes_on_when_who_began_it_gives_up():
+    async def scenario():
+        async with Batching() as batching:
+            [waiting] = await batching.line_up("a")
+            given_up, other = (asyncio.create_task(batching.batcher.close()) for _ in range(2))
+            await asyncio.sleep(0)
+            given_up.cancel()
+            await asyncio.wait([given_up])
+            assert not other.done()
+            batching.model.go()
+            await other
+            assert ["FIRST", "A"] == [await batching.first, await waiting]
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
 def test_it_can_be_started_again():

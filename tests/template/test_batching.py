@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -109,38 +109,49 @@ def test_everybody_gets_the_answer_for_the_own_item_alone(items, max_batch):
     asyncio.run(scenario())
 
 
+steps = st.tuples(clients, st.sampled_from(["submit", "submit", "cancel"]))
+
+
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from(["submit", "cancel"]), max_size=40), st.integers(1, 10))
-def test_exactly_as_many_wait_as_there_are_places(steps, places):
+@given(st.lists(steps, max_size=40), st.integers(1, 10))
+def test_as_many_wait_as_there_are_places_and_who_has_most_makes_room(steps, places):
     async def scenario():
         model = Model(held=True)
         batcher = batcher_of(model, max_batch=4, max_waiting=places)
         await batcher.start()
         first = asyncio.create_task(batcher.submit(Item(-1)))
         assert await asyncio.to_thread(model.began.wait, 30)
-        accepted = []
-        for number, step in enumerate(steps):
+        lines: dict[str, list[tuple[int, asyncio.Task]]] = {client: [] for client in "abcd"}
+        for number, (client, step) in enumerate(steps):
             if step == "submit":
-                task = asyncio.create_task(batcher.submit(Item(number)))
+                task = asyncio.create_task(batcher.submit(Item(number), client))
                 await turns(2)
-                assert task.done() == (len(accepted) == places)
-                if task.done():
-                    assert isinstance(task.exception(), Full)
-                else:
-                    accepted.append((number, task))
-            elif accepted:
-                _, task = accepted.pop()
-                task.cancel()
+                make_room(lines, client, places, refused=task.done())
+                lines[client] += [] if task.done() else [(number, task)]
+            elif lines[client]:
+                lines[client].pop()[1].cancel()
                 await turns(2)
-            assert len(accepted) == batcher.waiting
+            assert sum(map(len, lines.values())) == batcher.waiting <= places
         closing = asyncio.create_task(batcher.close())
         model.released.set()
         await closing
 
         assert "answer -1" == await first
-        assert [f"answer {number}" for number, _ in accepted] == [await task for _, task in accepted]
+        for number, task in chain(*lines.values()):
+            assert f"answer {number}" == await task
 
     asyncio.run(scenario())
+
+
+def make_room(lines, client, places, *, refused):
+    """Take the newest out of a longest line, where it must have gone for a client that has at least two fewer."""
+    most = max(map(len, lines.values()))
+    full = places == sum(map(len, lines.values()))
+    gone = [line for line in lines.values() if any(task.done() for _, task in line)]
+    assert refused == (full and most < len(lines[client]) + 2)
+    assert [most] * (full and not refused) == [len(line) for line in gone]
+    for line in gone:
+        assert isinstance(line.pop()[1].exception(), Full)
 
 
 @settings(max_examples=100, deadline=None)
