@@ -6,8 +6,10 @@ import importlib.util
 import itertools
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -168,6 +170,42 @@ def test_what_somebody_else_has_deleted_is_no_reason_to_fail(open_storage, api, 
     second.close()
 
     assert [{"n": 2}] == list(open_storage(dataset).records("feedback"))
+
+
+def test_instances_that_start_at_once_share_the_dataset_that_one_of_them_makes(module, api, dataset, tmp_path):
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda n: module.Dataset(api, dataset, tmp_path / str(n)).fetch(), range(3)))
+
+    assert api.dataset_info(dataset).private
+
+
+def test_a_file_that_goes_while_it_is_committed_is_no_reason_to_fail(module, api, dataset, tmp_path):
+    """As an upload does when its job ends."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        for n in itertools.count():
+            (folder / "jobs" / str(n)).mkdir(parents=True)
+            (folder / "jobs" / str(n) / "upload").write_bytes(bytes(10_000))
+            shutil.rmtree(folder / "jobs" / str(n - 3), ignore_errors=True)
+            if over.wait(0.002):
+                return
+
+    mirror = module.Dataset(api, dataset, folder)
+    mirror.fetch()
+    with ThreadPoolExecutor() as pool:
+        going = pool.submit(come_and_go)
+        try:
+            for n in range(5):
+                (folder / f"{n}.jsonl").write_text("{}\n")
+                mirror.commit()
+        finally:
+            over.set()
+    going.result()
+
+    assert {f"app/{n}.jsonl" for n in range(5)} <= set(files(api, dataset))
 
 
 @pytest.mark.parametrize("token", ["hf_ron", "hf_nobody"])

@@ -9,12 +9,14 @@ import os
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from httpx2 import Client
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 
@@ -22,10 +24,12 @@ from serving.settings import BadSetting
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 60  # seconds for a sign of life from the Hub; its client would wait for ever
 LAST_COMMIT = 20  # seconds that the end of the app waits for it
 FOLDER = "app"  # in the dataset; its other files are none of our business
 
 disable_progress_bars()
+set_client_factory(lambda: Client(follow_redirects=True, timeout=PATIENCE))
 
 
 class Refused(Exception):
@@ -65,7 +69,7 @@ class Dataset:
         try:
             self._api.auth_check(self.repo_id, repo_type="dataset", write=True)
         except RepositoryNotFoundError:
-            self._api.create_repo(self.repo_id, repo_type="dataset", private=True)
+            self._api.create_repo(self.repo_id, repo_type="dataset", private=True, exist_ok=True)
 
     def commit(self) -> None:
         """Bring the dataset to what the folder holds now."""
@@ -74,29 +78,43 @@ class Dataset:
         gone = [path for path in self._committed if path not in files]
         if not changed and not gone:
             return
-        ours = {path: f"{FOLDER}/{path}" for path in [*changed, *gone]}
         there = set(self._api.list_repo_files(self.repo_id, repo_type="dataset"))
-        operations: list[CommitOperationAdd | CommitOperationDelete] = [
-            *(CommitOperationAdd(ours[path], _content(self._folder / path)) for path in changed),
-            *(CommitOperationDelete(ours[path]) for path in gone if ours[path] in there),
-        ]
-        message = f"Keep {len(changed)} files, delete {len(gone)}"
-        self._api.create_commit(self.repo_id, operations, commit_message=message, repo_type="dataset")
+        deleted = [path for path in (f"{FOLDER}/{one}" for one in gone) if path in there]
+        with tempfile.TemporaryDirectory(dir=self._folder.parent) as links:
+            added = list(self._added(changed, Path(links)))
+            self._api.create_commit(
+                self.repo_id,
+                [*added, *map(CommitOperationDelete, deleted)],
+                commit_message=f"Keep {len(added)} files, delete {len(deleted)}",
+                repo_type="dataset",
+            )
         if gone:  # or they could still be read in the history
             self._api.super_squash_history(self.repo_id, repo_type="dataset")
         self._committed = files
 
+    def _added(self, paths: Iterable[str], links: Path) -> Iterator[CommitOperationAdd]:
+        """These files, but for those that are gone by now."""
+        for number, path in enumerate(paths):
+            with suppress(FileNotFoundError):
+                yield CommitOperationAdd(f"{FOLDER}/{path}", _content(self._folder / path, links / str(number)))
+
     def _files(self) -> dict[str, tuple[int, int]]:
-        states = {file: file.stat() for file in sorted(self._folder.rglob("*")) if file.is_file()}
-        return {
-            file.relative_to(self._folder).as_posix(): (state.st_size, state.st_mtime_ns)
-            for file, state in states.items()
-        }
+        """The size of each file and when it was changed; what goes meanwhile is left out."""
+        found = {}
+        for folder, _, names in os.walk(self._folder):  # `rglob` fails when a folder goes
+            for file in (Path(folder, name) for name in names):
+                with suppress(FileNotFoundError):
+                    state = file.stat()
+                    found[file.relative_to(self._folder).as_posix()] = state.st_size, state.st_mtime_ns
+        return found
 
 
-def _content(file: Path) -> Path | bytes:
-    """What to commit of a file. The records may grow meanwhile: what is in them now."""
-    return file.read_bytes() if file.suffix == ".jsonl" else file
+def _content(file: Path, link: Path) -> Path | bytes:
+    """What to commit of a file. Records may grow meanwhile: what is in them now. Others may go: a link keeps them."""
+    if file.suffix == ".jsonl":
+        return file.read_bytes()
+    link.hardlink_to(file)
+    return link
 
 
 class Storage:

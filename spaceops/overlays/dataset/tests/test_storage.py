@@ -7,10 +7,11 @@ import resource
 import shutil
 
 import pytest
-from huggingface_hub import HfApi
+from httpx2 import Timeout
+from huggingface_hub import HfApi, get_session
 
 from serving.settings import BadSetting
-from serving.storage import Storage, open_storage
+from serving.storage import PATIENCE, Storage, open_storage
 
 NOBODY = "http://127.0.0.1:9"  # where no Hub answers
 
@@ -54,6 +55,10 @@ def test_while_the_hub_does_not_answer_everything_goes_on_and_the_danger_is_told
     assert storage.persistent  # it may well come back
     assert "demo/kept cannot be reached" in storage.message
     storage.close()
+
+
+def test_a_hub_that_never_answers_is_not_waited_for_for_ever():
+    assert Timeout(PATIENCE) == get_session().timeout
 
 
 def test_records_come_back_as_they_were_and_in_their_order(storage):
