@@ -75,7 +75,7 @@ class Ensemble:
         for model, _ in self.members:
             try:
                 model.load()
-            except Exception as error:  # the border to foreign code: whatever it raises becomes the reason
+            except BaseException as error:  # the border to foreign code: whatever it raises becomes the reason
                 self.broken[model.name] = sentence_of(error)
                 log.exception("%s cannot be loaded: %s", model.name, self.broken[model.name])
         if any(model.device == "cuda" for model, _ in self.members):
@@ -96,17 +96,17 @@ class Ensemble:
         milliseconds = round((time.perf_counter() - began) * 1000 / len(texts), 2)
         return [
             Opinion(model.name, weight, milliseconds, error=f"It failed: {type(one).__name__}.")
-            if isinstance(one, Exception)
+            if isinstance(one, BaseException)
             else Opinion(model.name, weight, milliseconds, one)
             for one in said
         ]
 
 
-def ask(model: Classifier, texts: Sequence[str]) -> list[Probabilities | Exception]:
+def ask(model: Classifier, texts: Sequence[str]) -> list[Probabilities | BaseException]:
     """Ask one model; if it fails, ask for each half, until what it cannot read stands alone."""
     try:
         return [said for _, said in zip(texts, model.classify(texts), strict=True)]
-    except Exception as error:  # the border to foreign code, again
+    except BaseException as error:  # the border to foreign code, again; a panic of a library in Rust is no Exception
         if len(texts) == 1:
             log.warning("%s failed for a text: %s", model.name, type(error).__name__)
             return [error]

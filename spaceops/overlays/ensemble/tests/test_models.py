@@ -65,6 +65,26 @@ def test_a_text_that_one_model_cannot_read_is_answered_by_the_others_and_its_nei
     assert [4, 2, 2, 1, 1] == moody.asked
 
 
+class Panic(BaseException):
+    """What a library in Rust raises when it gives up; it is no Exception."""
+
+
+def test_one_that_panics_is_told_as_any_other_that_fails():
+    class Unloadable(Moody):
+        def load(self):
+            raise Panic("no such model")
+
+    class Unreliable(Moody):
+        def classify(self, _texts):
+            raise Panic
+
+    [verdict] = loaded(Vader(), Unloadable("a"), Unreliable("b")).answer(["I love it"])
+
+    assert [None, "It could not be loaded. no such model", "It failed: Panic."] == [
+        opinion.error for opinion in verdict.opinions
+    ]
+
+
 def test_a_text_that_no_model_can_read_has_no_answer():
     with pytest.raises(NoOpinion):
         loaded(Moody()).answer(["?"])
