@@ -17,7 +17,7 @@ from tables.wording import date, listed, many, number, share
 
 STATIC = Path(__file__).parents[1] / "static"
 STYLES = ("style.css", "report.css")
-FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")  # how one may begin; the middle four are wide ones
+FORMULA = re.compile(r"(^|;)(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")  # where one begins; four are wide
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 Row = Sequence[object]
@@ -62,8 +62,11 @@ def _summary(column: Column) -> Row:
 
 
 def safe(cell: object) -> object:
-    """A text that a spreadsheet would calculate gets an apostrophe before it; numbers are left alone."""
-    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+    """A text that a spreadsheet would calculate gets an apostrophe before it; numbers are left alone.
+
+    After a semicolon, too: where commas are for decimals, Excel takes it for the end of the cell.
+    """
+    return FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
 
 
 def _parts(report: Report) -> Iterator[str]:

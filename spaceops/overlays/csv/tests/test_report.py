@@ -33,7 +33,7 @@ def example() -> Report:
 @pytest.fixture
 def nasty(tmp_path) -> Report:
     """Names and values that a page or a spreadsheet could take for more than text."""
-    names = [NASTY, "=cmd|' /C calc'!A0", "@when", "+a", '\t-b"']
+    names = [NASTY, "=cmd|' /C calc'!A0", "@when", "+a;=1+1", '\t-b"']
     rows = [[NASTY + str(n % 3), f"=1+{n % 4}", f"2026-03-{1 + n % 28:02}", n / 7, -n * 3] for n in range(60)]
     with (tmp_path / "upload").open("w", newline="") as file:
         csv.writer(file).writerows([names, *rows])
@@ -109,7 +109,7 @@ def test_the_table_has_a_line_for_each_column(example):
 def test_no_cell_of_the_table_is_a_formula(nasty):
     table = report.table(nasty)
 
-    cells = [cell for line in csv.reader(io.StringIO(table)) for cell in line]
+    cells = [cell for mark in ",;" for line in csv.reader(io.StringIO(table), delimiter=mark) for cell in line]
     assert "'=cmd|' /C calc'!A0" in cells
     assert "'=1+0" in cells
     for cell in cells:
@@ -123,7 +123,15 @@ def test_what_could_be_a_formula_gets_an_apostrophe(cell):
     assert f"'{cell}" == report.safe(cell)
 
 
-@pytest.mark.parametrize("cell", ["a=1", "1-2", "", "'", -5, -0.5, 7])
+@pytest.mark.parametrize(
+    ("cell", "as_written"), [("a;=1;b", "a;'=1;b"), ("=1; @a", "'=1;' @a"), (";-1", ";'-1"), (";;+1", ";;'+1")]
+)
+def test_nor_does_one_begin_where_a_semicolon_ends_the_cell(cell, as_written):
+    """As it does for Excel where commas are for decimals."""
+    assert as_written == report.safe(cell)
+
+
+@pytest.mark.parametrize("cell", ["a=1", "1-2", "a; b", "", "'", -5, -0.5, 7])
 def test_other_cells_stay_as_they_are(cell):
     assert cell == report.safe(cell)
 
