@@ -135,17 +135,18 @@ class Sample:
 def _correlations(ranks: pl.DataFrame, names: list[str]) -> Correlations | None:
     if len(names) < 2:
         return None
-    pairs = list(combinations(ranks.columns, 2))
-    found = ranks.select(_correlation(a, b).alias(f"{a} {b}") for a, b in pairs).row(0)
-    known = dict(zip(pairs, map(_finite, found), strict=True))
+    known = {(a, b): _correlation(ranks.select(a, b)) for a, b in combinations(ranks.columns, 2)}
     matrix = [[1.0 if a == b else known.get((a, b), known.get((b, a))) for b in ranks.columns] for a in ranks.columns]
     return Correlations(columns=names, matrix=matrix)
 
 
-def _correlation(a: str, b: str) -> pl.Expr:
-    """Pearson's of the rows that have both."""
-    both = pl.col(a).is_not_null() & pl.col(b).is_not_null()
-    return pl.when(both.sum() >= ENOUGH).then(pl.corr(pl.col(a).filter(both), pl.col(b).filter(both)))
+def _correlation(ranks: pl.DataFrame) -> Correlation:
+    """Pearson's of the rows that have both; they are ranked again, for their ranks among all rows may lie far apart."""
+    both = ranks.drop_nulls()
+    if both.height < ENOUGH:
+        return None
+    both = both.select(pl.all().rank()) if both.height < ranks.height else both
+    return _finite(both.select(pl.corr(*both.columns)).item())
 
 
 def _finite(value: float | None) -> Correlation:

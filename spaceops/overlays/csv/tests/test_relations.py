@@ -51,6 +51,15 @@ def test_only_rows_that_have_both_count():
     assert found.matrix[0][2] is None
 
 
+def test_ranks_are_those_among_the_rows_that_have_both():
+    """Here ten of the lowest and the highest of all: a rank of 1000 among ranks up to 10 would decide alone."""
+    few = {**dict(zip(range(10), [7.5, 2, 9, 4, 0, 8, 1, 5, 3, 6], strict=True)), 999: 10}
+    found = related({"a": [f"{n}.5" for n in range(1000)], "b": [few.get(n, "") for n in range(1000)]})
+
+    differences = sum((x - sorted(few.values()).index(y)) ** 2 for x, y in enumerate(few.values()))
+    assert found.correlations.matrix[0][1] == pytest.approx(1 - 6 * differences / (11 * (11**2 - 1)), abs=0.001)
+
+
 def test_yes_or_no_goes_with_numbers():
     a = noise()
     found = related({"a": a, "positive": ["yes" if x > 0 else "no" for x in a]}).correlations
