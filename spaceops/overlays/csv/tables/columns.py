@@ -17,6 +17,7 @@ SHOWN = 80  # characters of a value
 BINS = 20
 FENCE = 3.0  # times the middle half: beyond it a number is far out (Tukey); more where there are over 10,000 of them
 MOST_PERIODS = 60  # in a chart
+BETWEEN_WORDS = r"([\pL\d])[\s_-]+(\pL)|(\pL)[\s_-]+(\d)"
 DAY = timedelta(days=1)
 UNITS = {"hour": "1h", "day": "1d", "week": "1w", "month": "1mo", "quarter": "1q", "year": "1y", "decade": "10y"}
 Unit = Literal["hour", "day", "week", "month", "quarter", "year", "decade"]
@@ -130,7 +131,7 @@ class Column(BaseModel):
     texts: Texts | None = None
     sentiment: Sentiment | None = None
     top: list[Value] = Field(default=[], description="The most frequent values")
-    variants: list[list[str]] = Field(default=[], description="Values that differ only by case and spaces")
+    variants: list[list[str]] = Field(default=[], description="Values that differ only by case, spaces and hyphens")
 
 
 def measure(name: str, typed: Typed, rows: int) -> Column:
@@ -308,9 +309,9 @@ def _top(text: pl.Series) -> list[Value]:
 
 
 def _variants(text: pl.Series) -> list[list[str]]:
-    """Up to five groups, what is frequent first."""
+    """Up to five groups, what is frequent first. A- and A are two things, and so are 1-2 and 12."""
     counts = text.value_counts(name="count").head(100_000)
-    same = pl.col(text.name).str.to_lowercase().str.replace_all(r"[\s_-]+", "").alias("same")
+    same = pl.col(text.name).str.to_lowercase().str.replace_all(BETWEEN_WORDS, "$1$2$3$4").alias("same")
     groups = (
         counts.sort("count", text.name, descending=[True, False])
         .group_by(same, maintain_order=True)

@@ -68,7 +68,7 @@ def _quality(column: Column, total: int) -> Iterator[Insight]:
 
     if column.kind == "empty":
         yield quality(f"{name} is empty.", 6)
-    elif column.distinct == 1 and column.filled > 1 and not column.missing:
+    elif column.distinct == 1 and column.filled > 1 and not column.missing and not column.odd:
         yield quality(f"{name} is the same in every row.", 6)
     elif column.missing >= total / 20:
         yield quality(

@@ -51,7 +51,7 @@ DATES = {  # what a date looks like, and how it is read; words are cut to "2 Jan
     r"^\d{1,2} [A-Za-z]{3} \d{4}$": ("%d %b %Y",),
     r"^[A-Za-z]{3} \d{1,2} \d{4}$": ("%b %d %Y",),
 }
-TIME = r"[T ](\d{1,2}):(\d{2})(?::\d{2})?(?:[.,]\d+)? ?([AaPp][Mm])?(?:Z| ?UTC| ?[-+]\d\d:?\d\d)?$"
+TIME = r"[T ]([01]?\d|2[0-4]):([0-5]\d)(?::\d{2})?(?:[.,]\d+)? ?([AaPp][Mm])?(?:Z| ?UTC| ?[-+]\d\d:?\d\d)?$"
 DAY = (  # without the time
     pl.col("text")
     .str.replace(TIME, "")

@@ -172,7 +172,12 @@ def test_spellings_of_one_thing_are_told_together():
     found = column("Old Town", "Old Town", "old town", "Old-town", "Bonn", "bonn", "Oslo")
 
     assert [["Old Town", "Old-town", "old town"], ["Bonn", "bonn"]] == found.variants
+    assert [["zone 1", "Zone1", "zone-1"]] == column("zone 1", "zone 1", "Zone1", "zone-1").variants
     assert [] == column("a", "b", "c").variants
+
+
+def test_signs_that_mean_something_make_no_other_spelling():
+    assert [] == column("A", "A-", "AA", "AA-", "1-2", "12", "inf", "-inf").variants
 
 
 def test_values_that_do_not_fit_are_told_with_their_rows():

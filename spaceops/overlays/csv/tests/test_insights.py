@@ -66,6 +66,12 @@ def test_words_among_numbers(sentences):
     )
 
 
+def test_a_column_with_something_odd_is_not_the_same_in_every_row(sentences):
+    assert ["“x” has 1 value that is no number, such as “many”: row 41."] == sentences(
+        x=[*["1"] * 39, "many"], y=noise(40)
+    )
+
+
 def test_rows_that_repeat(sentences):
     x, y = noise(100), noise(100)
 

@@ -107,7 +107,7 @@ def test_if_either_way_fits_the_day_comes_first_which_is_told():
     assert "month, day, year would fit as well" in found.note
 
 
-@pytest.mark.parametrize("odd", ["2024-02-30", "9999-12-31", "0001-01-01", "soon"])
+@pytest.mark.parametrize("odd", ["2024-02-30", "9999-12-31", "0001-01-01", "2024-02-01 25:00", "soon"])
 def test_a_date_that_cannot_be_is_odd(odd):
     found = kind_of(*["2024-02-01"] * 40, odd)
 
