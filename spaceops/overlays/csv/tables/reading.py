@@ -110,11 +110,9 @@ def read_table(file: Path, folder: Path, progress: Callable[[float], None], most
         text.seek(0)
         parts = _Parts(folder, len(layout.names), most_cells)
         size = plain.stat().st_size
-        for record in _records(_lines(text), separator):
+        for record in _records(_lines(text, lambda: progress(raw.tell() / size)), separator):
             if record.row > layout.above:
                 parts.add(record)
-            if not record.row % 1000:
-                progress(raw.tell() / size)
     parts.flush()
     if not parts.rows:
         raise Unusable("The file has a header, but no rows below it.")
@@ -228,11 +226,16 @@ def _records(lines: Iterator[str], separator: str) -> Iterator[Record]:
             yield Record(row, line, reader.line_num, cells)
 
 
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    """The lines of a file, none of which may fill the memory."""
-    while line := text.readline(LINE):
+def _lines(text: io.TextIOWrapper, go_on: Callable[[], None]) -> Iterator[str]:
+    """The lines of a file, none of which may fill the memory. Asks whether to go on; blank lines, too, take time."""
+    for number in count(1):
+        line = text.readline(LINE)
+        if not line:
+            return
         if len(line) == LINE:
             raise Unusable(f"A line has more than {LINE:,} characters. Is this a table?")
+        if not number % 1000:
+            go_on()
         yield line
 
 

@@ -215,9 +215,10 @@ def test_more_rows_than_fit_are_refused(tmp_path):
         read_table(tmp_path / "upload", tmp_path, lambda _share: None, most_cells=2000)
 
 
-def test_reading_tells_how_far_it_is_and_can_be_stopped(tmp_path):
+@pytest.mark.parametrize("line", [b"1,2\n", b"\n"])
+def test_reading_tells_how_far_it_is_and_can_be_stopped(tmp_path, line):
     file = tmp_path / "upload"
-    file.write_bytes(b"a,b\n" + b"1,2\n" * 20_000)
+    file.write_bytes(b"a,b\n" + line * 40_000 + b"1,2\n")
     shares: list[float] = []
 
     def stop(share: float) -> None:
