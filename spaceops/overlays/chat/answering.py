@@ -112,10 +112,11 @@ class Reply:
         }
         self._put(Event("done", facts))
 
-    def fail(self, error: Exception) -> None:
-        """There will be no answer."""
+    def fail(self, error: BaseException) -> None:
+        """There will be no answer. A panic of a library in Rust is no Exception, as the event loop wants one."""
         self.complete = True
-        self._put(error)
+        told = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
+        self._put(told.with_traceback(error.__traceback__))
 
     def _put(self, event: Event | Exception) -> None:
         self._loop.call_soon_threadsafe(self._events.put_nowait, event)
@@ -194,7 +195,7 @@ class Line:
             began = time.monotonic()
             try:
                 self._model.answer(replies)
-            except Exception as error:  # the border to foreign code: whatever it raises, nobody may wait in vain
+            except BaseException as error:  # the border to foreign code: whatever it raises, nobody may wait in vain
                 traceback.clear_frames(
                     error.__traceback__
                 )  # else it keeps what they hold, such as most of a GPU's memory

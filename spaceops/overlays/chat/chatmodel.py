@@ -54,7 +54,7 @@ class Transformers:
         for reply in replies:
             try:
                 pens.append(self._pen(reply))
-            except Unanswerable as error:
+            except BaseException as error:  # the border to foreign code: whatever it raises is about this one
                 reply.fail(error)
         for some in together(pens, self._context):
             self._generate(some)

@@ -166,8 +166,7 @@ $("stop").addEventListener("click", () => {
   write();
 });
 $("again").addEventListener("click", () => {
-  stopping?.abort();
-  keep("conversation", null);
+  addEventListener("pagehide", () => keep("conversation", null)); // when an answer can no longer be added to it
   location.reload();
 });
 $("examples").addEventListener("click", event => {

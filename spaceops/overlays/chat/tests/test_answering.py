@@ -12,8 +12,12 @@ import pytest
 from answering import Full, Line, Message, Reply
 
 
+class Panic(BaseException):
+    """As a library in Rust raises it."""
+
+
 class Held:
-    """Repeats the question, a token for each of its letters, when it is allowed to; fails on "?"."""
+    """Repeats the question, a token for each of its letters, when it is allowed to; fails on "?", worse on "!"."""
 
     name, device = "held", "cpu"
 
@@ -33,6 +37,8 @@ class Held:
             for letter in reply.messages[-1]["content"]:
                 if letter == "?":
                     raise ValueError(letter)
+                if letter == "!":
+                    raise Panic
                 if not reply.over:
                     reply.write(letter)
             reply.done("stop", prompt_tokens=1)
@@ -176,6 +182,20 @@ def test_a_failure_is_told_to_those_whose_answer_it_ended():
             return [await text_of(reply) for reply in (first, whole, later)]
 
     assert ["first", "ok", "later"] == asyncio.run(scenario())
+
+
+def test_a_panic_of_a_library_does_not_end_the_line():
+    async def scenario():
+        async with line_of() as (line, model, _):
+            broken, later = reply_to("x!"), reply_to("later")
+            line.join(broken)
+            line.join(later)
+            model.allowed.release(1000)
+            with pytest.raises(RuntimeError, match="Panic"):
+                await told(broken)
+            return await text_of(later)
+
+    assert "later" == asyncio.run(scenario())
 
 
 def test_what_a_failed_answer_needed_is_let_go_at_once():
