@@ -156,4 +156,4 @@ def test_the_api_describes_itself(client):
     operations = {"/health", "/ready", "/version", "/metrics"}
     job = {"/jobs/{job_id}" + path for path in ("", "/result", "/report.html", "/columns.csv")}
     assert operations | job | {"/jobs"} == set(paths)
-    assert {"202", "400", "401", "413", "422", "429", "503", "504"} == set(paths["/jobs"]["post"]["responses"])
+    assert {"202", "400", "401", "403", "413", "422", "429", "503", "504"} == set(paths["/jobs"]["post"]["responses"])
