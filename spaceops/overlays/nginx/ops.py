@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from fastapi import FastAPI
-from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from pydantic import BaseModel, Field
 
 from serving.problems import problems
@@ -27,6 +27,7 @@ from serving.web import protect
 PROCESSES = Path("/tmp/processes.json")  # noqa: S108  written by supervise.py
 APP = "/tmp/app.sock"  # noqa: S108
 PATIENCE = 2.0  # seconds after which the app is said to hang
+ASKED = {"/ready", "/metrics"}  # what this asks counts neither as use of the app, nor in its times
 
 
 class Process(BaseModel):
@@ -40,7 +41,7 @@ class Process(BaseModel):
 
 
 class Traffic(BaseModel):
-    """What the app has done since it was started."""
+    """What the app has done since it was started, but for telling how it is doing."""
 
     requests: int
     failed: int = Field(description="Those that ended with a status of 500 or more")
@@ -56,7 +57,7 @@ class Status(BaseModel):
     app: Literal["ready", "loading", "failed", "silent"] = Field(description="silent: it does not answer")
     backend: str | None = None
     reason: str | None = None
-    traffic: Traffic | None = Field(None, description="null while the app is silent")
+    traffic: Traffic | None = Field(None, description="null while the app may not be asked")
     processes: list[Process]
 
 
@@ -75,14 +76,14 @@ def create_app(environ: Mapping[str, str] = os.environ, *, socket: str = APP, pr
         running = await asyncio.to_thread(read_processes, processes)
         try:
             ready = json.loads(await ask(socket, "/ready", settings.api_token))
-            traffic = read_metrics((await ask(socket, "/metrics", settings.api_token)).decode())
+            metrics = await ask(socket, "/metrics", settings.api_token)
         except (AppSilent, ValueError):
             return Status(app="silent", processes=running)
         return Status(
             app=ready["status"],
             backend=ready["backend"],
             reason=ready.get("reason"),
-            traffic=traffic,
+            traffic=read_metrics(metrics.decode()),
             processes=running,
         )
 
@@ -105,25 +106,29 @@ async def ask(socket: str, path: str, token: str | None) -> bytes:
         raise AppSilent from error
 
 
-def read_metrics(text: str) -> Traffic:
-    """Sum up what /metrics tells route by route."""
-    families = {family.name: family for family in text_string_to_metric_families(text)}
-    requests = families["http_requests"].samples
+def read_metrics(text: str) -> Traffic | None:
+    """Sum up what /metrics tells route by route; None if the app's rate limit let nobody ask."""
+    try:
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+    except ValueError:
+        return None
+    requests = [one for one in families["http_requests"].samples if one.labels["route"] not in ASKED]
+    seconds = [one for one in families["http_request_seconds"].samples if one.labels["route"] not in ASKED]
     answered = [one for one in requests if one.name == "http_requests_total"]
     return Traffic(
         requests=int(sum(one.value for one in answered)),
         failed=int(sum(one.value for one in answered if one.labels["status"] >= "500")),
-        in_progress=int(families["http_requests_in_progress"].samples[0].value),
+        in_progress=int(families["http_requests_in_progress"].samples[0].value) - 1,
         waiting=int(sum(one.samples[0].value for name, one in families.items() if "_waiting" in name)),
-        usual_seconds=within(families["http_request_seconds"], 0.5),
-        slow_seconds=within(families["http_request_seconds"], 0.95),
+        usual_seconds=within(seconds, 0.5),
+        slow_seconds=within(seconds, 0.95),
     )
 
 
-def within(seconds: Metric, share: float) -> float | None:
+def within(seconds: Iterable[Sample], share: float) -> float | None:
     """The bound of the first bucket that holds that share of the requests; None if there is none."""
     counts: dict[float, float] = {}
-    for sample in seconds.samples:
+    for sample in seconds:
         if sample.name.endswith("_bucket"):
             bound = float(sample.labels["le"])
             counts[bound] = counts.get(bound, 0) + sample.value

@@ -17,7 +17,7 @@ function processRow({ name, running, starts, seconds, memory }) {
 const row = (head, ...cells) => el("tr", {}, el("th", { scope: "row" }, head), ...cells.map(cell => el("td", {}, cell)));
 
 function trafficRows(traffic) {
-  if (!traffic) return [row("The app does not answer", "")];
+  if (!traffic) return [row("Not known at the moment", "")];
   const within = seconds => (seconds === null ? "unknown" : `within ${latency(seconds * 1000)}`);
   return [
     row("Answered", traffic.requests.toLocaleString("en")),

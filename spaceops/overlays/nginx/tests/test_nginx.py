@@ -48,6 +48,12 @@ class Echo(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self):
+        self.send_response(413)
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
+
     def log_message(self, *_):
         """Nothing."""
 
@@ -138,6 +144,24 @@ def test_before_the_app_listens_programs_get_a_problem_and_are_told_when_to_come
     assert {"type", "title", "status", "detail", "request_id"} == set(answer.json())
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "title"),
+    [
+        ("GET", "/static/none.css", {}, 404, "Not Found"),
+        ("POST", "/ops/", {}, 405, "Method Not Allowed"),
+        ("GET", "/x", {"Host": "a b"}, 400, "Bad Request"),
+        ("GET", "/x", {"X-Long": "x" * 9000}, 431, "Request Header Fields Too Large"),
+        ("GET", f"/{'x' * 9000}", {}, 414, "URI Too Long"),
+    ],
+)
+def test_what_nginx_refuses_is_a_problem_too(nginx, method, path, headers, status, title):
+    answer = nginx.request(method, path, headers=headers)
+    problem = answer.json()
+
+    assert (status, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
+    assert (status, title) == (problem["status"], problem["title"])
+
+
 def test_what_is_too_large_is_a_problem_too(nginx):
     """It is refused before it is sent."""
     with closing(http.client.HTTPConnection(nginx.base_url.host, nginx.base_url.port)) as connection:
@@ -156,6 +180,7 @@ def test_what_is_too_large_is_a_problem_too(nginx):
         (None, "127.0.0.1"),
         ("192.0.2.1", "192.0.2.1"),
         ("192.0.2.1, 10.1.2.3", "192.0.2.1"),
+        ("2001:db8::1, fd00::5, 100.64.0.5", "2001:db8::1"),
         ("192.0.2.9, 192.0.2.1, 10.1.2.3", "192.0.2.1"),  # the first is what the client says of itself
     ],
 )
@@ -166,7 +191,12 @@ def test_the_app_is_told_who_asks_as_the_hubs_proxy_saw_it(nginx, app, forwarded
 
 
 def test_a_request_is_handed_on_as_it_is(nginx, app):
-    headers = {"X-Request-ID": "abc", "Authorization": "Bearer x", "Host": "app.hf.space", "X-Forwarded-Proto": "https"}
+    headers = {
+        "X-Request-ID": "abc",
+        "Authorization": "Bearer x",
+        "Host": "localhost:7860",
+        "X-Forwarded-Proto": "https",
+    }
     found = nginx.get("/x?text=a", headers=headers).json()
 
     assert {name.lower(): value for name, value in headers.items()}.items() <= found.items()
@@ -177,6 +207,22 @@ def test_a_websocket_can_begin(nginx, app):
     found = nginx.get("/live", headers={"Upgrade": "websocket", "Connection": "Upgrade"}).json()
 
     assert ("websocket", "upgrade") == (found["upgrade"], found["connection"])
+
+
+def test_nothing_else_is_upgraded(nginx, app):
+    """The app's server would lose the body of such a request, which some clients send when they would like HTTP/2."""
+    assert "connection" not in nginx.get("/x", headers={"Upgrade": "h2c", "Connection": "Upgrade"}).json()
+
+
+def test_a_body_is_handed_on_as_it_comes(nginx, app):
+    """So that the app can refuse it at once."""
+    with closing(http.client.HTTPConnection(nginx.base_url.host, nginx.base_url.port, timeout=10)) as connection:
+        connection.putrequest("POST", "/x")
+        connection.putheader("Content-Length", str(1 << 20))
+        connection.endheaders()
+        answer = connection.getresponse()
+
+    assert 413 == answer.status
 
 
 def test_streams_arrive_word_by_word(nginx, app):
@@ -203,6 +249,11 @@ def test_the_operators_page_is_there_when_nothing_else_is(nginx):
 
     assert (200, "text/html; charset=utf-8") == (answer.status_code, answer.headers["content-type"])
     assert 'src="../static/ops.js"' in answer.text
+
+
+def test_its_address_is_found_without_the_last_slash(nginx):
+    """Outside of the container the port is another one."""
+    assert "/ops/" == nginx.get("/ops").headers["location"]
 
 
 @pytest.mark.parametrize("path", ["/static/../main.py", "/static../main.py", "/static/%2e%2e/main.py"])
