@@ -110,7 +110,7 @@ def is_heading(block: list[Line]) -> bool:
     """Whether a paragraph is marked as a heading, or looks like one: a short line that does not end as a sentence."""
     line = block[0].text.strip()
     if MARKED_HEADING.match(line):
-        return True
+        return len(line) <= LONGEST
     return len(block) == 1 and len(line) <= HEADING and not ITEM.match(line) and line[-1] not in ".!?…:;,\"'»”“’。！？"
 
 

@@ -16,10 +16,8 @@ MEMORY = 2**30  # bytes that reading may take
 SECONDS = 120  # of the processor
 UNREADABLE = 3  # exit code; the reason is then on stdout in place of the text
 
-UNREAD = {"script", "style", "noscript", "template", "svg", "nav", "footer", "aside", "form", "button"} | {
-    "table",
-    "pre",
-}
+CONTROLS = {"button", "select", "textarea"}  # but not what holds them: many pages are one form
+UNREAD = {"script", "style", "noscript", "template", "svg", "nav", "footer", "aside", "table", "pre"} | CONTROLS
 INLINE = {"a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 
@@ -82,8 +80,9 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """What ends with its line."""
-        if self._unread and self._unread[-1] == tag:
-            self._unread.pop()
+        if tag in self._unread:
+            while self._unread.pop() != tag:  # those within it that were never closed
+                pass
         elif tag not in INLINE:
             self.parts.append("\n\n")
 

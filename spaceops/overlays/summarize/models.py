@@ -99,7 +99,7 @@ class Transformers:
         while True:
             pieces = list(self._pieces(sentences))
             last = len(pieces) == 1
-            tokens = int(wanted * TOKENS_IN_WORD) if last else self._most_read // SHRINK
+            tokens = min(int(wanted * TOKENS_IN_WORD), self._most_read) if last else self._most_read // SHRINK
             share = left if last else left * (1 - 1 / SHRINK)
             written = []
             for number, piece in enumerate(pieces):

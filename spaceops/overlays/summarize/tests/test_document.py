@@ -117,3 +117,12 @@ def test_any_text_is_taken_apart_in_its_order(seed):
 def test_no_text_takes_much_longer_than_its_length_explains(piece):
     """A square of this length would run into the time limit of the tests."""
     take_apart(piece * (150_000 // len(piece)))
+
+
+@pytest.mark.parametrize("piece", [" _a", "[a](", "x"])
+def test_what_goes_on_behind_the_mark_of_a_heading_is_text(piece):
+    """A heading without end would be read at once, which takes the square of its length."""
+    document = take_apart("# " + piece * (150_000 // len(piece)))
+
+    assert [] == document.headings
+    assert len(document.sentences) > 100

@@ -78,6 +78,17 @@ def test_every_sentence_is_in_a_piece_and_no_piece_is_longer_than_the_model_read
     assert all(len(piece.split()) <= 64 for piece in pieces[:-1])
 
 
+def test_no_more_is_written_than_the_model_has_positions_for(tiny_model):
+    """It ends here because nothing else ends it: the model has been told no end."""
+    tiny_model._model.generation_config.eos_token_id = None
+    tiny_model._model.generation_config.forced_eos_token_id = None
+    written = []
+    document = take_apart("The ferry left the harbour.")
+    tiny_model.summarize(document, Size(None, 500), lambda fraction, _step: written.append(fraction))
+
+    assert 64 == len(written)
+
+
 def test_writing_is_ended_between_two_tokens(tiny_model):
     asked = []
 

@@ -73,6 +73,22 @@ def test_html_is_read_without_what_surrounds_the_text(write):
     assert ["News", "# The ferry", "It left & came back.", "Then: nothing.", "- one", "- two"] == lines
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<form><label>Name</label><select><option>x</select>{}</form>",
+        "<nav><button>Menu</nav>{}",
+        "<table><tr><td><button></td></tr></table></button>{}",
+        "<table><td><table></table>x</td></table>{}",
+        "</nav>{}<nav>",
+    ],
+)
+def test_what_surrounds_the_text_ends_where_it_does_even_if_its_parts_do_not(write, page):
+    text = text_of(write("a.html", page.format("<p>It left.</p>")), MOST)
+
+    assert "It left." == text.removeprefix("Name").strip()
+
+
 def test_the_paragraphs_of_a_pdf_go_on_over_its_pages(tmp_path):
     first = (
         "Tides\nThe tide comes in twice a day, and as often it goes\nout. Who lives here knows it.\nThe moon pulls at"
