@@ -8,6 +8,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -15,7 +16,7 @@ from typing import Any
 
 from opinions import LABELS, NoOpinion, Verdict
 from serving.batching import Batcher, Full
-from serving.jobs import Progress, wait_for_model
+from serving.jobs import Interrupted, Progress, wait_for_model
 from serving.loading import Loader
 
 AT_ONCE = 16  # texts; the progress is told in between
@@ -36,7 +37,10 @@ class Bulk:
         while len(rows) < len(texts):
             progress(len(rows) / len(texts), f"{len(rows):,} of {len(texts):,} texts")
             asking = self._rows(texts[len(rows) : len(rows) + AT_ONCE])
-            rows += asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+            try:
+                rows += asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+            except CancelledError as error:  # the event loop has ended, and the app with it
+                raise Interrupted from error
         return {"summary": summary(rows), "rows": rows}
 
     async def _rows(self, texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -23,9 +23,15 @@ function count() {
 
 function analyze() {
   attempt($("result"), async signal => {
-    const { answer, ms } = await api("analyze", { json: { text: text.value }, signal });
+    const { answer, ms } = await api("analyze", { json: { text: text.value }, signal }).catch(withdraw);
     show(answer, ms);
   });
+}
+
+/** Hide the answer before, which would seem to be the one to this text. */
+function withdraw(problem) {
+  $("result").hidden = true;
+  throw problem;
 }
 
 function show({ label, score, opinions }, ms) {

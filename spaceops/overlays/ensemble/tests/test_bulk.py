@@ -13,7 +13,7 @@ from bulk import AT_ONCE, Bulk, harmless, table
 from models import Ensemble
 from opinions import from_polarity
 from serving.batching import Batcher
-from serving.jobs import Unusable
+from serving.jobs import Interrupted, Unusable
 from serving.loading import Loader
 
 
@@ -104,6 +104,33 @@ def test_a_job_that_comes_before_the_model_waits_and_can_be_ended_meanwhile():
     bulk = Bulk(Loader(Ensemble([(Moody(), 1.0)])), None, None)  # nobody has started to load
     with pytest.raises(Ended, match="The model is loading"):
         bulk({"texts": ["good"]}, None, progress)
+
+
+def test_a_job_that_outlives_the_event_loop_is_interrupted_and_has_not_failed():
+    """So it is done again after the next start, where jobs are kept."""
+    asked, ended = threading.Event(), threading.Event()
+
+    class Slow(Moody):
+        def classify(self, texts):
+            asked.set()
+            assert ended.wait(30)
+            return super().classify(texts)
+
+    def work(bulk):
+        with pytest.raises(Interrupted):
+            bulk({"texts": ["good"]}, None, lambda _fraction, _step: None)
+        ended.set()
+
+    async def scenario():
+        ensemble = Ensemble([(Slow(), 1.0)])
+        loader, batcher = Loader(ensemble), Batcher(ensemble.answer, max_batch=1, max_waiting=1)
+        await batcher.start()
+        loader.start()
+        threading.Thread(target=work, args=[Bulk(loader, batcher, asyncio.get_running_loop())]).start()
+        assert await asyncio.to_thread(asked.wait, 30)
+
+    asyncio.run(scenario())
+    assert ended.wait(30)
 
 
 def test_the_table_has_a_line_for_each_text_and_a_column_for_each_model():
