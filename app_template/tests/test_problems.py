@@ -82,7 +82,7 @@ def test_the_description_of_the_api_says_so(client):
     api = client.get("/openapi.json").json()
     responses = api["paths"]["/things"]["post"]["responses"]
 
-    assert {"200", "400", "401", "413", "422", "429", "503", "504"} == set(responses)
+    assert {"200", "400", "401", "403", "413", "422", "429", "503", "504"} == set(responses)
     assert {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}} == responses["422"]["content"]
     assert responses["422"]["content"] == responses["503"]["content"]
     assert SCHEMA == api["components"]["schemas"]["Problem"]
