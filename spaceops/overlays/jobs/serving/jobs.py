@@ -370,10 +370,10 @@ class Jobs:
             self._end(job, "failed", error=f"It took longer than {self._time_limit:g} seconds.")
         except Unusable as reason:
             self._end(job, "failed", error=str(reason))
-        except Exception as error:  # whatever the work raises ends that job, not the worker
-            where = "".join(traceback.format_tb(error.__traceback__))  # and not what it says: it may quote the input
-            log.error("a job failed: %s\n%s", type(error).__name__, where)  # noqa: TRY400
-            self._end(job, "failed", error=f"The work failed: {type(error).__name__}. The app's log says where.")
+        except BaseException as error:  # whatever the work raises, as a panic in Rust, ends that job, not the worker
+            what = getattr(error, "strerror", None) or type(error).__name__  # all else may quote the input
+            log.error("a job failed: %s\n%s", what, "".join(traceback.format_tb(error.__traceback__)))  # noqa: TRY400
+            self._end(job, "failed", error=f"The work failed: {what}. The app's log says where.")
 
     def _worked(self, job: Job) -> dict[str, Any]:
         submitted = self._events(job.id)[0]

@@ -237,6 +237,27 @@ def test_a_bug_ends_its_job_alone_and_neither_answer_nor_log_repeat_the_input(st
     assert "secret" not in caplog.text
 
 
+class Panic(BaseException):
+    """What a library in Rust raises when it gives up; it is no Exception."""
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [(Panic("my secret"), "Panic"), (OSError(28, "No space left on device", "my"), "No space left on device")],
+)
+def test_whatever_ends_a_job_is_told_and_ends_it_alone(start, error, what):
+    def work(params, _file, _progress):
+        if params["bad"]:
+            raise error
+        return {}
+
+    jobs = start(work)
+    bad, good = jobs.submit({"bad": True}), jobs.submit({"bad": False})
+
+    assert f"The work failed: {what}. The app's log says where." == ended(jobs, bad).error
+    assert "done" == ended(jobs, good).status
+
+
 def test_a_result_that_cannot_be_kept_fails_the_job_and_not_the_worker(start, storage):
     def work(params, _file, _progress):
         if params["bad"]:
