@@ -74,7 +74,7 @@ def complete(sentence: str) -> str:
 
 
 class Transformers:
-    """A model that writes summaries (BART, T5, Pegasus and the like), from the Hub or a folder."""
+    """A model that writes summaries (BART, T5 and the like), from the Hub or a folder."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name = checkpoint.name
