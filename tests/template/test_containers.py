@@ -126,6 +126,9 @@ def test_nginx_and_the_app_are_started_again_when_they_are_killed(image: Callabl
         said("exec", container, "python", "-c", KILL)
         wait_until_started(client, nginx=2, app=2, ops=1)
         wait_until_ready(client, container)
+        log = engine("logs", container)
+
+    assert "bind() to" not in log.stdout + log.stderr, "workers of the first nginx have kept the port"
 
 
 KILL = """
