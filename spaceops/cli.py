@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -95,7 +96,7 @@ def new_command(path: str, task: str, extras: tuple[str, ...], repo_id: str | No
 
     folder = new(path, task=task, extras=extras, repo_id=repo_id)
     show({"path": str(folder)}, as_json, str(folder))
-    hint(f"spaceops plan {path}")
+    hint(f"spaceops plan {quote(path)}")
 
 
 cli.add_command(check_command)

@@ -213,11 +213,11 @@ def test_every_command_explains_itself(run):
 
 
 def test_new_writes_an_app_that_can_be_planned(run):
-    code, out, err = run("new", "my-app", "--repo-id", "demo/mine")
+    code, out, err = run("new", "my app", "--repo-id", "demo/mine")
 
-    assert (0, "hint: spaceops plan my-app\n") == (code, err)
-    assert out.strip().endswith("my-app")
-    assert "demo/mine is new" in run("plan", "my-app")[1]
+    assert (0, "hint: spaceops plan 'my app'\n") == (code, err)
+    assert out.strip().endswith("my app")
+    assert "demo/mine is new" in run("plan", "my app")[1]
 
 
 def command(*arguments: str, **environment: str) -> subprocess.Popen:
