@@ -19,11 +19,17 @@ function count() {
 function analyze() {
   attempt($("result"), async signal => {
     const input = text.value;
-    const { answer, ms } = await api("analyze", { json: { text: input }, signal });
+    const { answer, ms } = await api("analyze", { json: { text: input }, signal }).catch(withdraw);
     if (last) remember(last);
     last = { ...answer, input };
     show(last, ms);
   });
+}
+
+/** Hide the answer before, which would seem to be the one to this text. */
+function withdraw(problem) {
+  $("result").hidden = true;
+  throw problem;
 }
 
 function show({ label, score, backend, input }, ms) {
@@ -41,7 +47,7 @@ function show({ label, score, backend, input }, ms) {
 function remember({ label, score, input }) {
   $("earlier").prepend(el("li", { className: label },
     el("b", {}, `${inWords(label)} ${percent(score)}`),
-    el("span", { className: "cut", title: input }, input)));
+    el("span", { className: "cut", dir: "auto", title: input }, input)));
   while ($("earlier").children.length > EARLIER) $("earlier").lastChild.remove();
   $("history").hidden = false;
 }

@@ -45,6 +45,9 @@ export class Problem extends Error {
 /** Nobody answers: the app restarts, or the network is gone. */
 export class Unreachable extends Problem {}
 
+/** Somebody has given up what they asked for, which is no failure. */
+export class Stopped extends Problem {}
+
 // ---- asking the app
 
 /** Fetch a path of the app. Beside fetch's options: `json`, a value to send. Comes back only with a token that fits. */
@@ -97,7 +100,7 @@ export async function attempt(element, work) {
   } catch (error) {
     if (mine.signal.aborted) return;
     if (!(error instanceof Problem)) throw error;
-    tell(error.message, "error");
+    tell(error.message, error instanceof Stopped ? "wait" : "error");
   } finally {
     if (attempts.get(element) === mine) element.removeAttribute("aria-busy");
   }
@@ -131,13 +134,16 @@ export function tell(message, kind = "wait", ...more) {
 /** Count down in the notice; the button there gives up. The seconds are shown, but not read out one by one. */
 async function pause(seconds, why, signal) {
   const stop = new AbortController(), left = el("span", { className: "faint", ariaHidden: "true" });
-  const giveUp = () => stop.abort(new Problem("Stopped. Nothing was lost: try again when you like."));
+  const giveUp = () => stop.abort(new Stopped("Stopped. Nothing was lost: try again when you like."));
   tell(why, "wait", left, el("button", { type: "button", className: "plain", onclick: giveUp }, "Stop trying"));
-  for (let rest = Math.ceil(seconds); rest > 0; rest--) {
-    left.textContent = `Trying again in ${rest} s`;
-    await delay(1000, signal, stop.signal);
+  try {
+    for (let rest = Math.ceil(seconds); rest > 0; rest--) {
+      left.textContent = `Trying again in ${rest} s`;
+      await delay(1000, signal, stop.signal);
+    }
+  } finally {
+    tell("");
   }
-  tell("");
 }
 
 /** A promise that is kept after some milliseconds, and broken when one of the signals is aborted. */
@@ -166,10 +172,11 @@ export async function backendLine() {
 }
 let watching = false;
 
-/** What /ready says: `{ status, backend, reason }`, with the status "away" when nobody answers. */
+/** What /ready says: `{ status, backend, reason }`, with the status "away" when nobody answers but a proxy in between. */
 async function readiness() {
   const response = await fetch(new URL("ready", ROOT)).catch(() => null);
-  return (await response?.json().catch(() => null)) ?? { status: "away" };
+  const said = await response?.json().catch(() => null);
+  return ["ready", "loading", "failed"].includes(said?.status) ? said : { status: "away" };
 }
 
 function showBackend({ status, backend }) {
@@ -187,7 +194,7 @@ async function showStorage() {
 /** Milliseconds as people say them: "12 ms", "3.4 s". */
 export const latency = ms => (ms < 999.5 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
-/** A share as people say it: "93.2 %". */
+/** A share as people say it: "93.2%". */
 export const percent = share => share.toLocaleString("en", { style: "percent", maximumFractionDigits: 1 });
 
 /** A button that copies a text. */
@@ -231,11 +238,11 @@ function tokenGiven(refused) {
     const before = document.activeElement;
     const input = el("input", { id: "token", type: "password", required: true, autocomplete: "off", pattern: "[!-~]+" });
     const words = refused ? "This token was not accepted. The token of this app:" : "The token of this app:";
-    const form = el("form", { className: "card" },
+    const form = el("form", { className: "card stack" },
       el("label", { htmlFor: "token" }, words),
       input,
       el("p", { className: "faint" }, "Whoever runs this app has it. It stays in this tab."),
-      el("button", {}, "Go on"));
+      el("div", { className: "row" }, el("button", {}, "Go on")));
     form.addEventListener("submit", event => {
       event.preventDefault();
       keep("token", input.value);

@@ -17,7 +17,7 @@ const choices = ({ anyOf, oneOf }) => (anyOf ?? oneOf)?.map(resolved);
 function kind(schema) {
   const { type, items, enum: values, const: only, ...limits } = resolved(schema);
   if (choices(resolved(schema))) return choices(resolved(schema)).map(kind).join(" or ");
-  if (only ?? values) return [only ?? values].flat().join(" or ");
+  if (only ?? values) return [only ?? values].flat().map(value => JSON.stringify(value)).join(" or ");
   if (isFile(limits)) return "file";
   return (items ? `list of ${kind(items)}` : [type ?? "anything"].flat().join(" or ")) + range(limits);
 }
@@ -42,6 +42,9 @@ function example(given, depth = 0) {
 }
 const SIMPLEST = { string: "", integer: 0, number: 0, boolean: false };
 
+/** Words of the description, in which what stands between backticks is code. */
+const prose = (words = "") => words.split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
+
 /** The fields of an object and of the objects in it, as rows: name, type, whether it may be missing, meaning. */
 function* rows(given, before = "", depth = 0) {
   const schema = resolved(given), inner = schema.items ? resolved(schema.items) : schema;
@@ -52,12 +55,15 @@ function* rows(given, before = "", depth = 0) {
   }
 }
 
+/** A name with places to break it, after its dots. */
+const breakable = name => name.split(/(?<=\.)/).flatMap(part => [part, el("wbr")]);
+
 /** What a message of this content type holds: a table of its fields, or a line where it has none. */
 function fields([contentType, { schema }]) {
   const found = [...rows(schema)], caption = `Fields, ${contentType}`;
   if (!found.length) return el("p", { className: "faint" }, contentType, schema?.type ? `: ${kind(schema)}` : "");
-  const line = ([name, type, optional, meaning]) => el("tr", {}, el("td", {}, el("code", {}, name)),
-    el("td", {}, type, optional ? el("span", { className: "faint" }, ", may be missing") : ""), el("td", {}, meaning));
+  const line = ([name, type, optional, meaning]) => el("tr", {}, el("td", {}, el("code", {}, ...breakable(name))),
+    el("td", {}, type, optional ? el("span", { className: "faint" }, ", may be missing") : ""), el("td", {}, ...prose(meaning)));
   const heads = ["Field", "Type", "Meaning"].map(text => el("th", { scope: "col" }, text));
   return el("div", { className: "scroll", tabIndex: 0, role: "group", ariaLabel: caption },
     el("table", { className: "fields" }, el("caption", { className: "unseen" }, caption),
@@ -107,7 +113,7 @@ function partsOf(type, schema) {
 
 /** What was filled in, as a request: path, headers, body, and the parts of the curl command that do the same. */
 function request(method, path, parameters, { type, parts, values }) {
-  const filled = path.replace(/{(\w+)}/g, (_, name) => encodeURIComponent(values[name]));
+  const filled = path.replace(/{(\w+)}/g, (_, name) => encodeURIComponent(values[name] || name.toUpperCase()));
   const query = new URLSearchParams(parameters.filter(one => one.in === "query" && values[one.name]).map(one => [one.name, values[one.name]]));
   const address = filled.slice(1) + (query.size ? `?${query}` : "");
   const headers = Object.fromEntries(parameters.filter(one => one.in === "header" && values[one.name]).map(one => [one.name, values[one.name]]));
@@ -202,8 +208,8 @@ function operation(path, method, about) {
   return el("details", { className: "card" },
     el("summary", {},
       el("h2", {}, el("code", { className: "method" }, method.toUpperCase()), " ", el("code", {}, path)), " ",
-      el("span", { className: "faint" }, first)),
-    el("p", {}, rest.join(" ")), ...contents(body ?? {}), view,
+      el("span", { className: "faint" }, ...prose(first))),
+    el("p", {}, ...prose(rest.join(" "))), ...contents(body ?? {}), view,
     el("div", { className: "row rule" }, el("h3", {}, "In a terminal"), copyButton(() => command.textContent)), command,
     el("h3", { className: "rule" }, "Answers"), ...answers(about.responses));
 }
@@ -211,7 +217,7 @@ function operation(path, method, about) {
 /** The fields of what comes back, and a line of the statuses of failures: their fields are the same everywhere. */
 function answers(responses) {
   const all = Object.entries(responses).map(([status, given]) => [Number(status), resolved(given)]);
-  const named = ([status, { description }]) => [el("b", {}, String(status)), ` ${description}`];
+  const named = ([status, { description }]) => [el("b", {}, String(status)), " ", ...prose(description)];
   const failures = all.filter(([status]) => status >= 400).flatMap((one, at) => [at ? ", " : "", ...named(one)]);
   return [...all.filter(([status]) => status < 400).flatMap(one => [el("p", {}, ...named(one)), ...contents(one[1])]),
     el("p", { className: "faint" }, ...failures)];
@@ -221,7 +227,7 @@ const contents = ({ content = {} }) => Object.entries(content).map(fields);
 
 /** The one shape of all failures. */
 function failure(schema) {
-  return el("section", { className: "card" }, el("h2", {}, "Failures"), el("p", {}, schema.description),
+  return el("section", { className: "card" }, el("h2", {}, "Failures"), el("p", {}, ...prose(schema.description)),
     fields(["application/problem+json", { schema }]));
 }
 

@@ -142,6 +142,28 @@ def test_a_question_without_an_answer_can_be_asked_again_after_a_reload(app, ope
     expect(said(page)).to_contain_text(END)
 
 
+def test_a_new_chat_begins_also_while_an_answer_is_written(app, open_page):
+    page = open_page(app.url)
+    ask(page)
+    expect(said(page)).to_contain_text(BEGINNING)
+    button(page, "New chat").click()
+
+    expect(button(page, "What can you do?")).to_be_visible()
+    expect(page.locator(".said")).to_have_count(0)
+
+
+def test_stop_also_ends_the_wait_for_another_try(app, open_page):
+    page = open_page(app.url)
+    busy = {"status": 503, "headers": {"Retry-After": "20"}, "json": {"status": 503, "detail": "Too many wait."}}
+    page.route("**/chat", lambda route: route.fulfill(**busy))
+    ask(page)
+    expect(page.locator("#notice")).to_contain_text("Trying again in")
+    button(page, "Stop").click()
+
+    expect(said(page)).to_contain_text("Stopped.")
+    expect(page.locator("#notice")).to_be_empty()
+
+
 def test_an_answer_that_breaks_off_says_so_and_can_be_tried_again(app, open_page):
     page = open_page(app.url)
     ask(page)

@@ -139,6 +139,43 @@ def test_a_file_can_be_dropped_anywhere_on_the_page(app, open_page):
     expect(report(page)).to_contain_text("dropped.csv")
 
 
+def test_the_same_file_can_be_chosen_again(app, open_page, tmp_path):
+    (app.folder / "go").touch()
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    page = open_page(app.url)
+    choose(page, tmp_path / "a.csv")
+    expect(report(page)).to_contain_text("1 row")
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n")
+    choose(page, tmp_path / "a.csv")
+
+    expect(report(page)).to_contain_text("2 rows")
+
+
+def test_what_cannot_be_read_is_refused_in_words(app, open_page, tmp_path):
+    page = open_page(app.url)
+    choose(page, tmp_path)
+
+    expect(page.locator("#notice")).to_contain_text("cannot be read")
+    expect(job(page)).to_be_hidden()
+
+
+def choose(page: Page, path: Path) -> None:
+    """As by hand, when the browser says nothing if it is what was chosen before."""
+    with page.expect_file_chooser():
+        page.locator("#file").click()
+    devtools = page.context.new_cdp_session(page)
+    field = devtools.send("Runtime.evaluate", {"expression": "document.getElementById('file')"})["result"]
+    devtools.send("DOM.setFileInputFiles", {"files": [str(path)], "objectId": field["objectId"]})
+
+
+def test_progress_comes_into_view(app, open_page):
+    page = open_page(app.url, viewport={"width": 500, "height": 300})
+    give(page)
+    expect(job(page)).to_contain_text("Reading slowly")
+
+    expect(job(page)).to_be_in_viewport(ratio=1)
+
+
 def test_a_file_that_is_too_large_is_refused_before_it_is_sent(app, open_page, tmp_path):
     (tmp_path / "big.csv").write_bytes(b"1\n" * 25_100_000)
     page = open_page(app.url)

@@ -173,6 +173,17 @@ def test_an_app_that_is_away_is_told_and_found_again(folder, open_page):
         expect(result(page)).to_contain_text("Positive")
 
 
+def test_the_model_is_found_again_when_a_proxy_in_between_has_answered(app, open_page):
+    """As nginx does while the app restarts, in the shape of the app's own errors."""
+    page = open_page(f"{app.url}/health")
+    refusal = {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "The app is starting."}
+    page.route("**/ready", lambda route: route.fulfill(status=503, json=refusal), times=1)
+    page.goto(app.url)
+
+    expect(page.locator("#backend")).to_have_text("Waiting for the app…")
+    expect(page.locator("#backend.ready")).to_be_visible()
+
+
 def test_offline_is_told(app, open_page):
     page = open_page(app.url)
     expect(page.locator("#backend.ready")).to_be_visible()
@@ -221,6 +232,49 @@ def press_until(page: Page, key: str, selector: str) -> None:
         if page.locator(f"{selector}:focus").count():
             return
     raise AssertionError(f"{selector} cannot be reached")
+
+
+def test_an_answer_to_another_text_does_not_stay_where_there_is_none(app, open_page):
+    page = open_page(app.url)
+    analyze(page, "I love it!")
+    expect(result(page)).to_contain_text("Positive")
+    page.context.set_offline(True)
+    analyze(page, "I hate it!")
+
+    expect(notice(page)).to_contain_text("You are offline")
+    expect(result(page)).to_be_hidden()
+
+
+def test_a_double_click_is_one_opinion(folder, open_page):
+    with App(folder) as app:
+        page = open_page(app.url)
+        analyze(page, "I love it!")
+        result(page).get_by_role("button", name="Yes").dblclick()
+
+        expect(page.locator("#feedback")).to_contain_text("Right so far: 1 of 1")
+
+
+def test_a_text_is_shown_in_the_direction_of_its_language(app, open_page):
+    page = open_page(app.url)
+    for text in ("هذا المكان رائع (love).", "I love it!"):
+        analyze(page, text)
+        expect(result(page)).to_contain_text("Positive")
+
+    earlier = page.get_by_role("region", name="Earlier").locator(".cut")
+    assert "rtl" == earlier.evaluate("one => getComputedStyle(one).direction")
+
+
+def test_where_the_system_gives_the_colours_bars_are_still_seen(app, open_page):
+    page = open_page(app.url, forced_colors="active")
+    analyze(page, "I love it!")
+    expect(result(page)).to_contain_text("Positive")
+    colours = (
+        result(page)
+        .locator(".bar, .bar > div")
+        .evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
+    )
+
+    assert 2 == len(set(colours))
 
 
 def test_a_text_is_never_markup(app, open_page):

@@ -174,6 +174,20 @@ def test_answers_appear_where_a_screen_reader_listens_already(running, open_page
     )
 
 
+def test_the_page_of_the_api_says_what_is_a_value_and_what_is_to_be_filled_in(running, open_page):
+    page = open_page(f"{running('csv')}/docs", viewport={"width": 320, "height": 640})
+    open_all(page)
+    result = page.locator("details", has=page.get_by_text("/jobs/{job_id}/result", exact=True))
+
+    expect(result.locator("pre").first).to_contain_text("/jobs/JOB_ID/result")
+    expect(result.get_by_role("row", name="columns[].kind")).to_contain_text('"date" or "yes or no"')
+    expect(page.locator("summary", has_text="How far a job is").locator("code").last).to_have_text("wait")
+    type_column = result.get_by_role("columnheader", name="Type")
+    type_column.scroll_into_view_if_needed()
+    expect(type_column).to_be_in_viewport(ratio=0.9)
+    assert 0 == result.locator(".scroll").first.evaluate("one => one.scrollLeft")
+
+
 def test_the_command_shown_does_what_the_page_does(running, open_page, tmp_path):
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")

@@ -14,11 +14,18 @@ function classify(source) {
     const { drawable, file } = await source();
     const whole = draw(drawable) && file?.size < SMALL && TYPES.includes(file.type);
     const body = whole ? file : await drawn(file ? "image/jpeg" : "image/png");
-    const { answer, ms } = await api("classify", { method: "POST", body, headers: { "Content-Type": body.type }, signal });
+    const headers = { "Content-Type": body.type };
+    const { answer, ms } = await api("classify", { method: "POST", body, headers, signal }).catch(withdraw);
     if (last) remember(last);
     last = { best: answer.labels[0], thumbnail: thumbnail() };
     show(answer, ms);
   });
+}
+
+/** Hide the labels before, which would seem to be those of this picture. */
+function withdraw(problem) {
+  $("result").hidden = true;
+  throw problem;
 }
 
 /** Show it on the page, upright, on white and not too large; say whether all its pixels are there. */

@@ -9,12 +9,18 @@ import { tell } from "./common.js";
 export function fileField(zone, { most, taken }) {
   const input = zone.querySelector("input[type=file]");
 
-  input.addEventListener("change", () => {
+  function refuse(reason) {
+    input.value = "";
+    tell(reason, "error");
+  }
+
+  input.addEventListener("click", () => (input.value = "")); // or the same file could not be chosen again
+  input.addEventListener("change", async () => {
     const [file] = input.files;
     if (!file) return;
-    if (file.size <= most) return taken(file);
-    input.value = "";
-    tell(`${file.name} has ${size(file.size)}; the most is ${size(most)}.`, "error");
+    if (file.size > most) refuse(`${file.name} has ${size(file.size)}; the most is ${size(most)}.`);
+    else if (await readable(file)) taken(file);
+    else refuse(`${file.name} cannot be read. If it is a file, and no folder, choose it again: it has changed.`);
   });
 
   function take(event, { files }) {
@@ -36,6 +42,9 @@ export function fileField(zone, { most, taken }) {
     take(event, event.dataTransfer);
   });
 }
+
+/** Whether a file is one, and as it was when it was chosen. */
+const readable = file => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
 
 /** Bytes as people say them: "12 kB", "3.4 MB". */
 export const size = bytes => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);

@@ -1,4 +1,4 @@
-import { api, attempt, delay, el, keep, kept, Problem, tell, Unreachable } from "./common.js";
+import { api, attempt, delay, el, keep, kept, Problem, Stopped, tell, Unreachable } from "./common.js";
 
 /**
  * Jobs of the page, one at a time: submitted, followed, cancelled, and found again after a reload.
@@ -10,17 +10,16 @@ import { api, attempt, delay, el, keep, kept, Problem, tell, Unreachable } from 
 export function follower(element, done) {
   const step = el("p", { role: "status" }), facts = el("span", { className: "faint number" });
   const bar = el("progress", { max: 1, ariaLabel: "Progress" });
-  const cancel = el("button", { type: "button", className: "plain", hidden: true }, "Cancel");
+  const cancel = el("button", { type: "button", className: "plain end" }, "Cancel");
   element.replaceChildren(step, bar, el("div", { className: "row" }, facts, cancel));
-  cancel.classList.add("end");
 
   async function follow(id, signal) {
-    cancel.hidden = false;
+    cancel.disabled = false;
     cancel.onclick = () => attempt(cancel, () => stop(id));
     let state = await stateOf(id, signal);
     for (; state.status === "queued" || state.status === "running"; state = await stateOf(id, signal)) draw(state);
     if (state.status === "failed") throw new Problem(state.error);
-    if (state.status === "cancelled") throw new Problem("Cancelled.");
+    if (state.status === "cancelled") throw new Stopped("Cancelled.");
     const { answer } = await api(`jobs/${id}/result`, { signal });
     await done(answer, id);
   }
@@ -30,14 +29,16 @@ export function follower(element, done) {
     if (step.textContent !== text) step.textContent = text; // written only when new, for it is read aloud
     if (status === "running") bar.value = progress;
     const seconds = Math.max(0, Math.round((Date.now() - new Date(created)) / 1000));
-    facts.textContent = `${Math.round(progress * 100)} %, ${seconds} s`;
+    facts.textContent = `${status === "running" ? `${Math.round(progress * 100)}%, ` : ""}${seconds} s`;
   }
 
-  const watch = work => attempt(bar, async signal => {
+  const watch = (words, work) => attempt(bar, async signal => {
     element.hidden = false;
-    cancel.hidden = true;
+    cancel.disabled = true;
     bar.removeAttribute("value"); // moves until there is a number to show
     facts.textContent = "";
+    step.textContent = words;
+    element.scrollIntoView({ block: "nearest" });
     try {
       await work(signal);
     } catch (problem) {
@@ -50,8 +51,7 @@ export function follower(element, done) {
 
   return {
     /** Submit a job; `request` is what api() takes. The one before is cancelled: nobody would see its result. */
-    start: request => watch(async signal => {
-      step.textContent = "Sending…";
+    start: request => watch("Sending…", async signal => {
       if (kept("job")) stop(kept("job")).catch(() => {}); // it may have ended long ago
       keep("job", null);
       const { answer } = await api("jobs", { ...request, signal });
@@ -59,7 +59,7 @@ export function follower(element, done) {
       await follow(answer.id, signal);
     }),
     /** Follow the job that this tab submitted before it was reloaded, if there is one. */
-    resume: () => kept("job") && watch(signal => follow(kept("job"), signal)),
+    resume: () => kept("job") && watch("Asking for your job…", signal => follow(kept("job"), signal)),
   };
 }
 

@@ -79,7 +79,7 @@ function start(request) {
 
 function summarize() {
   const file = $("file").files[0]; // is there if it was chosen after the text was written
-  if (file) summarizeFile(file);
+  if (file) $("file").dispatchEvent(new Event("change"));
   else if (length() > MOST_CHARACTERS) refuse("The text is too long. Send it in parts.");
   else if (text.value.trim()) start({ json: { text: text.value, ...wanted() } });
   else refuse("Paste a text first, or choose a file.");
