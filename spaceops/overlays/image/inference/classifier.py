@@ -39,6 +39,8 @@ class ImageClassifier:
         [scores] = self.predict([np.zeros((*self.preprocessing.crop, 3), np.uint8)])
         if scores.shape != (len(self.labels),):
             raise ModelError(f"{self.name} answers with numbers of shape {scores.shape}, not with its labels' scores")
+        if np.isnan(scores).any():
+            raise ModelError(f"{self.name} answers with NaN: its weights are damaged, or overflow on this device")
         log.info("%s is run by %s", self.name, self.runtime.name)
 
     def predict(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -52,7 +54,10 @@ def labels_of(config: dict[str, Any]) -> list[str]:
     if not any(name.endswith("ForImageClassification") for name in architectures):
         raise ModelError(f"An image-classification model is needed, but this is {' '.join(architectures) or 'another'}")
     labels = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}  # what transformers takes then
-    return [labels[str(index)] for index in range(len(labels))]
+    numbers = [str(number) for number in range(len(labels))]
+    if set(labels) != set(numbers):
+        raise ModelError("The labels in the model's config.json are not numbered 0, 1, 2 and so on")
+    return [str(labels[number]) for number in numbers]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

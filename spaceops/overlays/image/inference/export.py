@@ -1,6 +1,6 @@
 """Makes an image classifier small and fast for the CPU: an ONNX file, with weights of 8 bits if they answer alike.
 
-prepare.py runs this in an environment of its own: `python export.py FILES FOLDER PRECISION`.
+prepare.py runs this in an environment of its own: `python -m inference.export FILES FOLDER PRECISION`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ RED = np.full((SIZE, SIZE, 3), (255, 0, 0), np.uint8)
 BLUE = np.full((SIZE, SIZE, 3), (0, 0, 255), np.uint8)
 
 
-def mean_colour(outputs: int = 3, scale: int = 10) -> bytes:
+def mean_colour(outputs: int = 3, scale: float = 10) -> bytes:
     """A network whose logits are some times the means of the colours, as often as wanted."""
     weights = numpy_helper.from_array(
         scale * np.tile(np.eye(3, dtype=np.float32), (1, 9))[:, :outputs].copy(), "weights"
@@ -35,10 +35,10 @@ def mean_colour(outputs: int = 3, scale: int = 10) -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
 
 
-def write_model(folder, *, graph: str = "onnx/model.onnx", outputs: int = 3, **config):
+def write_model(folder, *, graph: str = "onnx/model.onnx", outputs: int = 3, scale: float = 10, **config):
     """A folder as a repository of the Hub."""
     (folder / graph).parent.mkdir(parents=True, exist_ok=True)
-    (folder / graph).write_bytes(mean_colour(outputs))
+    (folder / graph).write_bytes(mean_colour(outputs, scale))
     config = {"architectures": ["ForImageClassification"], "id2label": dict(enumerate(LABELS)), **config}
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     preprocessor = {"size": {"height": SIZE, "width": SIZE}, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
@@ -87,9 +87,21 @@ def test_labels_that_do_not_exclude_each_other_are_scored_each_on_its_own(tmp_pa
     assert np.allclose(sigmoid(np.array([10.0, 0, 0])), model.predict([RED])[0], atol=1e-6)
 
 
-def test_a_model_that_does_not_classify_pictures_is_refused_when_it_is_loaded(tmp_path):
-    with pytest.raises(ModelError, match="not with its labels' scores"):
-        loaded(write_model(tmp_path, outputs=7))
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"outputs": 7}, "not with its labels' scores"),
+        ({"scale": float("nan")}, "answers with NaN"),
+        ({"id2label": {1: "red", 2: "green", 3: "blue"}}, "not numbered 0, 1, 2"),
+    ],
+)
+def test_a_model_that_does_not_classify_pictures_is_refused_when_it_is_loaded(tmp_path, change, reason):
+    with pytest.raises(ModelError, match=reason):
+        loaded(write_model(tmp_path, **change))
+
+
+def test_labels_may_be_numbers(tmp_path):
+    assert ["7", "8", "9"] == loaded(write_model(tmp_path, id2label={0: 7, 1: 8, 2: 9})).labels
 
 
 def test_weights_are_run_by_pytorch_where_it_is_installed(tmp_path):

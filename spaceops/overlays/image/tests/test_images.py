@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from images import FORMATS, MAX_PIXELS, MAX_SCANS, Damaged, NotAPicture, TooLarge, decode
+from images import FORMATS, MAX_PIXELS, MAX_SCANS, MAX_SIDE, Damaged, NotAPicture, TooLarge, decode
 
 SIDE = 256  # pixels that the model looks at
 
@@ -87,6 +87,13 @@ def test_an_orientation_that_does_not_exist_changes_nothing():
     assert (40, 20) == decode(encoded(halves("red", "blue"), "PNG", exif=exif), SIDE).image.size
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_that_makes_no_sense_harms_no_picture(kind):
+    data = encoded(halves("red", "blue"), kind, exif=b"Exif\0\0no such byte order")
+
+    assert (40, 20) == decode(data, SIDE).image.size
+
+
 @pytest.mark.parametrize(
     ("image", "options", "seen"),
     [
@@ -147,6 +154,14 @@ def test_too_many_pixels_are_refused_before_they_are_decoded():
             decode(png_of(width, height), SIDE)
 
 
+def test_no_side_is_longer_than_in_other_formats():
+    """As rows of one pixel, the 40 million that are allowed would take more than two gigabytes."""
+    assert (1, MAX_SIDE) == decode(encoded(Image.new("RGB", (1, MAX_SIDE)), "PNG"), SIDE)[1:]
+    for width, height in ((1, MAX_SIDE + 1), (MAX_SIDE + 1, 1)):
+        with pytest.raises(TooLarge, match="65,535 a side"):
+            decode(png_of(width, height), SIDE)
+
+
 def test_a_jpeg_of_very_many_scans_is_refused():
     """Some of its scans would be a few bytes, and each as much work as a whole picture."""
     data = encoded(halves("red", "blue"), "JPEG", progressive=True)
@@ -154,6 +169,15 @@ def test_a_jpeg_of_very_many_scans_is_refused():
 
     with pytest.raises(TooLarge, match="scans"):
         decode(data[:-2] + scan * MAX_SCANS + data[-2:], SIDE)
+
+
+def test_what_looks_like_scans_but_is_none_does_not_count():
+    """The video that some phones put behind a photo has many such bytes, and so may its thumbnail."""
+    photo = encoded(halves("red", "blue"), "JPEG")
+    scans = b"\xff\xda" * (MAX_SCANS + 1)
+    comment = b"\xff\xfe" + struct.pack(">H", 2 + len(scans)) + scans
+
+    assert (40, 20) == decode(photo[:2] + comment + photo[2:] + scans, SIDE).image.size
 
 
 def test_a_text_that_unpacks_to_gigabytes_is_refused():
