@@ -196,9 +196,7 @@ class Line:
             try:
                 self._model.answer(replies)
             except BaseException as error:  # the border to foreign code: whatever it raises, nobody may wait in vain
-                traceback.clear_frames(
-                    error.__traceback__
-                )  # else it keeps what they hold, such as most of a GPU's memory
+                traceback.clear_frames(error.__traceback__)  # else it would keep their tensors
                 for reply in replies:
                     if not reply.complete:
                         reply.fail(error)

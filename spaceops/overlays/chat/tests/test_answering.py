@@ -52,10 +52,10 @@ def reply_to(text, seconds=60.0):
 
 
 @asynccontextmanager
-async def line_of(*, at_once=1, max_waiting=10):
+async def line_of(*, at_once=1, max_batch=8, max_waiting=10):
     """A line whose model is busy with "first"; everybody is served in the end."""
     model = Held(at_once)
-    line = Line(model, at_once=8, max_waiting=max_waiting)
+    line = Line(model, at_once=max_batch, max_waiting=max_waiting)
     line.start()
     first = reply_to("first")
     line.join(first)
@@ -103,9 +103,10 @@ def test_who_waits_is_told_each_step_forward():
     assert [[1], [2, 1], [3, 2, 1]] == asyncio.run(scenario())
 
 
-def test_as_many_are_answered_at_once_as_the_model_can():
+@pytest.mark.parametrize(("model_can", "wanted"), [(3, 8), (8, 3)])
+def test_as_many_are_answered_at_once_as_the_model_can_and_the_owner_wants(model_can, wanted):
     async def scenario():
-        async with line_of(at_once=3) as (line, model, _):
+        async with line_of(at_once=model_can, max_batch=wanted) as (line, model, _):
             for text in "abcde":
                 line.join(reply_to(text))
         return model.turns

@@ -131,8 +131,8 @@ def held(serve):
     clients = []
 
     def start(model: Held, **settings: str) -> httpx2.Client:
-        app = create_app({"MAX_WAITING": "1", **settings})
-        app.state.loader, app.state.line = Loader(model), Line(model, at_once=1, max_waiting=1)
+        app = create_app(settings)
+        app.state.loader, app.state.line = Loader(model), Line(model, at_once=1, max_waiting=4)
         clients.append((httpx2.Client(base_url=serve(app), trust_env=False, timeout=30), model))
         return clients[-1][0]
 
@@ -178,7 +178,7 @@ def test_an_answer_in_one_piece_that_takes_too_long_is_given_up(held):
         (Unanswerable("It knows no system role."), "It knows no system role."),
     ],
 )
-def test_what_goes_wrong_on_the_way_is_an_event(held, error, told):
+def test_what_goes_wrong_on_the_way_is_an_event(held, caplog, error, told):
     model = Held(error)
     client = held(model)
     ready(client)
@@ -190,7 +190,8 @@ def test_what_goes_wrong_on_the_way_is_an_event(held, error, told):
 
     assert "event: error" == name
     assert told in data
-    assert "secret" not in data
+    assert "secret" not in data + caplog.text
+    assert isinstance(error, Unanswerable) or "failed: ValueError" in caplog.text
 
 
 def test_a_message_that_is_too_long_for_the_model_is_refused(held):
@@ -206,7 +207,8 @@ def test_a_message_that_is_too_long_for_the_model_is_refused(held):
     )
 
 
-def test_who_comes_when_the_line_is_full_is_told_when_to_come_back(held):
+def test_whose_share_of_the_line_is_full_is_told_when_to_come_back(held):
+    """Of four places one client may take one."""
     model = Held()
     client = held(model)
     ready(client)

@@ -157,10 +157,14 @@ def test_bytes_that_make_no_character_do_not_end_the_text():
     assert "日a" == asyncio.run(written([0, 2, 2, 0, 1, 2, 3, 0]))[-2:]
 
 
-def test_time_ends_an_answer(model):
-    [(_, facts)] = replies_of(model, ([USER], 60, 0.0, 0))
+def test_time_ends_an_answer_and_counts_from_when_it_is_begun(model):
+    async def ask():
+        reply = Reply([USER], 60, 0.0, 0)
+        model.answer([reply])
+        return [event async for event in reply.events()]
 
-    assert ("time", 0) == (facts["finish"], facts["new_tokens"])
+    [done] = asyncio.run(ask())
+    assert ("time", 0) == (done.data["finish"], done.data["new_tokens"])
 
 
 def test_who_gives_up_does_not_hold_up_the_others(model):
