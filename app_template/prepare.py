@@ -61,6 +61,7 @@ def prepare(source: Source) -> None:
             report = export(downloaded, folder, source.precision, with_torch=graph is None)
         except subprocess.CalledProcessError:
             log.warning("The model cannot be exported. PyTorch will run it, which is slower.")
+            refuse_without_tensors(source.model_id, files)
             install(sys.executable, "requirements-torch.txt")
             importlib.invalidate_caches()
             report = keep(fetch(source.model_id, commit, None), folder)
@@ -91,14 +92,15 @@ def install(python: str, *requirements: str) -> None:
 
 
 def keep(files: Path, folder: Path) -> dict[str, Any]:
-    """Copy a model as it is, and if only transformers can read its tokenizer make another of it."""
-    shutil.copytree(files, folder)
+    """Copy a model for PyTorch as it is, and if only transformers can read its tokenizer make another of it."""
+    shutil.copytree(files, folder, ignore=shutil.ignore_patterns("*.onnx*"))  # else the app would run that instead
     renew_tokenizer(folder)
     return {"runs": "PyTorch", "bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors"))}
 
 
 if __name__ == "__main__":
     logging.basicConfig(level="INFO", format="%(message)s")
+    logging.getLogger("httpx2").setLevel("WARNING")  # else every request to the Hub is a line
     try:
         main()
     except ModelError as error:

@@ -41,12 +41,16 @@ class TextClassifier:
         self._padding = config.get("pad_token_id") or 0
         self._runtime = open_runtime(folder, self._source.precision, gpu=gpu)
         self.device = self._runtime.device
-        shape = self.probabilities(["A text.", "A longer one, next to which the other is padded."]).shape
-        if shape != (2, len(self.labels)):
-            raise ModelError(
-                f"{self.name} answers two texts with numbers of shape {shape}, not with its labels' scores"
-            )
+        self._try_out()
         log.info("%s is run by %s", self.name, self._runtime.name)
+
+    def _try_out(self) -> None:
+        scores = self.probabilities(["A text.", "A longer one, next to which the other is padded."])
+        if scores.shape != (2, len(self.labels)):
+            shape = f"numbers of shape {scores.shape}"
+            raise ModelError(f"{self.name} answers two texts with {shape}, not with its labels' scores")
+        if np.isnan(scores).any():
+            raise ModelError(f"{self.name} answers with NaN: its weights are damaged, or overflow on this device")
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """How likely each of `labels` is for each text: float32 (texts, labels). What is too long is cut off."""
@@ -90,7 +94,10 @@ def labels_of(config: dict[str, Any]) -> list[str]:
     labels = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}  # what transformers takes then
     if len(labels) < 2 or config.get("problem_type") == "regression":
         raise ModelError("A model that tells labels apart is needed, but this one gives a number")
-    return [labels[str(index)].upper() for index in range(len(labels))]
+    numbers = [str(number) for number in range(len(labels))]
+    if set(labels) != set(numbers):
+        raise ModelError("The labels in the model's config.json are not numbered 0, 1, 2 and so on")
+    return [str(labels[number]).upper() for number in numbers]
 
 
 def max_tokens(folder: Path, config: dict[str, Any]) -> int:

@@ -1,6 +1,6 @@
 """Makes a text classifier small and fast for the CPU: an ONNX file, with weights of 8 bits if they answer alike.
 
-prepare.py runs this in an environment of its own: `python export.py FILES FOLDER PRECISION`.
+prepare.py runs this in an environment of its own: `python -m inference.export FILES FOLDER PRECISION`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def trace(files: Path, folder: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(files)
     model = AutoModelForSequenceClassification.from_pretrained(
-        files, attn_implementation="eager", dtype=torch.float32, return_dict=False
+        files, attn_implementation="eager", dtype=torch.float32
     ).eval()
     inputs = dict(tokenizer(SENTENCES[:2], padding=True, return_tensors="pt"))
     names = [name for name in inputs if name in model.forward.__annotations__]

@@ -35,7 +35,7 @@ def look_up(model_id: str, revision: str | None) -> tuple[str, list[str]]:
 
 def refuse_without_tensors(model_id: str, files: Iterable[str]) -> None:
     """PyTorch's older files are not read: they can hold programs."""
-    if not any(file.endswith(".safetensors") for file in files):
+    if not any(file.endswith(".safetensors") and "/" not in file for file in files):
         raise ModelError(f"{model_id} has no weights as safetensors")
 
 
@@ -43,8 +43,12 @@ def download(model_id: str, commit: str, patterns: Iterable[str], into: Path | N
     """The files of a model whose names match, in a folder: that one, or else one in the Hub's cache."""
     from huggingface_hub import snapshot_download
 
+    wanted = [*patterns]
+    deeper = [f"*/{pattern}" for pattern in wanted if "*" in pattern]  # as a training's checkpoints, which match, too
     with in_a_sentence(model_id, commit):
-        return Path(snapshot_download(model_id, revision=commit, allow_patterns=[*patterns], local_dir=into))
+        return Path(
+            snapshot_download(model_id, revision=commit, allow_patterns=wanted, ignore_patterns=deeper, local_dir=into)
+        )
 
 
 @contextmanager
@@ -62,7 +66,7 @@ def in_a_sentence(model_id: str, revision: str | None) -> Iterator[None]:
     try:
         yield
     except HFValidationError:
-        wanted = "OWNER/NAME of a model on the Hub, or a folder"
+        wanted = "OWNER/NAME of a model on the Hub, or the full path of a folder"
         raise ModelError(f"MODEL_ID is {model_id!r}, but must be {wanted}") from None
     except GatedRepoError:
         way = "accept its terms on the Hub, and set HF_TOKEN to a token of who did"
@@ -72,6 +76,8 @@ def in_a_sentence(model_id: str, revision: str | None) -> Iterator[None]:
     except RepositoryNotFoundError:  # so the Hub answers strangers about private models, too
         raise ModelError(f"There is no model {model_id}, or HF_TOKEN is no token that may read it") from None
     except HfHubHTTPError as error:
+        if error.response.status_code == 401:
+            raise ModelError("The Hub does not know the token in HF_TOKEN: it may have expired") from None
         raise ModelError(f"The Hub answers {error.response.status_code} when asked for {model_id}") from error
     except (HTTPError, OSError) as error:
         raise ModelError(f"{model_id} cannot be fetched from the Hub: {error}".splitlines()[0]) from error
@@ -82,5 +88,8 @@ def described(folder: Path, name: str) -> dict[str, Any]:
     file = folder / name
     if not file.is_file():
         raise ModelError(f"The model has no {name}, so it is none of the transformers library")
-    content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    try:
+        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(f"The model's {name} is no JSON: {error}") from error
     return content

@@ -45,14 +45,14 @@ class Loader:
             self.status = "ready"
             MODEL_READY.set(1)
             log.info("%s is ready", self.model.name)
-        except Exception as error:  # the border to foreign code: whatever it raises becomes the reason
+        except BaseException as error:  # the border to foreign code: a panic of a library in Rust is no Exception
             self.reason = sentence_of(error)
             log.exception("%s cannot be loaded: %s", self.model.name, self.reason)
             self.status = "failed"
         self.finished.set()
 
 
-def sentence_of(error: Exception) -> str:
+def sentence_of(error: BaseException) -> str:
     """What went wrong, for people: an error's first line, with its class if that line is but a word."""
     line = str(error).partition("\n")[0]
     return line if " " in line else f"{type(error).__name__}: {line}"

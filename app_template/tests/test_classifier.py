@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from inference.classifier import TextClassifier, labels_of
 from inference.hub import ModelError
 from inference.weights import Source, choose_graph, has_old_tokenizer
+from prepare import keep
 
 onnx = pytest.importorskip("onnx")
 
@@ -111,6 +112,7 @@ def test_a_text_is_cut_to_what_the_model_reads(folder, tokenizer, config, tokens
 def test_labels_are_the_models_own_in_capitals(folder):
     assert ["NEGATIVE", "POSITIVE"] == loaded(folder()).labels
     assert ["LABEL_0", "LABEL_1"] == labels_of({"architectures": ["RobertaForSequenceClassification"]})
+    assert ["0", "1"] == labels_of(CONFIG | {"id2label": {"0": 0, "1": 1}})
 
 
 def test_labels_that_may_all_be_right_are_scored_one_by_one(folder):
@@ -133,6 +135,8 @@ def test_token_types_are_given_to_those_that_ask(folder):
         ({"architectures": None}, "A text-classification model is needed, but this is another"),
         ({"problem_type": "regression"}, "this one gives a number"),
         ({"id2label": {"0": "stars"}}, "this one gives a number"),
+        ({"id2label": {"1": "bad", "2": "good"}}, "not numbered 0, 1, 2"),
+        ({"network": graph(values=VALUES * np.float32(np.nan))}, "answers with NaN"),
         ({"network": graph(values=VALUES[:, :1])}, r"shape \(2, 1\)"),
         (
             {"network": graph(asks_for=("input_ids", "attention_mask", "pixels"))},
@@ -195,3 +199,15 @@ def test_the_precision_decides_which_file_is_run(folder):
 
     assert [1] == surplus(loaded(there, "int8").probabilities(["good"]))
     assert [2] == surplus(loaded(there, "float32").probabilities(["good"]))
+
+
+def test_what_pytorch_is_to_run_is_kept_without_what_could_not_be_used(tmp_path):
+    """The app runs an ONNX file where there is one."""
+    names = ["config.json", "model.safetensors", "tokenizer.json", "onnx/model.onnx", "onnx/model.onnx_data"]
+    (tmp_path / "files/onnx").mkdir(parents=True)
+    for name in names:
+        (tmp_path / "files" / name).write_text("1234")
+    report = keep(tmp_path / "files", tmp_path / "kept")
+
+    assert {"runs": "PyTorch", "bytes": 4} == report
+    assert names[:3] == sorted(file.name for file in tmp_path.glob("kept/**/*.*"))

@@ -12,12 +12,16 @@ from serving.loading import Loaded, Loader
 from serving.metrics import REGISTRY
 
 
+class Panic(BaseException):
+    """As a library in Rust raises it."""
+
+
 class Slow:
     """A model that is loaded when it is told so, or fails."""
 
     name, device = "slow", "cpu"
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
         self.go, self.error = threading.Event(), error
 
     def load(self) -> None:
@@ -58,6 +62,7 @@ def test_who_comes_too_early_is_told_to_come_again_and_then_served(client):
         (OSError("No such model\nand a page of explanation"), "No such model"),
         (KeyError("labels"), "KeyError: 'labels'"),
         (MemoryError(), "MemoryError: "),
+        (Panic("a library in Rust"), "a library in Rust"),
     ],
 )
 def test_a_failure_is_told_in_one_line(client, error, reason):

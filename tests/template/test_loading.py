@@ -128,9 +128,11 @@ def run(localhub: LocalHub, folder: Path, tmp_path: Path) -> Callable[..., subpr
     base |= {"HF_ENDPOINT": localhub.url, "HF_HOME": str(tmp_path / "cache")}
     base["PATH"] = os.pathsep.join([str(Path(find_uv_bin()).parent), base["PATH"]])
 
-    def run(*arguments: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, python: str = sys.executable, cwd: Path = folder, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [python, *arguments], cwd=folder, env=base | variables, capture_output=True, text=True, timeout=150
+            [python, *arguments], cwd=cwd, env=base | variables, capture_output=True, text=True, timeout=150
         )
 
     return run
@@ -150,11 +152,12 @@ def ask(run: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., d
 
 
 REASONS = """
-import json, sys
+import json, os, sys
 from models import choose
 from serving.loading import Loader
 
 for variables in json.loads(sys.argv[1]):
+    os.environ.update(variables)
     loader = Loader(choose(variables))
     loader._load()
     print(json.dumps(loader.reason))
@@ -176,7 +179,8 @@ def reasons(run: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..
 def test_the_app_answers_with_the_onnx_file_of_a_model_on_the_hub(
     localhub: LocalHub, folder: Path, publish: Callable[..., str], tmp_path: Path
 ) -> None:
-    commit = publish("demo/tone", described(onnx__model_quantized_onnx=network(), onnx__model_onnx=b"not fetched"))
+    others = {"onnx/model.onnx": b"not fetched", "checkpoint-9/tokenizer_config.json": b"nor this"}
+    commit = publish("demo/tone", described(onnx__model_quantized_onnx=network()) | others)
     publish("demo/tone", {"onnx/model_quantized.onnx": b"a later commit"})
     settings = {"MODEL_ID": "demo/tone", "MODEL_REVISION": commit}
     with App(folder, HF_ENDPOINT=localhub.url, HF_HOME=str(tmp_path / "cache"), **settings) as app:
@@ -184,6 +188,7 @@ def test_the_app_answers_with_the_onnx_file_of_a_model_on_the_hub(
 
     assert {"label": "POSITIVE", "backend": f"demo/tone@{commit}"}.items() <= answer.items()
     assert 1 / (1 + np.exp(-4)) == pytest.approx(answer["score"])
+    assert not [file for name in others for file in (tmp_path / "cache").rglob(name)]
 
 
 def test_float32_fetches_the_other_file(publish: Callable[..., str], ask: Callable[..., dict[str, Any]]) -> None:
@@ -222,7 +227,8 @@ def test_what_is_wrong_with_a_model_is_said_in_a_sentence(
     expected = {
         "demo/secret": "There is no model demo/secret, or HF_TOKEN is no token that may read it",
         "demo/gated": "demo/gated is gated: accept its terms on the Hub, and set HF_TOKEN to a token of who did",
-        "not a model": "MODEL_ID is 'not a model', but must be OWNER/NAME of a model on the Hub, or a folder",
+        "not a model": "MODEL_ID is 'not a model', but must be OWNER/NAME of a model on the Hub,"
+        " or the full path of a folder",
         "/models/tone": "There is no folder /models/tone",
         "demo/one@v9": "demo/one has no revision v9",
         "demo/mute": "The model has no tokenizer.json: if it has one of an older form, build again with MODEL_ID set,"
@@ -232,8 +238,11 @@ def test_what_is_wrong_with_a_model_is_said_in_a_sentence(
         "demo/stars": "demo/stars answers two texts with numbers of shape (2, 2), not with its labels' scores",
     }
     parts = [name.partition("@") for name in expected]
+    each = [{"MODEL_ID": name, "MODEL_REVISION": end} for name, _, end in parts]
 
-    assert [*expected.values()] == reasons(*[{"MODEL_ID": name, "MODEL_REVISION": end} for name, _, end in parts])
+    *said, of_a_wrong_token = reasons(*each, {"MODEL_ID": "demo/one", "HF_TOKEN": "hf_expired"})
+    assert [*expected.values()] == said
+    assert "The Hub does not know the token in HF_TOKEN: it may have expired" == of_a_wrong_token
 
 
 def test_the_app_lives_when_the_hub_cannot_be_reached_and_says_so(folder: Path, tmp_path: Path) -> None:
@@ -286,6 +295,21 @@ def test_the_build_fails_with_a_sentence(publish: Callable[..., str], run: Calla
 
     assert 1 == done.returncode
     assert done.stderr.endswith("A text-classification model is needed, but this is ViTForImageClassification\n")
+    assert "HTTP" not in done.stderr
+
+
+def test_what_can_be_neither_exported_nor_run_by_pytorch_fails_the_build(
+    publish: Callable[..., str], run: Callable[..., Any], tmp_path: Path
+) -> None:
+    publish("demo/unfit", described(onnx__model_onnx=network()))
+    stage = new(tmp_path / "stage")
+    for file in stage.glob("requirements-*.txt"):  # so that nothing can be installed for it
+        file.unlink()
+
+    done = run("prepare.py", cwd=stage, MODEL_ID="demo/unfit")
+
+    assert 1 == done.returncode
+    assert done.stderr.endswith("\ndemo/unfit has no weights as safetensors\n")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -349,7 +373,7 @@ def scores(answers: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("trained", ["Bert", "DistilBert", "Roberta"], indirect=True)
+@pytest.mark.parametrize("trained", ["Bert", "DistilBert", "Roberta", "ModernBert"], indirect=True)
 def test_an_exported_model_answers_as_pytorch_does(
     trained: Path, run: Callable[..., Any], ask: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:

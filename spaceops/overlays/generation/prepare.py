@@ -59,6 +59,7 @@ def prepare(checkpoint: Checkpoint) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level="INFO", format="%(message)s")
+    logging.getLogger("httpx2").setLevel("WARNING")  # else every request to the Hub is a line
     try:
         main()
     except ModelError as error:
