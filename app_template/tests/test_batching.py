@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from serving.batching import Batcher, Full
+from serving.metrics import REGISTRY
 
 
 class Held:
@@ -210,10 +211,12 @@ def test_each_of_two_that_come_at_once_gets_a_place_of_its_own():
     asyncio.run(scenario())
 
 
-def test_a_cancelled_item_leaves_its_place_and_never_reaches_the_model():
+@pytest.mark.parametrize("client", ["", "another"])
+def test_a_cancelled_item_leaves_its_place_and_never_reaches_the_model(client):
     async def scenario():
         async with Batching(max_waiting=2) as batching:
-            [gone, _] = await batching.line_up("gone", "a")
+            [gone] = await batching.line_up("gone", client=client)
+            await batching.line_up("a")
             gone.cancel()
             await asyncio.wait([gone])
             assert 1 == batching.batcher.waiting
@@ -265,12 +268,27 @@ def test_closing_goes_on_when_who_began_it_gives_up():
     asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
+def test_the_metrics_tell_what_waits_and_how_much_goes_together():
+    async def scenario():
+        before = REGISTRY.get_sample_value("model_batch_items_sum")
+        async with Batching() as batching:
+            await batching.line_up("a", "b", "c")
+            assert 3 == REGISTRY.get_sample_value("model_waiting_items")
+            assert before + 1 == REGISTRY.get_sample_value("model_batch_items_sum")
+            await batching.finish()
+            assert 0 == REGISTRY.get_sample_value("model_waiting_items")
+            assert before + 4 == REGISTRY.get_sample_value("model_batch_items_sum")
+
+    asyncio.run(scenario())
+
+
 def test_it_can_be_started_again():
     async def scenario(batcher):
         await batcher.start()
         assert "A" == await batcher.submit("a")
         await batcher.close()
         await batcher.close()  # a second time does nothing
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("model")]
 
     batcher = Batcher(lambda texts: [text.upper() for text in texts], max_batch=1, max_waiting=1)
     for _ in range(2):
