@@ -86,6 +86,12 @@ def test_it_answers_as_many_tokens_as_were_asked_for(model):
     assert text
 
 
+def test_an_answer_ends_where_half_of_the_context_is_written(model):
+    [(_, facts)] = replies_of(model, ([USER], 100, 0.0, 60))
+
+    assert ("length", 64) == (facts["finish"], facts["new_tokens"])
+
+
 def test_together_they_get_the_same_answers_as_alone(model):
     """Their prompts differ in length, so that the shorter ones are filled up."""
     questions = [([Message(role="user", content="x" * length)], 5 + length, 0.0, 60) for length in (1, 7, 20)]
