@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi import FastAPI
@@ -31,13 +34,14 @@ class Gate:
 
     def __init__(self):
         self.entered, self.open = threading.Semaphore(0), threading.Event()
-        self.seen = []
+        self.seen, self.looks = [], threading.Semaphore(0)
 
     def __call__(self, params, file, progress):
         self.seen.append(params)
         self.entered.release()
         while not self.open.wait(0.01):
             progress(0.5, "waiting")
+            self.looks.release()
         return params | {"file": file and file.read_text()}
 
     def wait(self):
@@ -173,6 +177,52 @@ def test_no_more_jobs_wait_than_allowed(start):
 
     with pytest.raises(Full):
         jobs.submit({})
+
+
+def test_nor_do_more_if_they_come_at_the_same_time(start, storage):
+    together, append = threading.Barrier(4), storage.append
+
+    def append_together(name, record):
+        together.wait(10)
+        append(name, record)
+
+    storage.append = append_together
+    jobs = Jobs(add, storage, max_waiting=2)  # not started, so that all wait
+
+    def submit(_number):
+        try:
+            return jobs.submit({}).status
+        except Full:
+            return "full"
+
+    with ThreadPoolExecutor(4) as pool:
+        assert ["full", "full", "queued", "queued"] == sorted(pool.map(submit, range(4)))
+    assert 2 == len(list((storage.folder / "jobs").iterdir()))
+
+
+def test_of_a_job_that_cannot_be_kept_nothing_stays(start, storage, tmp_path):
+    upload = tmp_path / "upload.txt"
+    upload.write_text("text")
+    jobs = start(add)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))  # bytes of a file, in place of a small disk
+    try:
+        with pytest.raises(OSError):
+            jobs.submit({"a": "x" * 100}, upload)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert [] == list((storage.folder / "jobs").iterdir())
+
+
+def test_a_result_that_has_just_been_deleted_is_unknown(start, storage):
+    jobs = start(add)
+    job = jobs.submit({"a": 1, "b": 2})
+    ended(jobs, job)
+    shutil.rmtree(storage.folder / "jobs" / job.id)
+
+    with pytest.raises(Unknown):
+        jobs.result(job.id)
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_never_begun(start):
@@ -385,12 +435,31 @@ def test_a_running_job_may_end_before_the_app_does(start):
     gate.wait()
     closing = threading.Thread(target=jobs.close, args=[10])
     closing.start()
+    assert jobs._closing.wait(10)
+    while gate.looks.acquire(blocking=False):
+        pass
+    for _ in range(3):  # it goes on
+        assert gate.looks.acquire(timeout=10)
     gate.open.set()
     closing.join(10)
 
     assert "done" == jobs.state(job.id).status
     with pytest.raises(Full):
         jobs.submit({})
+
+
+def test_what_nobody_could_ask_for_later_holds_up_no_stop(start):
+    temporary, gate = open_storage({}), Gate()
+    jobs = start(gate, storage=temporary)
+    jobs.submit({})
+    gate.wait()
+    closing = threading.Thread(target=jobs.close, args=[30])
+    closing.start()
+    closing.join(10)
+
+    assert not closing.is_alive()
+    gate.open.set()
+    temporary.close()
 
 
 def test_a_job_that_was_interrupted_in_order_is_done_again_as_often_as_needed(start):
