@@ -176,6 +176,16 @@ def test_progress_comes_into_view(app, open_page):
     expect(job(page)).to_be_in_viewport(ratio=1)
 
 
+def test_names_that_cannot_be_broken_stay_on_a_narrow_screen(app, open_page):
+    (app.folder / "go").touch()
+    page = open_page(app.url, viewport={"width": 320, "height": 640})
+    give(page, f"{'file' * 20}.csv", b"%s,y\n%s,1\n%s,2\n" % (b"name" * 30, b"value" * 30, b"b" * 90))
+    expect(report(page)).to_contain_text("filefile")
+
+    assert 0 == page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    expect(report(page).get_by_role("columnheader", name="Missing").first).to_be_in_viewport()
+
+
 def test_a_file_that_is_too_large_is_refused_before_it_is_sent(app, open_page, tmp_path):
     (tmp_path / "big.csv").write_bytes(b"1\n" * 25_100_000)
     page = open_page(app.url)

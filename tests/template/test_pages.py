@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -172,6 +173,38 @@ def test_answers_appear_where_a_screen_reader_listens_already(running, open_page
         "([regions, result]) => regions.some(one => one.contains(result)) || result.contains(document.activeElement)",
         [listening, result],
     )
+
+
+# In one process what nginx puts together: the app's own pages, the operator's page, and what that asks.
+TOGETHER = """
+from pathlib import Path
+
+import ops
+from fastapi.responses import FileResponse
+
+app.include_router(ops.create_app({}, socket="none", processes=Path("processes.json")).router)
+app.add_api_route("/ops/", lambda: FileResponse("static/ops.html"))
+"""
+PROCESSES = [
+    {"name": name, "pid": pid, "starts": 1 + 2 * (pid == 0), "started": 0} for name, pid in [("nginx", 1), ("app", 0)]
+]
+
+
+def test_the_page_of_the_operator_says_how_all_is_doing_on_every_screen(tmp_path, open_page, axe):
+    folder = new(tmp_path / "app", extras=["nginx"])
+    (folder / "processes.json").write_text(json.dumps(PROCESSES))
+    with (folder / "main.py").open("a") as main:
+        main.write(TOGETHER)
+    with App(folder) as app:
+        page = open_page(f"{app.url}/ops/", viewport={"width": 320, "height": 640})
+
+        expect(page.get_by_role("status").first).to_have_text("The app does not answer")
+        expect(page.get_by_role("row", name="app")).to_contain_text("down, will be started again")
+        expect(page.get_by_role("row", name="app")).to_contain_text("2 times")
+        assert 0 == beyond_the_edge(page)
+        assert [] == barriers(page, axe)
+        page.get_by_role("link", name="The app").click()
+        expect(page.get_by_label("Your text")).to_be_visible()
 
 
 def test_the_page_of_the_api_says_what_is_a_value_and_what_is_to_be_filled_in(running, open_page):
