@@ -88,6 +88,7 @@ def test_with_a_token_only_who_has_it_is_told(path):
         found = status(path, token=token, API_TOKEN=token)
 
     assert (200, "ready") == (found["status"], found["app"])
+    assert found["traffic"]
 
 
 def test_an_app_that_is_asked_too_often_is_not_silent(path):
@@ -102,14 +103,15 @@ def test_processes_are_shown_with_their_memory_and_age(tmp_path, path):
     file = tmp_path / "processes.json"
     up = {"name": "app", "pid": os.getpid(), "starts": 3, "started": time.time() - 60}
     down = {"name": "nginx", "pid": 0, "starts": 1, "started": time.time()}
-    file.write_text(json.dumps([up, down]))
+    gone = up | {"name": "ops", "pid": 1 << 30}
+    file.write_text(json.dumps([up, down, gone]))
 
-    app, nginx = status(path, file)["processes"]
+    app, nginx, other = status(path, file)["processes"]
 
     assert ("app", True, 3) == (app["name"], app["running"], app["starts"])
     assert 60 <= app["seconds"] < 120
     assert app["memory"] is None or app["memory"] > 10e6
-    assert (False, None) == (nginx["running"], nginx["memory"])
+    assert (False, None, None) == (nginx["running"], nginx["memory"], other["memory"])
 
 
 def test_metrics_are_summed_up_over_the_routes():
@@ -120,10 +122,10 @@ def test_metrics_are_summed_up_over_the_routes():
     Gauge("jobs_waiting", "…", registry=registry).set(3)
     Gauge("model_waiting_items", "…", registry=registry).set(4)
     for number in range(100):
-        requests.labels("POST", f"/{number % 2}", 500 if number < 7 else 200).inc()
-        seconds.labels(f"/{number % 2}").observe(0.05 if number < 60 else 5)
+        requests.labels("POST", f"/{number // 70}", 500 if number < 7 else 200).inc()
+        seconds.labels(f"/{number // 70}").observe(0.05 if number < 50 else 5)
         requests.labels("GET", "/ready", 503).inc()  # as here and below, it was asked by the page
-        seconds.labels("/metrics").observe(0.001)
+        seconds.labels("/metrics").observe(5)
 
     assert ops.Traffic(
         requests=100, failed=7, in_progress=2, waiting=7, usual_seconds=0.1, slow_seconds=10
