@@ -150,8 +150,8 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
         app.state.loader.start()
         app.state.line.start()
         yield
+        app.state.storage.close()  # at once: a model that reads something long may need more time than is left
         await app.state.line.close()
-        app.state.storage.close()
 
     app = FastAPI(
         title="Chat",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 
 import httpx2
 import pytest
 
-from answering import Line, TooLong, Unanswerable
+from answering import Line, Reply, TooLong, Unanswerable
 from main import MAX_BODY, create_app
 from serving.loading import Loader
 
@@ -223,6 +224,28 @@ def test_whose_share_of_the_line_is_full_is_told_when_to_come_back(held):
     assert 503 == refused.status_code
     assert int(refused.headers["Retry-After"]) >= 1
     assert "Too many questions are waiting." in refused.json()["detail"]
+
+
+def test_what_is_to_be_kept_is_safe_even_if_the_model_goes_on_until_the_app_is_killed():
+    model = Held()
+
+    async def end_after(folder) -> None:
+        try:
+            async with asyncio.timeout(10):
+                while folder.exists():  # the storage is temporary: it is closed when this is gone
+                    await asyncio.sleep(0.01)
+        finally:
+            model.stop.set()
+
+    async def scenario() -> None:
+        app = create_app({})
+        app.state.line = Line(model, at_once=1, max_waiting=4)
+        async with app.router.lifespan_context(app):
+            app.state.line.join(Reply([], 1, 0.0, 60))
+            ending = asyncio.create_task(end_after(app.state.storage.folder))
+        await ending
+
+    asyncio.run(scenario())
 
 
 def ready(client: httpx2.Client) -> None:

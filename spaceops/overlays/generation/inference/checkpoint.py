@@ -11,8 +11,8 @@ from inference import hub, pytorch
 from inference.hub import ModelError
 
 PREPARED = Path(__file__).parents[1] / "model"  # what the build downloaded
-# Tensors, and what describes them and the tokens; no copies in other formats
-FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+# Tensors, and what describes them and the tokens; no copies, such as consolidated.safetensors beside the library's own
+FILES = ("model*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 
 

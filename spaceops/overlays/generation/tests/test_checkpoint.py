@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatch
 
 import pytest
 
 from inference import pytorch
-from inference.checkpoint import PREPARED, Checkpoint
+from inference.checkpoint import FILES, PREPARED, Checkpoint
 from inference.hub import ModelError
 
 
@@ -44,6 +45,13 @@ def test_a_folder_is_a_model(tmp_path):
 def test_a_folder_that_is_not_there_is_named():
     with pytest.raises(ModelError, match="There is no folder /data/models/short"):
         Checkpoint("/data/models/short").find()
+
+
+def test_no_tensors_are_downloaded_twice():
+    own = ["model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json", "tokenizer.model"]
+    others = ["consolidated.safetensors", "onnx/model.onnx", "original/consolidated.00.pth", "pytorch_model.bin"]
+
+    assert own == [file for file in own + others if any(fnmatch(file, pattern) for pattern in FILES)]
 
 
 @pytest.mark.skipif(pytorch.is_installed(), reason="PyTorch is installed")
