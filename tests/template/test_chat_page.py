@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -162,6 +163,18 @@ def test_stop_also_ends_the_wait_for_another_try(app, open_page):
 
     expect(said(page)).to_contain_text("Stopped.")
     expect(page.locator("#notice")).to_be_empty()
+
+
+def test_of_a_long_conversation_the_last_messages_are_sent(app, open_page):
+    (app.folder / "go").touch()
+    page = open_page(app.url)
+    before = [{"role": role, "content": QUESTION} for role in ("user", "assistant") * 60]
+    page.evaluate("before => sessionStorage.setItem('conversation', before)", json.dumps(before))
+    page.reload()
+    ask(page)
+
+    expect(said(page)).to_contain_text(END)
+    expect(page.locator(".said")).to_have_count(122)
 
 
 def test_an_answer_that_breaks_off_says_so_and_can_be_tried_again(app, open_page):

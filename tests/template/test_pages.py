@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import mimetypes
 import re
 import shutil
 import subprocess
@@ -12,7 +14,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import FilePayload, Page, expect
 
 from spaceops.tasks import TASKS
 from spaceops.template import new
@@ -173,6 +176,65 @@ def test_answers_appear_where_a_screen_reader_listens_already(running, open_page
         "([regions, result]) => regions.some(one => one.contains(result)) || result.contains(document.activeElement)",
         [listening, result],
     )
+
+
+def test_a_large_picture_is_made_smaller_before_it_is_sent(running, open_page):
+    page = open_page(running("image"))
+    picture = io.BytesIO()
+    Image.effect_noise((1600, 1200), 100).save(picture, "PNG")
+    with page.expect_request("**/classify") as sent:
+        page.locator("#file").set_input_files(upload("noise.png", picture.getvalue()))
+    expect(page.locator("#labels li")).to_have_count(5)
+
+    assert "image/jpeg" == sent.value.headers["content-type"]
+    assert [1024, 768] == page.locator("#preview").evaluate("one => [one.width, one.height]")
+
+
+def test_what_is_no_picture_is_refused_in_words(running, open_page):
+    page = open_page(running("image"))
+    page.locator("#file").set_input_files(upload("a.png", b"no picture"))
+
+    expect(page.locator("#notice")).to_contain_text("Your browser cannot show this file")
+    expect(page.locator("#preview")).to_be_hidden()
+
+
+def test_what_was_given_last_is_summarized_and_each_sentence_leads_to_its_place(running, open_page):
+    page = open_page(running("summarize"))
+    page.get_by_label("Your text").fill("Of the text. " * 9)
+    page.locator("#file").set_input_files(upload("a.txt", b"Of the file. " * 9))
+    expect(page.locator("#summary")).to_contain_text("Of the file.")
+    page.get_by_label("Your text").fill("Now of the text. " * 9)
+    page.get_by_role("button", name="Summarize").click()
+    expect(page.locator("#summary")).to_contain_text("Now of the text.")
+
+    page.locator("#summary a").last.click()
+    expect(page.locator("mark").last).to_be_focused()
+
+
+def test_texts_of_a_file_are_asked_about_and_all_answers_can_be_kept(running, open_page):
+    page = open_page(running("ensemble"))
+    page.locator("#file").set_input_files(upload("a.txt", b"I love it.\n\n  I hate it.\n"))
+    expect(page.locator("#lines")).to_have_text("2 / 1,000 texts")
+    page.get_by_role("button", name="Ask about all").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+
+    assert "I hate it." in download.value.path().read_text("utf-8")
+
+
+def test_a_report_can_be_kept_as_a_page(running, open_page):
+    page = open_page(running("csv"))
+    page.locator("#file").set_input_files(upload("mine.csv", b"x,y\n1,2\n"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report as a page").click()
+
+    assert "report.html" == download.value.suggested_filename
+    assert "mine.csv" in download.value.path().read_text("utf-8")
+
+
+def upload(name: str, content: bytes) -> FilePayload:
+    """A file to choose."""
+    return {"name": name, "mimeType": mimetypes.guess_type(name)[0] or "", "buffer": content}
 
 
 # In one process what nginx puts together: the app's own pages, the operator's page, and what that asks.
