@@ -21,6 +21,7 @@ def sentences(text: str) -> list[str]:
         "It costs 3.50 euros, e.g. in Boston, Mass. | That is No. 5 of them.",
         "She lives in the U.S. | The house is old.",
         "See Fig. 2 and Sec. 3 in vol. 4. | Next comes more.",
+        '"Why?" she asked. | Nobody knew, alas!',
         'He said: "It works." | Then he left (it was late). | Nobody saw him.',
         "Am 3. Oktober 1990 kam Prof. Dr. Weber, vgl. Abb. 2, nach Bonn. | Im 19. Jahrhundert war z. B. alles anders.",
         "Es kostet 3.500 Euro, d. h. zu viel. | Das sagte sie am 4. Mai. | „Wer zahlt das?“ | Niemand u. a. nicht.",
@@ -66,7 +67,7 @@ def test_headings_are_no_sentences():
 
 
 def test_code_tables_and_rules_are_left_out():
-    text = "Before.\n```python\nx = 1. Y = 2.\n```\n| a | b |\n|---|---|\nk\tv\tw\n***\nAfter."
+    text = "Before.\n```python\nx = 1. Y = 2.\n```\n| a | b |\n|---|---|\nk\tv\tw.\n***\nAfter."
 
     assert ["Before.", "After."] == sentences(text)
 
@@ -92,7 +93,7 @@ def test_a_sentence_is_read_without_its_marks(marked, read):
 
 
 def test_what_never_ends_is_cut_into_pieces():
-    document = take_apart("word " * 1000 + "\n\n" + "x" * 3000)
+    document = take_apart("a word " * 1000 + "\n\n" + "x" * 3000)
 
     assert all(len(one.text) <= LONGEST for one in document.sentences)
     assert 1000 == sum(one.text.count("word") for one in document.sentences)
@@ -122,7 +123,7 @@ def test_no_text_takes_much_longer_than_its_length_explains(piece):
 @pytest.mark.parametrize("piece", [" _a", "[a](", "x"])
 def test_what_goes_on_behind_the_mark_of_a_heading_is_text(piece):
     """A heading without end would be read at once, which takes the square of its length."""
-    document = take_apart("# " + piece * (150_000 // len(piece)))
+    document = take_apart("# " + piece * (20_000 // len(piece)))
 
     assert [] == document.headings
-    assert len(document.sentences) > 100
+    assert len(document.sentences) > 20
