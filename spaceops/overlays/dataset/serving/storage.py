@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import logging
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -124,8 +126,8 @@ class Storage:
     """
 
     def __init__(self, api: HfApi, repo_id: str, *, minutes: float) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="app-storage-", ignore_cleanup_errors=True)
-        self._folder = Path(self._temporary.name, FOLDER)
+        self._end = ExitStack()
+        self._folder = self._end.enter_context(_own_folder()) / FOLDER
         self._folder.mkdir()
         self._file = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}.jsonl"
         self._one_at_a_time = threading.Lock()
@@ -181,7 +183,7 @@ class Storage:
             self._mirror.join(LAST_COMMIT)
         if self._mirror.is_alive():
             log.error("storage: the last commit took too long")
-        self._temporary.cleanup()
+        self._end.close()
 
     def _run(self) -> None:
         try:
@@ -209,6 +211,27 @@ class Storage:
             )
             log.warning("storage: %s %s", self.message, type(error).__name__)
         self._tried.set()
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """A new folder, removed at the end. What an app left that was killed goes as soon as no other runs.
+
+    Those that run share a lock, which the system drops with the process, however that ends.
+    """
+    root = Path(tempfile.gettempdir(), f"app-storage-{os.getuid()}")
+    root.mkdir(mode=0o700, exist_ok=True)
+    held = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        with suppress(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for leftover in root.iterdir():
+                shutil.rmtree(leftover, ignore_errors=True)
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with tempfile.TemporaryDirectory(dir=root, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    finally:
+        os.close(held)
 
 
 def _append(file: Path, line: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 import shutil
+import tempfile
 
 import pytest
 from httpx2 import Timeout
@@ -93,6 +94,22 @@ def test_every_run_writes_files_of_its_own(storage):
     other.close()
 
     assert mine != theirs
+
+
+def test_what_a_killed_app_left_is_removed_as_soon_as_no_other_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    first = open_storage({})
+    left = first.folder.parents[1] / "left"  # beside it, as that of an app that had run meanwhile
+    left.mkdir()
+    second = open_storage({})
+    assert {left, first.folder.parent, second.folder.parent} == set(left.parent.iterdir())
+    first.close()
+    second.close()
+    third = open_storage({})
+
+    assert [third.folder.parent] == list(left.parent.iterdir())
+    assert 0o700 == left.parent.stat().st_mode & 0o777
+    third.close()
 
 
 def test_a_line_that_was_cut_off_is_left_out(storage, caplog):
