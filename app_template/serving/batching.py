@@ -54,11 +54,20 @@ class _Waiting(Generic[Item, Answer]):
 class Batcher(Generic[Item, Answer]):
     """Calls `run` with up to `max_batch` items, in one thread of its own, one call after another.
 
-    `run` gives one answer per item, in their order.
+    `run` gives one answer per item, in their order. Where it takes longer than `longest_pass` seconds, it gets fewer
+    items at a time: who comes next waits for the whole pass, whatever somebody else has put into it.
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], *, max_batch: int, max_waiting: int) -> None:
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Sequence[Answer]],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        longest_pass: float = 1.0,
+    ) -> None:
         self._run, self._max_batch, self._max_waiting = run, max_batch, max_waiting
+        self._longest_pass, self._most = longest_pass, max_batch  # items in the next pass
         self._lines: dict[str, list[_Waiting[Item, Answer]]] = {}  # one per client; who was served last is last
         self._open = False
         self._seconds_per_item = 0.0  # of late
@@ -125,7 +134,7 @@ class Batcher(Generic[Item, Answer]):
                 BATCH_SIZE.observe(len(batch))
                 began = time.perf_counter()
                 outcomes = await loop.run_in_executor(self._thread, self._outcomes, [each.item for each in batch])
-                self._measure((time.perf_counter() - began) / len(batch))
+                self._measure(len(batch), time.perf_counter() - began)
                 for each, outcome in zip(batch, outcomes, strict=True):
                     each.settle(outcome)
 
@@ -137,7 +146,7 @@ class Batcher(Generic[Item, Answer]):
     def _next_batch(self) -> list[_Waiting[Item, Answer]]:
         """One of each line, the one that waits longest for its turn first, and again until the batch is full."""
         batch: list[_Waiting[Item, Answer]] = []
-        while self._lines and len(batch) < self._max_batch:
+        while self._lines and len(batch) < self._most:
             client = next(iter(self._lines))
             line = self._lines.pop(client)
             batch.append(line.pop(0))
@@ -156,10 +165,14 @@ class Batcher(Generic[Item, Answer]):
             half = len(items) // 2
             return [*self._outcomes(items[:half]), *self._outcomes(items[half:])]
 
-    def _measure(self, seconds: float) -> None:
-        """A mean in which the last pass counts for a fifth."""
-        mean = self._seconds_per_item or seconds
-        self._seconds_per_item = mean + (seconds - mean) / 5
+    def _measure(self, items: int, seconds: float) -> None:
+        """Learn from a pass: how long an item takes, as a mean in which it counts for a fifth, and how many fit."""
+        mean = self._seconds_per_item or seconds / items
+        self._seconds_per_item = mean + (seconds / items - mean) / 5
+        if seconds > self._longest_pass and items > 1:
+            self._most = items // 2
+        elif seconds < self._longest_pass / 2 and items == self._most:
+            self._most = min(2 * items, self._max_batch)
 
 
 def _as_exception(error: BaseException) -> Exception:

@@ -40,7 +40,7 @@ class Batching:
 
     def __init__(self, **options) -> None:
         self.model = Held()
-        self.batcher = Batcher(self.model.run, **{"max_batch": 4, "max_waiting": 10} | options)
+        self.batcher = Batcher(self.model.run, **{"max_batch": 4, "max_waiting": 10, "longest_pass": 60} | options)
 
     async def __aenter__(self):
         await self.batcher.start()
@@ -90,6 +90,20 @@ def test_a_pass_takes_no_more_than_the_largest_batch():
         async with Batching() as batching:
             await batching.line_up(*"abcdefghi")
             assert [4, 4, 1] == [len(texts) for texts in await batching.finish()]
+
+    asyncio.run(scenario())
+
+
+def test_passes_that_take_too_long_become_smaller_until_they_are_short_again():
+    async def scenario():
+        async with Batching(longest_pass=0.1, max_waiting=40) as batching:
+            await batching.line_up(*"a" * 40)
+            batching.model.go(1)
+            await batching.model.is_busy()
+            await asyncio.sleep(0.11)
+            sizes = [len(texts) for texts in await batching.finish()]
+            assert [4, 2] == sizes[:2]
+            assert 4 == max(sizes[2:])
 
     asyncio.run(scenario())
 

@@ -71,7 +71,7 @@ async def turns(number):
 
 
 def batcher_of(model, **options):
-    return Batcher(model.run, **options)
+    return Batcher(model.run, longest_pass=60, **options)
 
 
 async def send(batcher, item):
