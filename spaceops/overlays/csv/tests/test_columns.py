@@ -6,7 +6,7 @@ import math
 import random
 from datetime import datetime, timedelta
 from itertools import pairwise
-from statistics import fmean, median, stdev
+from statistics import fmean, median, quantiles, stdev
 
 import polars as pl
 import pytest
@@ -34,7 +34,8 @@ def test_the_facts_about_numbers():
 
     assert (min(numbers), max(numbers), median(numbers)) == (found.minimum, found.maximum, pytest.approx(found.median))
     assert (fmean(numbers), stdev(numbers)) == (pytest.approx(found.mean), pytest.approx(found.deviation))
-    assert sorted(numbers)[75] == pytest.approx(found.lower_quartile, abs=0.2)
+    low, _, high = quantiles(numbers, n=4, method="inclusive")
+    assert (low, high) == (pytest.approx(found.lower_quartile), pytest.approx(found.upper_quartile))
     assert (0, sum(number < 0 for number in numbers)) == (found.zeros, found.negative)
 
 
@@ -109,6 +110,7 @@ def test_a_wide_distribution_has_no_outliers():
     assert column(*(f"{chance.lognormvariate(3, 1):.2f}" for _ in range(1000))).numbers.outliers is None
     assert column(*(f"{chance.gauss(0, 1):.4f}" for _ in range(20_000))).numbers.outliers is None
     assert column(*["0"] * 90, *(str(n) for n in range(10))).numbers.outliers is None
+    assert column(*["0"] * 99, "5").numbers.outliers is None
 
 
 def days(*numbers: int, start: str = "2026-03-02") -> list[str]:
@@ -148,7 +150,9 @@ def test_the_longest_gap_is_told_if_it_is_unusual():
 
     assert (datetime(2026, 3, 11), datetime(2026, 4, 1), 21) == (found.after, found.before, found.days)
     assert column(*days(*(n for n in range(60) if n % 7 < 5))).dates.gap is None
-    assert column(*days(0, 1, 90)).dates.gap is None
+    assert column(*days(0, 1, 2, 3, 90)).dates.gap is None
+    assert column(*days(*range(0, 140, 7), 154)).dates.gap is None
+    assert column(*(f"2026-03-0{day} {hour:02}:00" for day in (2, 4) for hour in range(24))).dates.gap is None
 
 
 def test_the_lengths_of_texts():
@@ -181,6 +185,8 @@ def test_signs_that_mean_something_make_no_other_spelling():
 
 
 def test_values_that_do_not_fit_are_told_with_their_rows():
-    odd = column(*["1"] * 200, *["n.n."] * 7).odd
+    found = column(*["1"] * 200, *["n.n."] * 7, "")
+    odd = found.odd
 
+    assert (207, 1, 1) == (found.filled, found.missing, found.distinct)
     assert (7, ["n.n."] * 5, [202, 203, 204, 205, 206]) == (odd.count, odd.values, odd.rows)
