@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import codecs
 import os
+import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import formats
 from document import take_apart
 from formats import lines_of, paragraphs, text_of
-from reading import environment, read
+from reading import read
 from serving.jobs import Cancelled, Unusable
 
 MOST = 100_000
@@ -57,6 +59,7 @@ def pdf(file, *pages: str, trailer: str = ""):
         codecs.BOM_UTF8 + "Schöne Grüße.\n".encode(),
         "Schöne Grüße.\n".encode("utf-16"),
         "Schöne Grüße.\r\n".encode("cp1252"),
+        "Schöne Grüße.\r".encode("cp1252"),
     ],
 )
 def test_text_in_the_usual_encodings_is_read(write, content):
@@ -114,6 +117,10 @@ def test_titles_and_numbers_that_each_of_three_pages_has_are_left_out(tmp_path):
     assert 2 == text_of(pdf(tmp_path / "a.pdf", *pages[:2]), MOST).count("of 3")
 
 
+def test_half_a_character_of_a_pdf_does_no_harm():
+    assert ["It is a? b."] == lines_of("It is a\ud800 b.")
+
+
 def test_a_word_that_a_pdf_divides_is_one_again():
     lines = lines_of("Die Tafel der Ge\ufffezeiten ist für den Nord\ufffeOst-Kai.\r\n \r\n")
     [sentence] = take_apart(paragraphs(lines)).sentences
@@ -166,9 +173,20 @@ def test_a_file_that_takes_too_much_memory_does_not_take_the_apps(tmp_path):
         read(tmp_path / "a.txt", MOST, ignore)
 
 
-def test_the_reader_knows_no_secrets(monkeypatch):
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show a process's environment")
+def test_the_reader_knows_no_secrets_and_its_death_is_told(monkeypatch, tmp_path):
     for name in ("HF_TOKEN", "API_TOKEN", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "secret")
+    os.mkfifo(tmp_path / "a.txt")
+    known = []
 
-    assert "PATH" in environment()
-    assert "secret" not in environment().values()
+    def kill(_fraction: float, _step: str) -> None:
+        for child in Path("/proc/thread-self/children").read_text().split():
+            if b"formats.py" in Path(f"/proc/{child}/cmdline").read_bytes():
+                known.append(Path(f"/proc/{child}/environ").read_bytes())
+                os.kill(int(child), signal.SIGKILL)
+
+    with pytest.raises(Unusable, match="it may be damaged, or take more time or memory than there is"):
+        read(tmp_path / "a.txt", MOST, kill)
+    assert b"PATH=" in known[0]
+    assert b"secret" not in known[0]
