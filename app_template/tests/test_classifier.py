@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from inference.classifier import TextClassifier, labels_of
+from inference.classifier import TextClassifier, labels_of, sigmoid, softmax
 from inference.hub import ModelError
+from inference.runtimes import Onnx
 from inference.weights import Source, choose_graph, has_old_tokenizer
 from prepare import keep
 
@@ -30,16 +31,18 @@ CONFIG = {
 
 def graph(asks_for=("input_ids", "attention_mask"), values=VALUES):
     """A network that adds up the values of a text's words. Token types, if asked for, must be 0."""
+    counted = "counted" if "token_type_ids" in asks_for else "attention_mask"
     nodes = [
+        onnx.helper.make_node("Sub", ["attention_mask", "token_type_ids"], ["counted"]),
         onnx.helper.make_node("Gather", ["values", "input_ids"], ["gathered"]),
-        onnx.helper.make_node("Cast", ["attention_mask"], ["mask"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Cast", [counted], ["mask"], to=onnx.TensorProto.FLOAT),
         onnx.helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
         onnx.helper.make_node("Mul", ["gathered", "weights"], ["masked"]),
         onnx.helper.make_node("ReduceSum", ["masked", "one"], ["logits"], keepdims=0),
     ]
     initializers = {"values": values, "last": np.int64([-1]), "one": np.int64([1])}
     body = onnx.helper.make_graph(
-        nodes,
+        nodes if counted == "counted" else nodes[1:],
         "words",
         [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, ["texts", "tokens"]) for name in asks_for],
         [onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["texts", None])],
@@ -107,6 +110,28 @@ def test_a_text_is_cut_to_what_the_model_reads(folder, tokenizer, config, tokens
     [[_, score]] = loaded(folder(tokenizer=tokenizer, **config)).probabilities(["good " * 1000]).tolist()
 
     assert round(math.log(score / (1 - score)) / 0.02) == tokens - len(["[CLS]", "[SEP]"])
+
+
+def test_texts_of_similar_length_share_a_pass_of_limited_size(folder):
+    classifier = loaded(folder())
+    lengths = [3, 100, 2, 90, 5, 80, 60, 60]
+    most = classifier._runtime.tokens_per_pass(sum(lengths))
+    passes = [[lengths[index] for index in indices] for indices in classifier._passes(lengths)]
+
+    assert sorted(lengths, reverse=True) == [length for one in passes for length in one]
+    assert all(len(one) * one[0] <= most for one in passes if len(one) > 1)
+
+
+def test_every_thread_gets_something_to_do_but_no_more_than_is_fast(folder):
+    runtime = Onnx(folder() / "model.onnx", 2)
+
+    assert (50, 128) == (runtime.tokens_per_pass(100), runtime.tokens_per_pass(10_000))
+
+
+@pytest.mark.parametrize("scores", [softmax, sigmoid])
+def test_scores_of_very_large_logits_are_still_scores(scores):
+    with np.errstate(over="raise", invalid="raise"):
+        assert [1, 0] == scores(np.array([[1000.0, -1000.0]], np.float32))[0].tolist()
 
 
 def test_labels_are_the_models_own_in_capitals(folder):

@@ -45,10 +45,12 @@ def test_who_comes_too_early_is_told_to_come_again_and_then_served(client):
     model = Slow()
     client.app.state.loader = loader = Loader(model)
     loader.start()
+    [thread] = [thread for thread in threading.enumerate() if thread.name == "load-model"]
     early = client.get("/name")
     ready_before = REGISTRY.get_sample_value("model_ready")
     model.go.set()
 
+    assert thread.daemon  # else a stop would wait for the download
     assert loader.finished.wait(30)
     assert (503, "2") == (early.status_code, early.headers["Retry-After"])
     assert "still loading" in early.json()["detail"]

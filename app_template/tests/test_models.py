@@ -2,6 +2,8 @@
 
 import pytest
 
+from inference.sources import sources
+from inference.weights import Source
 from models import TWEET, Pretrained, Vader, choose
 
 
@@ -25,6 +27,13 @@ def test_a_model_id_chooses_a_pretrained_model_and_costs_nothing_yet():
     assert "acme/tone@v2" == choose({"MODEL_ID": "acme/tone", "MODEL_REVISION": "v2"}).name
     assert "acme/tone" == choose({"MODEL_ID": "acme/tone", "MODEL_REVISION": ""}).name
     assert isinstance(choose({"MODEL_ID": "acme/tone"}), Pretrained)
+
+
+def test_an_empty_variable_is_none():
+    empty = {"MODEL_REVISION": "", "MODEL_PRECISION": ""}
+
+    assert [Source("acme/tone", None, "int8")] == sources({"MODEL_ID": "acme/tone"} | empty)
+    assert [] == sources({"MODEL_ID": ""} | empty)
 
 
 def test_a_precision_that_does_not_exist_ends_the_start_with_one_line():

@@ -45,10 +45,11 @@ def test_the_version_names_the_files_and_the_model(client):
     assert [] == version["prepared"]
 
 
-@pytest.mark.parametrize("change", ["content", "name", "page"])
+@pytest.mark.parametrize("change", ["content", "name", "package", "page"])
 def test_other_files_have_another_hash(tmp_path, change):
     (tmp_path / "static").mkdir()
-    for name in ("main.py", "README.md", "static/app.js"):
+    (tmp_path / "serving").mkdir()
+    for name in ("main.py", "README.md", "serving/web.py", "static/app.js"):
         (tmp_path / name).write_text("x = 1")
     before = hash_of_files(tmp_path)
     (tmp_path / "README.md").write_text("Other words, the same app.")
@@ -56,7 +57,9 @@ def test_other_files_have_another_hash(tmp_path, change):
     if change == "name":
         (tmp_path / "main.py").rename(tmp_path / "other.py")
     else:
-        (tmp_path / {"content": "main.py", "page": "static/app.js"}[change]).write_text("x = 2")
+        (tmp_path / {"content": "main.py", "package": "serving/web.py", "page": "static/app.js"}[change]).write_text(
+            "x = 2"
+        )
 
     assert before == same != hash_of_files(tmp_path)
 

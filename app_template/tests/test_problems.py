@@ -8,14 +8,20 @@ from typing import Annotated
 import pytest
 from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from serving.problems import MEDIA_TYPE, SCHEMA, answer_with_problems, problems
 
 
+def even(number: int) -> int:
+    if number % 2:
+        raise ValueError("must be even")
+    return number
+
+
 class Thing(BaseModel):
     name: Annotated[str, Field(max_length=3)]
-    size: int
+    size: Annotated[int, AfterValidator(even)]
 
 
 @pytest.fixture
@@ -65,6 +71,10 @@ def test_what_is_wrong_is_told_field_by_field(client):
 
     assert [["body", "name"], ["body", "size"]] == [error["loc"] for error in answer["errors"]]
     assert "name: String should have at most 3 characters; size: Input should be a valid integer" in answer["detail"]
+
+
+def test_what_a_check_of_ours_says_is_told_in_its_words(client):
+    assert "size: must be even" == client.post("/things", json={"name": "one", "size": 3}).json()["detail"]
 
 
 @pytest.mark.parametrize(

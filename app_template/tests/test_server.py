@@ -20,8 +20,8 @@ def end(process: subprocess.Popen) -> str:
 
 
 def test_sigterm_ends_it_in_order(server):
-    with server() as (client, process):
-        assert 200 == client.get("/health").status_code
+    with server(COMMIT="0123abc") as (client, process):
+        assert "0123abc" == client.get("/version").json()["commit"]
         log = end(process)
 
     assert "Application shutdown complete." in log

@@ -34,6 +34,10 @@ def test_each_variable_is_read():
     )
 
 
+def test_all_other_sites_are_a_star():
+    assert ("*",) == Settings.from_environ({"CORS_ORIGINS": "*"}).cors_origins
+
+
 @pytest.mark.parametrize("name", ["RATE_LIMIT", "REQUEST_TIMEOUT", "CORS_ORIGINS", "LOG_LEVEL"])
 def test_an_empty_variable_is_none(name):
     assert Settings.from_environ({name: ""}) == Settings()
@@ -46,11 +50,13 @@ def test_an_empty_variable_is_none(name):
         ("RATE_LIMIT", "1.5", "a whole number from 0"),
         ("RATE_LIMIT", "९", "a whole number from 0"),
         ("RATE_LIMIT", "1e3", "a whole number from 0"),
+        ("RATE_LIMIT", "1234567890", "a whole number from 0"),
         ("REQUEST_TIMEOUT", "soon", "a number of seconds above 0"),
         ("REQUEST_TIMEOUT", "0", "a number of seconds above 0"),
         ("REQUEST_TIMEOUT", "inf", "a number of seconds above 0"),
         ("REQUEST_TIMEOUT", "nan", "a number of seconds above 0"),
         ("CORS_ORIGINS", "example.com", "origins such as https://example.com, with commas between them"),
+        ("CORS_ORIGINS", "ftp://example.com", "origins such as https://example.com, with commas between them"),
         ("CORS_ORIGINS", "https://example.com/", "origins such as https://example.com, with commas between them"),
         ("LOG_LEVEL", "chatty", "one of debug, info, warning, error"),
     ],
@@ -74,7 +80,7 @@ def test_nor_may_it_be_less_than_makes_sense():
         whole({"MAX_BATCH": "0"}, "MAX_BATCH", 32, least=1)
 
 
-@pytest.mark.parametrize("token", ["", "short", "with a space", "ümläutölong"])
+@pytest.mark.parametrize("token", ["", "seven77", "with a space", "ümläutölong"])
 def test_a_token_that_locks_nothing_is_refused_and_not_repeated(token):
     with pytest.raises(BadSetting, match="API_TOKEN must have at least 8 characters") as ended:
         Settings.from_environ({"API_TOKEN": token})
