@@ -26,7 +26,8 @@ class Storage:
     """
 
     def __init__(self, folder: Path, problem: str | None) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="app-storage-") if problem else None
+        # Not named as the folders of apps without a bucket, which remove such as nobody holds a lock on.
+        self._temporary = tempfile.TemporaryDirectory(prefix="app-bucket-") if problem else None
         self.folder = Path(self._temporary.name) if self._temporary else folder
         self.persistent = problem is None
         self.message = (
@@ -41,10 +42,15 @@ class Storage:
         """Keep one record; it is in the volume when this returns. Any thread may call it."""
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{self._now()}-{secrets.token_hex(4)}.json").open("wb") as file:
-            file.write(json.dumps(record, separators=(",", ":")).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        place = folder / f"{self._now()}-{secrets.token_hex(4)}.json"
+        try:
+            with place.open("wb") as file:
+                file.write(json.dumps(record, separators=(",", ":")).encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:  # no half record is left where there is no more room
+            place.unlink(missing_ok=True)
+            raise
 
     def records(self, name: str) -> Iterator[dict[str, Any]]:
         """All records of that name, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -66,6 +67,20 @@ def test_a_file_that_was_cut_off_is_left_out(storage, tmp_path, caplog):
     assert "secret" not in caplog.text
 
 
+def test_where_there_is_no_more_room_no_half_record_is_left(storage, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))  # bytes of a file, in place of a small volume
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            storage.append("feedback", {"n": "x" * 100})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    storage.append("feedback", {"n": 2})
+
+    assert [{"n": 2}] == list(storage.records("feedback"))
+    assert 1 == len(files(tmp_path))
+
+
 def test_a_folder_that_is_only_there_keeps_nothing(tmp_path, caplog):
     """As an image may have it: what is written into it is lost."""
     caplog.set_level(logging.INFO)
@@ -75,6 +90,7 @@ def test_a_folder_that_is_only_there_keeps_nothing(tmp_path, caplog):
     assert not storage.persistent
     assert [] == files(tmp_path)
     assert f"Temporary, because no volume is mounted at {tmp_path}" in storage.message
+    assert not storage.folder.name.startswith("app-storage-")  # which apps without a bucket would remove
     assert storage.message in caplog.text
     storage.close()
     assert not storage.folder.exists()
