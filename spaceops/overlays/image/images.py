@@ -95,7 +95,7 @@ def _scans(data: bytes) -> int:
     scans, place = 0, 2
     while (found := MARKER.search(data, place)) and found[1] != END:
         scans += found[1] == SCAN
-        place = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2]))
+        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2])  # behind the segment
     return scans
 
 

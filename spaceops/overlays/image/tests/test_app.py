@@ -74,6 +74,14 @@ def test_the_bytes_say_what_a_picture_is_not_the_header(client, content_type):
     assert as_form.json()["labels"] == as_body.json()["labels"]
 
 
+def test_a_form_is_a_form_in_capitals_too(client):
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n' + GREY + b"\r\n--b--\r\n"
+
+    response = client.post("/classify", content=form, headers={"Content-Type": "Multipart/Form-Data; boundary=b"})
+
+    assert 200 == response.status_code
+
+
 @pytest.mark.parametrize(("top", "labels"), [(1, 1), (20, 20)])
 def test_as_many_labels_as_wanted(client, top, labels):
     assert labels == len(client.post("/classify", params={"top": top}, content=GREY).json()["labels"])
@@ -110,6 +118,13 @@ def test_the_same_picture_gets_the_same_labels_beside_others():
         (422, "The picture is damaged or cut off.", {"content": PICTURE[:200]}),
         (422, "The form has no picture in a field named file.", {"files": {"secret": PICTURE}}),
         (422, "The form has no picture in a field named file.", {"files": {"other": (None, "secret")}}),
+        (422, "The form has no picture in a field named file.", {"files": {"file": (None, "secret")}}),
+        (400, "Part exceeded maximum size of 1KB.", {"files": {"other": (None, "secret" * 200)}}),
+        (
+            400,
+            "Too many fields. Maximum number of fields is 10.",
+            {"files": [(f"field {n}", (None, "secret")) for n in range(11)]},
+        ),
         (
             400,
             "Missing boundary in multipart.",

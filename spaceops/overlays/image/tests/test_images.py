@@ -147,6 +147,11 @@ def test_a_large_picture_is_shrunk_but_keeps_twice_what_the_model_looks_at(kind)
     assert abs(picture.image.width / picture.image.height - 4 / 3) < 0.01
 
 
+def test_a_large_jpeg_is_shrunk_while_it_is_decoded():
+    """By a half; shrunk afterwards, it would be a third, and would have needed four times the memory."""
+    assert (1200, 900) == decode(encoded(Image.new("RGB", (2400, 1800)), "JPEG"), SIDE).image.size
+
+
 def test_too_many_pixels_are_refused_before_they_are_decoded():
     """The file has 70 bytes; its pixels would need 120 MB, and 40 GB."""
     for width, height in ((MAX_PIXELS // 1000 + 1, 1000), (100_000, 100_000), (10_000, 10_000)):
@@ -164,7 +169,7 @@ def test_no_side_is_longer_than_in_other_formats():
 
 def test_a_jpeg_of_very_many_scans_is_refused():
     """Some of its scans would be a few bytes, and each as much work as a whole picture."""
-    data = encoded(halves("red", "blue"), "JPEG", progressive=True)
+    data = encoded(halves("red", "blue"), "JPEG", progressive=True, restart_marker_blocks=1)
     scan = data[data.rindex(b"\xff\xda") : -2]
 
     with pytest.raises(TooLarge, match="scans"):
@@ -174,7 +179,7 @@ def test_a_jpeg_of_very_many_scans_is_refused():
 def test_what_looks_like_scans_but_is_none_does_not_count():
     """The video that some phones put behind a photo has many such bytes, and so may its thumbnail."""
     photo = encoded(halves("red", "blue"), "JPEG")
-    scans = b"\xff\xda" * (MAX_SCANS + 1)
+    scans = b"\xff\xda\0\2" * (MAX_SCANS + 1)
     comment = b"\xff\xfe" + struct.pack(">H", 2 + len(scans)) + scans
 
     assert (40, 20) == decode(photo[:2] + comment + photo[2:] + scans, SIDE).image.size
