@@ -219,7 +219,7 @@ def _own_folder() -> Iterator[Path]:
 
     Those that run share a lock, which the system drops with the process, however that ends.
     """
-    root = Path(tempfile.gettempdir(), f"app-storage-{os.getuid()}")
+    root = Path(tempfile.gettempdir(), f"app-dataset-{os.getuid()}")
     root.mkdir(mode=0o700, exist_ok=True)
     held = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
