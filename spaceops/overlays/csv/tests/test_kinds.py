@@ -98,6 +98,7 @@ def test_the_day_stands_where_it_fits_all_dates():
     assert datetime(2024, 1, 2) == values("01/02/2024", "01/13/2024")[0]
     assert datetime(2024, 2, 1) == values("01/02/2024", "13/01/2024")[0]
     assert kind_of("01/02/2024", "13/01/2024").note is None
+    assert kind_of("2024-01-02").note is None
 
 
 def test_if_either_way_fits_the_day_comes_first_which_is_told():
@@ -123,6 +124,7 @@ def test_yes_or_no(texts):
 def test_letters_that_are_no_pair_are_no_yes_or_no():
     assert "category" == kind_of("y", "t", "y").kind
     assert "category" == kind_of("yes", "no", "perhaps").kind
+    assert "category" == kind_of(*["yes", "no"] * 100, *["perhaps"] * 50).kind
 
 
 def test_missing_values_are_left_out():
@@ -143,11 +145,15 @@ def test_numbers_that_count_the_rows_are_identifiers_but_for_years():
     assert "identifier" == kind_of(*counting[:-1], counting[0]).kind
     assert "number" == kind_of(*(str(n) for n in range(1970, 2020))).kind
     assert "number" == kind_of(*(str(n * n) for n in range(50))).kind
+    assert "number" == kind_of(*(str(n) for n in range(1000, 1080, 2))).kind
+    assert "number" == kind_of("1", "2", "3").kind
 
 
 def test_words_with_digits_that_never_repeat_are_identifiers():
     assert "identifier" == kind_of(*(f"A-{n:03}" for n in range(50))).kind
     assert "category" == kind_of(*(f"A-{n % 5}" for n in range(50))).kind
+    assert "category" == kind_of(*(f"{n} High Street" for n in range(50))).kind
+    assert "category" == kind_of("A-1", "A-2").kind
 
 
 def test_sentences_are_text_unless_they_repeat():
@@ -155,6 +161,7 @@ def test_sentences_are_text_unless_they_repeat():
 
     assert "text" == kind_of(*sentences).kind
     assert "category" == kind_of(*sentences[:4] * 10).kind
+    assert "text" == kind_of(*(f"https://example.org/a/rather/long/way/to/page/{n}" for n in range(40))).kind
 
 
 def test_surrounding_space_does_not_count():
