@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from document import take_apart
-from extractive import CANDIDATES, choose_sentences, key_phrases, likeness, rank, rarities
+from extractive import BLOCK, CANDIDATES, choose_sentences, key_phrases, likeness, rank, rarities, thinned_out
 from models import LexRank, Size
 from words import WORD
 
@@ -109,6 +109,12 @@ def test_a_long_text_is_thinned_out_and_its_progress_told():
     assert sorted(candidates) == candidates
     assert sorted(told) == told
     assert len(told) > 10
+
+
+def test_of_the_longest_text_one_sentence_of_each_block_is_left():
+    count = BLOCK * (CANDIDATES + 1)
+
+    assert CANDIDATES + 1 == len(thinned_out([[]] * count, {}, np.ones(count, np.float32), ignore))
 
 
 def test_whoever_follows_the_progress_can_end_the_work():

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from itertools import pairwise
+
 import pytest
 
 from document import take_apart
+from inference import pytorch
 from inference.checkpoint import Checkpoint
 from models import LexRank, Size, Transformers, choose, complete
 from serving.jobs import Cancelled
@@ -35,8 +40,12 @@ def test_an_item_gets_its_full_stop(sentence, full):
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory):
     """A model of BART's architecture with random weights, made here: what it says means nothing."""
-    transformers = pytest.importorskip("transformers")
-    tokenizers = pytest.importorskip("tokenizers")
+    if not pytorch.is_installed():
+        pytest.skip("PyTorch is not installed")
+    pytorch.set_up()  # before it is imported: on a busy machine its threads take a second for what takes a millisecond
+    import tokenizers
+    import transformers
+
     folder = tmp_path_factory.mktemp("model")
     words = ["<s>", "<pad>", "</s>", "<unk>", "The", "ferry", "left", "the", "harbour", "."]
     vocabulary = tokenizers.models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>")
@@ -76,6 +85,26 @@ def test_every_sentence_is_in_a_piece_and_no_piece_is_longer_than_the_model_read
     assert len(pieces) > 3
     assert all(sentence in "".join(pieces) for sentence in sentences)
     assert all(len(piece.split()) <= 64 for piece in pieces[:-1])
+
+
+def test_each_piece_begins_with_the_end_of_the_one_before(tiny_model):
+    sentences = [f"The ferry number {number} left the harbour." for number in range(30)]
+    pieces = list(tiny_model._pieces(sentences))
+
+    assert len(pieces) > 3
+    for one, other in pairwise(pieces):
+        assert f"number {other.split()[3]} left the harbour." in one[-40:]
+
+
+def test_a_model_is_told_what_it_was_trained_to_be_told(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model.name, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["task_specific_params"] = {"summarization": {"prefix": "summarize: "}}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    model = Transformers(Checkpoint(str(folder)))
+    model.load()
+
+    assert ["summarize: The ferry left."] == list(model._pieces(["The ferry left."]))
 
 
 def test_no_more_is_written_than_the_model_has_positions_for(tiny_model):
