@@ -60,6 +60,12 @@ def test_ranks_are_those_among_the_rows_that_have_both():
     assert found.correlations.matrix[0][1] == pytest.approx(1 - 6 * differences / (11 * (11**2 - 1)), abs=0.001)
 
 
+def test_what_never_changes_where_both_are_goes_with_nothing():
+    found = related({"a": [*noise(20), *[""] * 5], "b": [*["7"] * 20, *noise(5)]}).correlations
+
+    assert [[1.0, None], [None, 1.0]] == found.matrix
+
+
 def test_yes_or_no_goes_with_numbers():
     a = noise()
     found = related({"a": a, "positive": ["yes" if x > 0 else "no" for x in a]}).correlations
@@ -89,6 +95,14 @@ def test_a_category_of_few_rows_does_not_matter():
     found = related({"kind": [*["a"] * 50, *["b"] * 5], "n": [*noise(50), 90, 91, 92, 93, 94.5]})
 
     assert [] == found.groups
+    assert [] == related({"kind": ["a", "b"] * 4, "n": noise(8)}).groups
+
+
+def test_nor_is_it_told_beside_those_of_many():
+    kinds = [*["a", "b"] * 50, *["c"] * 9]
+    [groups] = related({"kind": kinds, "n": [ord(k) + x / 9 for k, x in zip(kinds, noise(109), strict=True)]}).groups
+
+    assert ["b", "a"] == [one.value for one in groups.groups]
 
 
 def days(count: int) -> list[date]:
@@ -103,6 +117,11 @@ def test_a_number_over_time_has_its_mean_for_each_period_and_a_trend():
     assert [3, 10, 17] == [pytest.approx(point.mean, abs=1.5) for point in rising.points[:3]]
     assert rising.trend > 0.95
     assert abs(flat.trend) < 0.7
+
+
+def test_few_days_make_no_trend_and_two_no_line():
+    assert [] == related({"day": days(2), "n": [1.5, 7]}).series
+    assert [None] == [series.trend for series in related({"day": days(9), "n": noise(9)}).series]
 
 
 def test_a_period_without_rows_has_no_mean():
