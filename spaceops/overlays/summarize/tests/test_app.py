@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from main import MOST_CHARACTERS, create_app
+from serving.jobs import Jobs
 
 STATIC = Path(__file__).parents[1] / "static"
 TEXT = (STATIC / "example-en.txt").read_text("utf-8")
@@ -134,6 +135,16 @@ def test_when_too_much_waits_the_client_is_asked_to_come_back(client):
     response = client.post("/jobs", json={"text": TEXT})
 
     assert (503, "30") == (response.status_code, response.headers["Retry-After"])
+
+
+@pytest.mark.parametrize("request_of_one", [{"json": {"text": TEXT}}, {"files": {"file": ("a.txt", TEXT)}}])
+def test_of_four_places_one_client_may_take_one(client, request_of_one):
+    state = client.app.state
+    jobs, state.jobs = state.jobs, Jobs(lambda *_: {}, state.storage, max_waiting=4)  # of whom nobody works
+    try:
+        assert [202, 503] == [client.post("/jobs", **request_of_one).status_code for _ in range(2)]
+    finally:
+        state.jobs = jobs
 
 
 def test_a_model_that_cannot_be_loaded_takes_no_jobs_and_says_why(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from document import take_apart
 from extractive import BLOCK, CANDIDATES, choose_sentences, key_phrases, likeness, rank, rarities, thinned_out
 from models import LexRank, Size
-from words import WORD
+from words import WORD, terms
 
 STATIC = Path(__file__).parents[1] / "static"
 ENGLISH, GERMAN = ((STATIC / f"example-{language}.txt").read_text("utf-8") for language in ("en", "de"))
@@ -123,6 +123,11 @@ def test_whoever_follows_the_progress_can_end_the_work():
 
     with pytest.raises(InterruptedError):
         LexRank().summarize(take_apart(ENGLISH), Size(3, None), cancel)
+
+
+def test_where_words_are_not_separated_pairs_of_signs_are_compared():
+    assert ["天气", "气很", "很好", "ja"] == terms("天气很好, ja", frozenset())
+    assert ["好"] == terms("好", frozenset())
 
 
 def test_likeness_is_what_sentences_share():

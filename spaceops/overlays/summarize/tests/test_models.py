@@ -87,6 +87,13 @@ def test_every_sentence_is_in_a_piece_and_no_piece_is_longer_than_the_model_read
     assert all(len(piece.split()) <= 64 for piece in pieces[:-1])
 
 
+def test_a_sentence_that_is_longer_than_the_model_reads_is_cut_off(tiny_model):
+    document = take_apart("the ferry " * 70)
+
+    assert 1 == len(document.sentences)
+    tiny_model.summarize(document, Size(1, None), ignore)  # or it would ask for positions that the model has not
+
+
 def test_each_piece_begins_with_the_end_of_the_one_before(tiny_model):
     sentences = [f"The ferry number {number} left the harbour." for number in range(30)]
     pieces = list(tiny_model._pieces(sentences))
