@@ -64,8 +64,10 @@ def test_rare_words_say_more_than_common_ones():
     assert "Red bicycle" == knowledge.best("red bicycle number").text
 
 
-def test_words_of_the_heading_count(shop):
+def test_words_of_the_heading_count_twice_and_those_of_a_long_paragraph_less(shop):
     assert "Repairs" == shop.best("repairs").heading
+    assert "Salt" == Knowledge("## Fish\n\nwater and salt\n\n## Salt\n\nwater and bread").best("salt").heading
+    assert "salt" == Knowledge("## Fish\n\nsalt, water, bread, oil, wine\n\nsalt").best("salt").text
 
 
 def test_what_stands_above_the_first_heading_is_not_an_answer(shop):
