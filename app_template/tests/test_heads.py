@@ -96,6 +96,20 @@ def test_a_head_without_end_is_refused(connect, head):
     )
 
 
+def test_a_head_that_comes_in_pieces_is_refused_for_all_of_them(connect):
+    head = filled(b"GET /")
+    with connect() as connection:
+        connection.settimeout(0.001)
+        for start in range(0, LIMIT, 4096):
+            connection.sendall(head[start : min(start + 4096, LIMIT)])
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+        connection.settimeout(10)
+        connection.sendall(head[LIMIT:])
+
+        assert rest(connection).startswith(b"HTTP/1.1 431 ")
+
+
 def test_a_head_of_just_the_limit_is_read(connect):
     end = b"\r\nHost: app\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with connect() as connection:
@@ -165,6 +179,26 @@ def test_a_slow_answer_is_not_cut_by_the_beginning_of_the_next_request(connect):
 
     assert 3 == answer.count(b"word ")
     assert answer.endswith(b"0\r\n\r\n")
+
+
+def test_a_refusal_does_not_get_into_the_middle_of_an_answer(connect):
+    with connect() as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: app\r\n\r\n")
+        until(connection, b"word \r\n")
+        connection.sendall(filled(b"GET /"))
+
+        assert b"431" not in rest(connection)
+
+
+def test_a_connection_that_is_used_stays_open(connect):
+    with connect(Impatient) as connection:
+        for _ in range(4):
+            connection.settimeout(10)
+            connection.sendall(posted(1))
+            until(connection, b"\r\n\r\n1")
+            connection.settimeout(Impatient.patience / 2)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
 
 
 def test_a_slow_body_is_not_a_slow_head(connect):

@@ -64,6 +64,14 @@ def test_a_text_without_feeling_is_surely_neutral(vader):
     assert [("NEUTRAL", 1.0)] == vader.predict(["The train leaves at nine."])
 
 
+@pytest.mark.parametrize("text", ["They backed away.", "He was bashful."])
+def test_a_text_of_hardly_any_feeling_is_neutral_too(vader, text):
+    [(label, score)] = vader.predict([text])
+
+    assert "NEUTRAL" == label
+    assert 0.95 < score < 1
+
+
 def test_a_long_text_is_judged_as_a_whole_not_by_its_last_words(vader):
     assert "POSITIVE" == label_of(vader, "I love it. " * 400 + "Awful.")
     assert "NEGATIVE" == label_of(vader, "I hate it. " * 400 + "Lovely.")
