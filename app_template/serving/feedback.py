@@ -56,8 +56,8 @@ class Opinions:
         with self._one_at_a_time:
             if size > self._free:
                 raise OSError(errno.ENOSPC, "More was sent already than can be kept")
-            self._free -= size
             self._storage.append(NAME, {"at": when, "backend": backend, **opinion.model_dump()})
+            self._free -= size
             if self._count is not None:
                 self._count[opinion.right] += 1
 

@@ -84,6 +84,7 @@ def test_what_makes_no_sense_is_not_kept(client, changes):
 
 
 def test_it_says_so_when_the_opinion_cannot_be_kept(client):
+    client.app.state.opinions = feedback.Opinions(client.app.state.storage, most=200)  # enough for one
     folder = client.app.state.storage.folder
     shutil.rmtree(folder)
     folder.write_text("in the way")
@@ -93,3 +94,4 @@ def test_it_says_so_when_the_opinion_cannot_be_kept(client):
 
     assert 507 == response.status_code
     assert "cannot be kept" in response.json()["detail"]
+    assert 201 == give(client).status_code  # what was not kept has taken no place

@@ -182,7 +182,7 @@ def test_what_looks_like_scans_but_is_none_does_not_count():
     scans = b"\xff\xda\0\2" * (MAX_SCANS + 1)
     comment = b"\xff\xfe" + struct.pack(">H", 2 + len(scans)) + scans
 
-    assert (40, 20) == decode(photo[:2] + comment + photo[2:] + scans, SIDE).image.size
+    assert (40, 20) == decode(photo[:2] + comment + photo[2:] + b"\0\0" + scans, SIDE).image.size
 
 
 def test_a_text_that_unpacks_to_gigabytes_is_refused():
