@@ -8,6 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from main import MAX_BODY, create_app
+from serving.batching import Full
+from serving.metrics import REGISTRY
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,22 @@ def test_when_the_line_takes_nobody_the_next_is_told_when_to_come_back():
     assert 503 == response.status_code
     assert int(response.headers["Retry-After"]) >= 1
     assert "Try again in" in response.json()["detail"]
+
+
+def test_as_many_texts_may_wait_and_be_read_in_one_go_as_the_owner_says():
+    app = create_app({"MAX_WAITING": "5", "MAX_BATCH": "2"})
+    app.state.loader.model.load()
+    passes = REGISTRY.get_sample_value("model_batch_items_count")
+
+    async def scenario():
+        batcher = app.state.batcher
+        await batcher.start()
+        outcomes = await asyncio.gather(*(batcher.submit("Good") for _ in range(7)), return_exceptions=True)
+        await batcher.close()
+        return [isinstance(outcome, Full) for outcome in outcomes]
+
+    assert [False] * 5 + [True] * 2 == asyncio.run(scenario())
+    assert 3 == REGISTRY.get_sample_value("model_batch_items_count") - passes
 
 
 def test_the_api_describes_itself(client):
