@@ -75,6 +75,17 @@ def test_a_job_can_be_cancelled_and_another_one_started(app, open_page):
     expect(report(page)).to_contain_text("b.csv")
 
 
+def test_another_file_cancels_the_work_on_the_one_before(app, open_page):
+    page = open_page(app.url)
+    give(page)
+    expect(job(page)).to_contain_text("Reading slowly")
+    with page.expect_response(lambda response: response.request.method == "DELETE"):
+        give(page, "b.csv")
+    (app.folder / "go").touch()
+
+    expect(report(page)).to_contain_text("b.csv")
+
+
 def test_who_waits_knows_the_place_in_the_queue(app, open_page):
     first, second = open_page(app.url), open_page(app.url)
     give(first)
@@ -122,6 +133,18 @@ def test_a_job_that_a_restart_lost_is_told(app, open_page):
 
     expect(page.locator("#notice")).to_contain_text("restarted")
     expect(job(page)).to_be_hidden()
+
+
+def test_a_connection_that_comes_back_is_no_longer_told_to_be_lost(app, open_page):
+    page = open_page(app.url)
+    give(page)
+    expect(job(page)).to_contain_text("Reading slowly")
+    page.context.set_offline(True)
+    expect(page.locator("#notice")).to_contain_text("You are offline. This page goes on asking for your job")
+    page.context.set_offline(False)
+
+    expect(page.locator("#notice")).to_be_empty()
+    expect(job(page)).to_contain_text("Reading slowly")
 
 
 def test_a_file_can_be_dropped_anywhere_on_the_page(app, open_page):

@@ -128,6 +128,7 @@ def test_the_token_is_asked_for_and_kept_for_the_tab(folder, open_page):
         page.get_by_label("not accepted").fill("a-secret-token")
         page.get_by_role("button", name="Go on").click()
         expect(result(page)).to_contain_text("Positive")
+        expect(page.get_by_role("button", name="Analyze")).to_be_focused()
 
         page.reload()
         analyze(page, "I hate it!")
@@ -243,6 +244,16 @@ def test_an_answer_to_another_text_does_not_stay_where_there_is_none(app, open_p
 
     expect(notice(page)).to_contain_text("You are offline")
     expect(result(page)).to_be_hidden()
+
+
+def test_an_answer_that_is_late_does_not_take_the_place_of_a_newer_one(app, open_page):
+    page = open_page(app.url)
+    page.route("**/analyze", lambda _: None, times=1)  # on its way for ever
+    analyze(page, "I love it!")
+    with page.expect_event("requestfailed"):  # the page has given it up
+        analyze(page, "I hate it!")
+
+    expect(result(page)).to_contain_text("Negative")
 
 
 def test_a_double_click_is_one_opinion(folder, open_page):
