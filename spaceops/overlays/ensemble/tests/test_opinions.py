@@ -88,7 +88,17 @@ def test_the_labels_of_a_model_are_brought_to_the_common_ones(own, common):
     assert common == common_labels(own)
 
 
-@pytest.mark.parametrize("own", [["JOY", "ANGER"], ["POSITIVE", "MIXED"], ["POSITIVE", "NEUTRAL"], ["LABEL_0"] * 4])
+@pytest.mark.parametrize(
+    "own",
+    [
+        ["JOY", "ANGER"],
+        ["POSITIVE", "MIXED"],
+        ["POSITIVE", "NEUTRAL"],
+        ["NEGATIVE", "MIXED", "POSITIVE"],
+        ["NEGATIVE", "IMPOSSIBLE"],
+        ["LABEL_0"] * 4,
+    ],
+)
 def test_a_model_for_something_else_is_refused(own):
     with pytest.raises(ValueError, match="Positive and negative are needed, but its labels are"):
         common_labels(own)
