@@ -63,6 +63,10 @@ def test_unicode_is_read_in_every_form(read, encoding):
     assert [] == table.notes
 
 
+def test_what_is_no_letter_in_utf16_is_told_as_such(read):
+    assert [("1", "\ufffdx")] == cells(read("a;b\n1;".encode("utf-16") + b"\x00\xdcx\0\n\0"))
+
+
 def test_what_is_no_utf8_is_read_as_latin1_which_is_told(read):
     table = read("name;größe\nJürgen „Jü“;3\n", "cp1252")
 
@@ -110,6 +114,7 @@ def test_of_many_ragged_rows_the_first_lines_are_told(read):
 def test_a_separator_at_the_end_of_each_line_is_no_column(read):
     assert ["a", "b"] == read("a,b,\n1,2,\n3,4,\n").names
     assert ["a", "b"] == read("a,b\n1,2,\n3,4,\n").names
+    assert [] == read("a,b\n1,2,\n3,4,\n").notes
 
 
 def test_row_names_have_no_name(read):
