@@ -376,7 +376,7 @@ def _first_free() -> Path:
 def _serve(done: Demo, hub: LocalHub) -> None:
     """Say what to open, and wait for Ctrl-C."""
     say = Progress(sys.stderr).say
-    say(f"\nThe app      {done.app}\nIts API      {done.app}/docs\nThe Hub      {hub.url}")
-    say(f"To use it    export HF_ENDPOINT={hub.url} HF_TOKEN={hub.token}\nCtrl-C stops it.")
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt):  # it may come as soon as it is spoken of
+        say(f"\nThe app      {done.app}\nIts API      {done.app}/docs\nThe Hub      {hub.url}")
+        say(f"To use it    export HF_ENDPOINT={hub.url} HF_TOKEN={hub.token}\nCtrl-C stops it.")
         threading.Event().wait()
