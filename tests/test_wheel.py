@@ -36,6 +36,7 @@ def test_it_holds_the_template_and_the_notebooks_and_no_leftovers(wheel):
     assert "spaceops/py.typed" in names
 
 
+@pytest.mark.apps  # it installs everything and plays for a minute
 @pytest.mark.timeout(300)
 def test_the_demo_runs_from_it_without_a_checkout(wheel, tmp_path):
     home = tmp_path / "home"
