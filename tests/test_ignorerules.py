@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spaceops.ignorerules import Rules
@@ -23,6 +23,7 @@ FOLDERS = [
         *itertools.product(["a", "foo"], ["a", "foo"], NAMES),
     )
 ]
+FILE = "foo.log"  # no folder in the tree has this name: git asks the disk which of the paths are folders
 PIECES = [*"abxfo.-!]#A1é ", "[", "[!", "[^", "*", "**", "**/", "/**", "/**/", "?", "/", "\\", "foo", ".log"]
 PIECES += ["[:alpha:]", "[[:digit:]]", "[a-c]", "[^a]", "[c-a]", "[]a]", "[a-", "\\]"]
 LINES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join)
@@ -97,6 +98,7 @@ def test_git_agrees_about_several_patterns_of_which_the_last_one_decides(flat_tr
         b"a/**/b\n",
         b"foo/**/\n",
         b"a**/a\n",
+        b"x**/\n",
         b"a/**\n!a/foo/\n",
         b"[[:alpha:]\n",
         b"[a-[:alpha:]\n",
@@ -143,8 +145,9 @@ def test_names_that_are_no_text_are_matched_too():
 
 @settings(max_examples=EXAMPLES // 4, deadline=None)
 @given(lines=st.lists(LINES, min_size=1, max_size=3))
+@example(lines=["x**/"])
 def test_a_file_is_covered_where_git_ignores_it_or_a_folder_that_it_lies_in(tree, lines):
-    rules, files = Rules.of(*lines), [f"{folder}/x.log" for folder in FOLDERS]
+    rules, files = Rules.of(*lines), [f"{folder}/{FILE}" for folder in FOLDERS]
 
     said = said_by_git(tree, "\n".join(lines).encode(), files)
 
