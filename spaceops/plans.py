@@ -25,6 +25,7 @@ NOTHING: frozenset[Effect] = frozenset()
 
 _WIDTH, _WIDEST = 24, 64  # characters of a row's text: at least, and before it is cut
 _UNBUILT = frozenset({"NONE", "NO_APP_FILE"})  # stages of a Space that was never built
+_PASSING = frozenset({"note", "effect", "effects", "restarts", "rebuilds"})  # what is lost, and the cost, stay
 _ACTIONS = {"+": "create", "~": "update", "-": "delete", "=": "none", "!": "keep"}
 
 
@@ -266,13 +267,14 @@ class Plan:
 
         It covers what would be done, the content that would be pushed (which it reads), the newest release, and what
         was seen of the settings, also of those that stay. Notes are left out, since ages are in them, and so are locks
-        and the outcome of the newest release: that it was verified meanwhile changes nothing. No secret's value is in
-        it.
+        and the outcome of the newest release: that it was verified meanwhile changes nothing. No more does a Space that
+        was built, has started or sleeps meanwhile, though it decides whether a change restarts it. No secret's value is
+        in it.
         """
-        rows = [change.as_dict() | {"note": None} for change in self.changes if change.subject != "lock"]
+        rows = [_lasting(change.as_dict()) for change in self.changes if change.subject != "lock"]
         index, observed, runtime = self.ledger.index, self.observed, self.observed.runtime
         facts = {
-            "plan": {**self.as_dict(), "changes": rows},
+            "plan": {**_lasting(self.as_dict()), "changes": rows},
             "sends": sorted(self.secrets),
             "writes": {path: _content(file) for path, file in {**self.files.added, **self.files.changed}.items()},
             "release": [index.next, index.sha],
@@ -317,6 +319,11 @@ def harmless(text: str) -> str:
 
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode()
+
+
+def _lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what the stage of the Space and the time of day make of a plan or of a row."""
+    return {name: value for name, value in facts.items() if name not in _PASSING}
 
 
 def _names(effects: frozenset[Effect]) -> list[str]:

@@ -297,6 +297,13 @@ def test_to_the_digest_the_outcome_of_the_newest_release_is_nothing(tmp_path):
     assert digest_of(tmp_path, index=applied) == digest_of(tmp_path, index=running)
 
 
+def test_to_the_digest_a_space_that_starts_or_sleeps_by_itself_is_nothing(tmp_path):
+    """Not even where that decides whether a change restarts the app."""
+    digests = {digest_of(tmp_path, stage=stage) for stage in ("BUILDING", "RUNNING", "SLEEPING", "PAUSED")}
+
+    assert 1 == len(digests)
+
+
 @pytest.mark.parametrize(
     "moved",
     [

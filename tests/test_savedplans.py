@@ -152,6 +152,20 @@ def test_many_differences_are_cut(app, hub, file):
         planned_again(app, hub, file)
 
 
+def test_it_is_the_same_plan_while_the_space_starts_and_stops(app, hub, localhub, file):
+    with localhub.faults.add("build-hangs", repo_id=app.repo_id):
+        deploy(app, hub, detach=True)
+        edit(app, "VERSION = 1", "VERSION = 2")
+        saved_now(app, hub, file)
+        building = planned_again(app, hub, file)
+        hub.pause(app.repo_id)
+
+        paused = planned_again(app, hub, file)
+
+    assert ("BUILDING", "PAUSED") == (building.observed.stage, paused.observed.stage)
+    assert (1, 0) == (building.rebuilds, paused.rebuilds)
+
+
 def test_what_was_asked_for_is_asked_again(app, hub, file, monkeypatch):
     deploy(app, hub, detach=True)
     saved_now(app, hub, file, Asked(only=("secrets",), rotate=("API_KEY",)))
