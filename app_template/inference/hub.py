@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # slow to import, and not needed for models that are here already
+    from httpx2 import Client, Request
+
+SILENCE = 60  # seconds for a sign of life from the Hub
 
 
 class ModelError(Exception):
     """Why a model cannot be used, in a sentence for people."""
+
+
+class Unreachable(ModelError, ConnectionError):
+    """The Hub does not answer, or not as it should; later it may."""
+
+
+@cache
+def limit_silence() -> None:
+    """Give up on a Hub that is silent, which in huggingface_hub most requests wait for without a limit."""
+    from huggingface_hub import get_session, set_client_factory
+
+    hooks = get_session().event_hooks["request"]
+    set_client_factory(partial(impatient, hooks))
+
+
+def impatient(hooks: Iterable[Callable[[Request], Any]] = (), silence: float = SILENCE) -> Client:
+    """A client whose requests end after some silence, even those that were told to wait for ever."""
+    from httpx2 import Client
+
+    def limit(request: Request) -> None:
+        limits = request.extensions["timeout"]
+        limits.update({phase: silence for phase, seconds in limits.items() if seconds is None})
+
+    return Client(event_hooks={"request": [*hooks, limit]}, follow_redirects=True, timeout=None)
 
 
 def folder_of(model_id: str) -> Path | None:
@@ -26,8 +56,9 @@ def look_up(model_id: str, revision: str | None) -> tuple[str, list[str]]:
 
     HF_TOKEN, if set, opens private and gated models.
     """
-    from huggingface_hub import HfApi  # slow to import, and not needed for models that are here already
+    from huggingface_hub import HfApi
 
+    limit_silence()
     with in_a_sentence(model_id, revision):
         info = HfApi().model_info(model_id, revision=revision)
     return str(info.sha), [file.rfilename for file in info.siblings or ()]
@@ -43,6 +74,7 @@ def download(model_id: str, commit: str, patterns: Iterable[str], into: Path | N
     """The files of a model whose names match, in a folder: that one, or else one in the Hub's cache."""
     from huggingface_hub import snapshot_download
 
+    limit_silence()
     wanted = [*patterns]
     deeper = [f"*/{pattern}" for pattern in wanted if "*" in pattern]  # as a training's checkpoints, which match, too
     with in_a_sentence(model_id, commit):
@@ -59,6 +91,7 @@ def in_a_sentence(model_id: str, revision: str | None) -> Iterator[None]:
         GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
+        LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -78,9 +111,13 @@ def in_a_sentence(model_id: str, revision: str | None) -> Iterator[None]:
     except HfHubHTTPError as error:
         if error.response.status_code == 401:
             raise ModelError("The Hub does not know the token in HF_TOKEN: it may have expired") from None
-        raise ModelError(f"The Hub answers {error.response.status_code} when asked for {model_id}") from error
-    except (HTTPError, OSError) as error:
-        raise ModelError(f"{model_id} cannot be fetched from the Hub: {error}".splitlines()[0]) from error
+        passing = error.response.is_server_error or error.response.status_code == 429
+        kind = Unreachable if passing else ModelError
+        raise kind(f"The Hub answers {error.response.status_code} when asked for {model_id}") from error
+    except (HTTPError, ConnectionError, TimeoutError, LocalEntryNotFoundError) as error:
+        raise Unreachable(f"{model_id} cannot be fetched from the Hub: {error}".splitlines()[0]) from error
+    except OSError as error:
+        raise ModelError(f"{model_id} cannot be kept here: {error}".splitlines()[0]) from error
 
 
 def described(folder: Path, name: str) -> dict[str, Any]:
