@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,18 @@ class TextClassifier:
         return self._activation(logits[in_order])
 
     def _passes(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Indices of texts of similar length, the longest first, as many as the runtime wants in a pass."""
-        most = self._runtime.tokens_per_pass(sum(lengths))
+        """Indices of texts of similar length, the longest first, in passes that are about the same work."""
+        at_once, most = self._runtime.side_by_side, self._runtime.most_tokens
+        share = sum(lengths) / (at_once * ceil(sum(lengths) / (at_once * most)))
         indices: list[int] = []
+        number, tokens = 1, 0  # passes so far, and what they hold
         for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
-            if indices and (len(indices) + 1) * lengths[indices[0]] > most:
+            too_much = tokens + lengths[index] / 2 > number * share
+            if indices and (too_much or (len(indices) + 1) * lengths[indices[0]] > most):
                 yield indices
-                indices = []
+                indices, number = [], number + 1
             indices.append(index)
+            tokens += lengths[index]
         if indices:
             yield indices
 

@@ -20,7 +20,7 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from inference.classifier import TextClassifier
-from inference.pruning import keep_first_token
+from inference.pruning import keep_first_token, leave_padding_out
 from inference.weights import (
     DESCRIPTIONS,
     PRECISIONS,
@@ -103,6 +103,7 @@ def write_float32(files: Path, folder: Path) -> None:
         trace(files, folder)
         model = onnx.load(folder / "model.onnx")
     keep_first_token(model)
+    leave_padding_out(model)
     onnx.save(model, folder / "model.onnx")
 
 

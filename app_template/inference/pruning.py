@@ -1,17 +1,25 @@
 """Takes out of an ONNX file what no answer needs.
 
-BERT and its relatives classify a text by what they make of its first token. In the last layer, what follows attention
-treats every token on its own, so that all but the first can be left out there: an eighth of all work with six layers.
+Most of a transformer treats every token on its own; only attention looks at several. BERT and its relatives classify a
+text by what they make of its first token, so that in the last layer all others can be left out behind attention: an
+eighth of all work with six layers. And what fills up the shorter texts of a batch is needed in attention alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import NodeProto, helper, numpy_helper
 
-PER_TOKEN = {"Add", "Div", "Erf", "Gelu", "LayerNormalization", "MatMul", "Mul", "Relu", "Tanh"}
+from inference.runtimes import PACKED
+
+PER_TOKEN = {"Add", "Div", "Erf", "Gelu", "LayerNormalization", "Mul", "Pow", "Relu", "Sqrt", "Sub", "Tanh"}
 BOUNDS = {"first_start": 0, "first_end": 1, "first_axis": 1}  # of (texts, tokens, width)
+MASK = "attention_mask"  # 1 for a token, 0 for what fills up
+SAMPLE = 3, 11  # texts and tokens: numbers that a model has nowhere else
 
 
 def keep_first_token(model: onnx.ModelProto) -> None:
@@ -33,11 +41,120 @@ def keep_first_token(model: onnx.ModelProto) -> None:
                     wired.append(cut[name])
                 node.input[position] = f"{name}_first"
         wired.append(node)
-    del model.graph.node[:], model.graph.value_info[:]
-    model.graph.node.extend(wired)
+    _replace_nodes(model.graph, wired)
     model.graph.initializer.extend(
         numpy_helper.from_array(np.array([value], np.int64), name) for name, value in BOUNDS.items()
     )
+
+
+def leave_padding_out(model: onnx.ModelProto) -> None:
+    """Where tokens are treated one by one, put the real ones of all texts in one row: (1, real tokens, width).
+
+    Nothing changes for a model without a mask or with branches, and for one whose answers would change.
+    """
+    inputs = _sample([each.name for each in model.graph.input])
+    if MASK not in inputs or any(each.HasField("g") for node in model.graph.node for each in node.attribute):
+        return
+    nodes, outputs = list(model.graph.node), [each.name for each in model.graph.output]
+    before = _run(model, inputs, [name for node in nodes for name in node.output])
+    per_token = {name for name, value in before.items() if value.ndim == 3 and value.shape[:2] == SAMPLE}
+    region = _with_weights(nodes, _constants(model.graph), per_token - set(outputs))
+    _replace_nodes(model.graph, [*_indices(), *_packed(nodes, region, per_token)])
+    after = _run(model, inputs, [])
+    if region and all(np.allclose(before[name], after[name], rtol=1e-3, atol=1e-3) for name in outputs):
+        helper.set_model_props(model, {PACKED: "yes"})
+    else:
+        _replace_nodes(model.graph, nodes)
+
+
+def _sample(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Three texts of different lengths."""
+    texts, tokens = SAMPLE
+    ids = np.arange(texts * tokens).reshape(SAMPLE) % 5 + 2  # words that even a small vocabulary has
+    mask = (np.arange(tokens) < [[tokens], [tokens // 2], [2]]).astype(np.int64)
+    sample = {"input_ids": ids, MASK: mask, "token_type_ids": np.zeros(SAMPLE, np.int64)}
+    return {name: sample[name] for name in names if name in sample}
+
+
+def _run(model: onnx.ModelProto, inputs: dict[str, np.ndarray], also: Sequence[str]) -> dict[str, np.ndarray]:
+    """The outputs by name, and also these values of within."""
+    outputs = list(model.graph.output)
+    given = {each.name for each in outputs}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in also if name and name not in given)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    del model.graph.output[len(outputs) :]
+    names = [each.name for each in session.get_outputs()]
+    return {name: np.asarray(value) for name, value in zip(names, session.run(names, inputs), strict=True)}
+
+
+def _replace_nodes(graph: onnx.GraphProto, nodes: Sequence[NodeProto]) -> None:
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+
+
+def _with_weights(nodes: Sequence[NodeProto], constants: dict[str, np.ndarray], per_token: set[str]) -> set[int]:
+    """The places of weights' products, and of what hangs together with them and has a row for each token too."""
+    variables = [{name for name in (*node.input, *node.output) if name and name not in constants} for node in nodes]
+    fit = {
+        place
+        for place, node in enumerate(nodes)
+        if _treats_each_alone(node, constants) and variables[place] <= per_token
+    }
+    region = {place for place in fit if nodes[place].op_type == "MatMul"}
+    touched = {name for place in region for name in variables[place]}
+    while more := {place for place in fit - region if variables[place] & touched}:
+        region |= more
+        touched |= {name for place in more for name in variables[place]}
+    return region
+
+
+def _indices() -> list[NodeProto]:
+    """From the mask: `real`, the text and token of each real token, and `rows`, where in the row each token lies.
+
+    What fills up gets the row of a token before it: it is masked wherever it would count.
+    """
+
+    def step(kind: str, inputs: list[str], output: str, **how: str) -> NodeProto:
+        return helper.make_node(kind, inputs, [f"packing_{output}"], **how)
+
+    constants = {"flat": [-1], "one": [1], "column": [0, 0, 1], "zero_and_row": [0, 1], "pairs": [1, -1, 2], "axis": 0}
+    return [
+        *(_constant(f"packing_{name}", value) for name, value in constants.items()),
+        step("NonZero", [MASK], "found"),
+        step("Einsum", ["packing_found"], "turned", equation="ij->ji"),  # quantisation warns of a Transpose
+        step("Reshape", ["packing_turned", "packing_pairs"], "real"),
+        step("Reshape", [MASK, "packing_flat"], "flat_mask"),
+        step("CumSum", ["packing_flat_mask", "packing_axis"], "counted"),
+        step("Sub", ["packing_counted", "packing_one"], "numbers"),
+        step("Shape", [MASK], "shape"),
+        step("Reshape", ["packing_numbers", "packing_shape"], "grid"),
+        step("Reshape", ["packing_grid", "packing_column"], "numbers_in_column"),
+        step("Mul", ["packing_numbers_in_column", "packing_zero_and_row"], "rows"),
+    ]
+
+
+def _constant(name: str, value: int | list[int]) -> NodeProto:
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.array(value, np.int64)))
+
+
+def _packed(nodes: Sequence[NodeProto], region: set[int], per_token: set[str]) -> list[NodeProto]:
+    """Copies of the nodes, with tokens put into one row where they enter the region, and back where they leave it."""
+    made = {name for place in region for name in nodes[place].output}
+    wired: list[NodeProto] = []
+    gathered: set[str] = set()
+    for place, original in enumerate(nodes):
+        node = NodeProto()
+        node.CopyFrom(original)
+        for position, name in enumerate(node.input):
+            if name in per_token and (place in region) != (name in made):
+                indices = "packing_real" if place in region else "packing_rows"
+                moved = f"{name}_moved"
+                if moved not in gathered:
+                    wired.append(helper.make_node("GatherND", [name, indices], [moved]))
+                    gathered.add(moved)
+                node.input[position] = moved
+        wired.append(node)
+    return wired
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
@@ -49,6 +166,22 @@ def _constants(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
         elif node.op_type == "Identity" and node.input[0] in constants:
             constants[node.output[0]] = constants[node.input[0]]
     return constants
+
+
+def _treats_each_alone(node: NodeProto, constants: dict[str, np.ndarray]) -> bool:
+    """Whether what comes out for a token depends on nothing but what goes in for it."""
+    if node.op_type == "MatMul":
+        return node.input[1] in constants  # attention multiplies tokens with each other
+    if node.op_type == "ReduceMean":
+        return _axes(node, constants) in ([-1], [2])
+    return node.op_type in PER_TOKEN
+
+
+def _axes(node: NodeProto, constants: dict[str, np.ndarray]) -> list[int]:
+    """Which axes are reduced; older networks say it in an attribute."""
+    if len(node.input) > 1:
+        return list(constants.get(node.input[1], []))
+    return [axis for each in node.attribute if each.name == "axes" for axis in each.ints]
 
 
 def _takes_first(node: NodeProto, constants: dict[str, np.ndarray]) -> bool:
@@ -70,8 +203,7 @@ def _used_by_first_alone(
     found = {last}
     for place in range(last - 1, -1, -1):
         node = nodes[place]
-        mixes_tokens = node.op_type == "MatMul" and node.input[1] not in constants  # as attention does
-        if node.op_type not in PER_TOKEN or mixes_tokens or node.output[0] in outputs:
+        if not _treats_each_alone(node, constants) or node.output[0] in outputs:
             continue
         if users.get(node.output[0], set()) <= found:
             found.add(place)

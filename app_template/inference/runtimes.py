@@ -15,6 +15,7 @@ from inference.cpus import cpu_count
 from inference.hub import ModelError
 from inference.weights import graph_in
 
+PACKED = "packed"  # the property of an ONNX file to which texts of different lengths are as cheap as of one length
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 Inputs = dict[str, np.ndarray]  # of these, each int64 (texts, tokens)
 
@@ -24,9 +25,8 @@ class Runtime(Protocol):
 
     name: str
     device: str  # "cpu" or "cuda"
-
-    def tokens_per_pass(self, tokens: int) -> int:
-        """How many tokens, with padding, to put into a pass when so many are to be read."""
+    side_by_side: int  # so many passes of a call run at once
+    most_tokens: int  # of a pass, with padding; more make it no faster, and take memory
 
     def run(self, passes: Sequence[Inputs]) -> list[np.ndarray]:
         """The logits of each pass: float32 (texts, labels)."""
@@ -50,7 +50,7 @@ class Onnx:
 
     def __init__(self, graph: Path, threads: int) -> None:
         self.name = f"ONNX Runtime with {graph.name}"
-        self._threads = threads
+        self.side_by_side = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
         sessions = {number: self._pool.submit(_session, graph, number) for number in {threads, 1}}
         self._alone, self._shared = sessions[threads].result(), sessions[1].result()
@@ -58,9 +58,10 @@ class Onnx:
         if unknown := set(self._inputs) - set(INPUTS):
             raise ModelError(f"{graph.name} is not made for texts alone: it asks for {', '.join(sorted(unknown))}")
 
-    def tokens_per_pass(self, tokens: int) -> int:
-        """Something for every thread; but from 128 on the CPU is used no better, and memory is."""
-        return min(128, tokens // self._threads)
+    @property
+    def most_tokens(self) -> int:
+        """Where padding costs as much as a text, passes are small, so that there is little of it."""
+        return 1024 if PACKED in self._alone.get_modelmeta().custom_metadata_map else 128
 
     def run(self, passes: Sequence[Inputs]) -> list[np.ndarray]:
         """The logits of each pass."""
@@ -77,24 +78,24 @@ def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.force_spinning_stop", "1")  # between passes the CPU is others'
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    slow = ["SkipLayerNormFusion"]  # what it makes of two fast steps takes seven times as long as both
+    return onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"], disabled_optimizers=slow)
 
 
 class Torch:
-    """Runs transformers' own model with PyTorch."""
+    """Runs transformers' own model with PyTorch: a GPU is fastest with all at once, and a CPU does not mind."""
+
+    side_by_side = 1
 
     def __init__(self, folder: Path) -> None:
         self.device, dtype = pytorch.set_up()
+        self.most_tokens = 16_384 if self.device == "cuda" else 512
         from transformers import AutoModelForSequenceClassification
 
         self.name = f"PyTorch on {self.device}"
         model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, local_files_only=True)
         self._model = model.to(self.device).eval()
         self._inputs = {"input_ids", "attention_mask"} | ({"token_type_ids"} & set(model.forward.__annotations__))
-
-    def tokens_per_pass(self, _tokens: int) -> int:
-        """A GPU is fastest with all at once, as long as they fit; a CPU does not mind."""
-        return 16_384 if self.device == "cuda" else 512
 
     def run(self, passes: Sequence[Inputs]) -> list[np.ndarray]:
         """The logits of each pass."""

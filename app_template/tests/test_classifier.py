@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from inference.classifier import TextClassifier, labels_of, sigmoid, softmax
 from inference.hub import ModelError
-from inference.runtimes import Onnx
+from inference.runtimes import PACKED, Onnx
 from inference.weights import Source, choose_graph, has_old_tokenizer
 from prepare import keep
 
@@ -29,7 +29,7 @@ CONFIG = {
 }
 
 
-def graph(asks_for=("input_ids", "attention_mask"), values=VALUES):
+def graph(asks_for=("input_ids", "attention_mask"), values=VALUES, *, packed=False):
     """A network that adds up the values of a text's words. Token types, if asked for, must be 0."""
     counted = "counted" if "token_type_ids" in asks_for else "attention_mask"
     nodes = [
@@ -48,7 +48,9 @@ def graph(asks_for=("input_ids", "attention_mask"), values=VALUES):
         [onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["texts", None])],
         [onnx.numpy_helper.from_array(array, name) for name, array in initializers.items()],
     )
-    return onnx.helper.make_model(body, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    model = onnx.helper.make_model(body, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.helper.set_model_props(model, {PACKED: "yes"} if packed else {})
+    return model
 
 
 def write_tokenizer(folder):
@@ -112,20 +114,23 @@ def test_a_text_is_cut_to_what_the_model_reads(folder, tokenizer, config, tokens
     assert round(math.log(score / (1 - score)) / 0.02) == tokens - len(["[CLS]", "[SEP]"])
 
 
-def test_texts_of_similar_length_share_a_pass_of_limited_size(folder):
-    classifier = loaded(folder())
-    lengths = [3, 100, 2, 90, 5, 80, 60, 60]
-    most = classifier._runtime.tokens_per_pass(sum(lengths))
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("lengths", [[3], [3, 100, 2, 90, 5, 80, 60, 60], [500] * 9, [5] * 300, [400, *[7] * 50]])
+def test_texts_of_similar_length_share_a_pass_of_limited_size(folder, lengths, packed):
+    classifier = loaded(folder(network=graph(packed=packed)))
     passes = [[lengths[index] for index in indices] for indices in classifier._passes(lengths)]
 
     assert sorted(lengths, reverse=True) == [length for one in passes for length in one]
-    assert all(len(one) * one[0] <= most for one in passes if len(one) > 1)
+    assert all(len(one) * one[0] <= (1024 if packed else 128) for one in passes if len(one) > 1)
 
 
-def test_every_thread_gets_something_to_do_but_no_more_than_is_fast(folder):
-    runtime = Onnx(folder() / "model.onnx", 2)
+@pytest.mark.parametrize("lengths", [[9, 9], [3, 100, 2, 90, 5, 80, 60, 60], [40] * 8, [57, 41, 30, *[20] * 12]])
+def test_every_thread_gets_as_much_to_do(folder, lengths):
+    classifier = loaded(folder(network=graph(packed=True)))
+    classifier._runtime = Onnx(folder(network=graph(packed=True)) / "model.onnx", 2)
+    first, second = (sum(lengths[index] for index in indices) for indices in classifier._passes(lengths))
 
-    assert (50, 128) == (runtime.tokens_per_pass(100), runtime.tokens_per_pass(10_000))
+    assert abs(first - second) <= max(lengths)
 
 
 @pytest.mark.parametrize("scores", [softmax, sigmoid])
