@@ -6,12 +6,14 @@ import json
 import logging
 import os
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+from serving.scratch import scratch
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +28,8 @@ class Storage:
     """
 
     def __init__(self, folder: Path, problem: str | None) -> None:
-        # Not named as the folders of apps without a bucket, which remove such as nobody holds a lock on.
-        self._temporary = tempfile.TemporaryDirectory(prefix="app-bucket-") if problem else None
-        self.folder = Path(self._temporary.name) if self._temporary else folder
+        self._end = ExitStack()
+        self.folder = self._end.enter_context(scratch()) if problem else folder
         self.persistent = problem is None
         self.message = (
             f"Temporary, because {problem}: everything that is kept here is lost when the app restarts."
@@ -64,8 +65,7 @@ class Storage:
 
     def close(self) -> None:
         """Remove the folder if it is a temporary one."""
-        if self._temporary:
-            self._temporary.cleanup()
+        self._end.close()
 
     def _now(self) -> int:
         """A time that is later than all before, so that the names of the files sort as they were written."""

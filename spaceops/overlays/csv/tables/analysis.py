@@ -12,12 +12,12 @@ import polars as pl
 from pydantic import BaseModel, Field
 
 from models import Model
+from serving.scratch import scratch
 from tables.columns import EXAMPLES, Column, Sentiment, Value, measure
 from tables.insights import Insight, insights
 from tables.kinds import typed
 from tables.reading import ONE_COLUMN, Table, read_table
 from tables.relations import Relations, Sample
-from tables.scratch import scratch
 
 READING, MEASURING = 0.3, 0.95  # the share of the time after which a step ends, roughly
 MOODS, TEXTS = 5, 1000  # the model reads so many columns of texts, and so many texts of each

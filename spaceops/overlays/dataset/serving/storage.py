@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import logging
 import os
 import secrets
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from httpx2 import Client
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, set_client_factory
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 
+from inference.hub import limit_silence
+from serving.scratch import scratch
 from serving.settings import BadSetting
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 60  # seconds for a sign of life from the Hub; its client would wait for ever
 LAST_COMMIT = 20  # seconds that the end of the app waits for it
 FOLDER = "app"  # in the dataset; its other files are none of our business
 
 disable_progress_bars()
-set_client_factory(lambda: Client(follow_redirects=True, timeout=PATIENCE))
+limit_silence()
 
 
 class Refused(Exception):
@@ -127,7 +125,7 @@ class Storage:
 
     def __init__(self, api: HfApi, repo_id: str, *, minutes: float) -> None:
         self._end = ExitStack()
-        self._folder = self._end.enter_context(_own_folder()) / FOLDER
+        self._folder = self._end.enter_context(scratch()) / FOLDER
         self._folder.mkdir()
         self._file = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}.jsonl"
         self._one_at_a_time = threading.Lock()
@@ -211,27 +209,6 @@ class Storage:
             )
             log.warning("storage: %s %s", self.message, type(error).__name__)
         self._tried.set()
-
-
-@contextmanager
-def _own_folder() -> Iterator[Path]:
-    """A new folder, removed at the end. What an app left that was killed goes as soon as no other runs.
-
-    Those that run share a lock, which the system drops with the process, however that ends.
-    """
-    root = Path(tempfile.gettempdir(), f"app-dataset-{os.getuid()}")
-    root.mkdir(mode=0o700, exist_ok=True)
-    held = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        with suppress(BlockingIOError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for leftover in root.iterdir():
-                shutil.rmtree(leftover, ignore_errors=True)
-        fcntl.flock(held, fcntl.LOCK_SH)
-        with tempfile.TemporaryDirectory(dir=root, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
-    finally:
-        os.close(held)
 
 
 def _append(file: Path, line: bytes) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import resource
 import shutil
-import tempfile
 
 import pytest
-from httpx2 import Timeout
+from httpx2 import Request, Timeout
 from huggingface_hub import HfApi, get_session
 
+from inference.hub import SILENCE
 from serving.settings import BadSetting
-from serving.storage import PATIENCE, Storage, open_storage
+from serving.storage import Storage, open_storage
 
 NOBODY = "http://127.0.0.1:9"  # where no Hub answers
 
@@ -58,8 +58,12 @@ def test_while_the_hub_does_not_answer_everything_goes_on_and_the_danger_is_told
     storage.close()
 
 
-def test_a_hub_that_never_answers_is_not_waited_for_for_ever():
-    assert Timeout(PATIENCE) == get_session().timeout
+def test_a_hub_that_is_silent_is_not_waited_for_for_ever():
+    *_, limit = get_session().event_hooks["request"]
+    request = Request("GET", NOBODY, extensions={"timeout": Timeout(None).as_dict()})
+    limit(request)
+
+    assert {SILENCE} == set(request.extensions["timeout"].values())
 
 
 def test_records_come_back_as_they_were_and_in_their_order(storage):
@@ -94,22 +98,6 @@ def test_every_run_writes_files_of_its_own(storage):
     other.close()
 
     assert mine != theirs
-
-
-def test_what_a_killed_app_left_is_removed_as_soon_as_no_other_runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    first = open_storage({})
-    left = first.folder.parents[1] / "left"  # beside it, as that of an app that had run meanwhile
-    left.mkdir()
-    second = open_storage({})
-    assert {left, first.folder.parent, second.folder.parent} == set(left.parent.iterdir())
-    first.close()
-    second.close()
-    third = open_storage({})
-
-    assert [third.folder.parent] == list(left.parent.iterdir())
-    assert 0o700 == left.parent.stat().st_mode & 0o777
-    third.close()
 
 
 def test_a_line_that_was_cut_off_is_left_out(storage, caplog):
