@@ -56,6 +56,7 @@ ELSEWHERE = (  # what a hook of another repository has in its environment when i
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 )
+LAG = 6  # seconds until silence shows in what curl judges by, the speed of the last five
 NEEDS_GIT = "The git transport needs the program git"
 
 
@@ -63,8 +64,8 @@ NEEDS_GIT = "The git transport needs the program git"
 def cloned(hub: Hub, repo_id: str, *, history: bool = False, seconds: float = COMMIT_SECONDS) -> Iterator[Clone]:
     """main's last commit, or with `history` all of them, in a folder that is gone afterwards.
 
-    A server that cannot leave out what is in the files sends them all, which does no harm. `seconds` are what it may be
-    silent. The token is in git's environment only.
+    A server that cannot leave out what is in the files sends them all, which does no harm. `seconds`, seven or more,
+    are what it may be silent once it is connected. The token is in git's environment only.
     """
     try:
         from git import Git
@@ -207,7 +208,7 @@ class Clone:
 
 def _environment(hub: Hub, seconds: float) -> dict[str, str]:
     """What git is to see: the token as a header for this endpoint only, nobody to prompt, an author for the commit."""
-    config = {**OFF, "http.lowSpeedLimit": "1", "http.lowSpeedTime": str(max(1, round(seconds)))}
+    config = {**OFF, "http.lowSpeedLimit": "1", "http.lowSpeedTime": str(max(1, round(seconds) - LAG))}
     if hub.token:
         config[f"http.{hub.endpoint}/.extraHeader"] = f"Authorization: Bearer {hub.token.reveal()}"
     counted = {"GIT_CONFIG_COUNT": str(len(config))}
