@@ -8,26 +8,24 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated
-from weakref import WeakValueDictionary
 
 import numpy as np
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
 from images import MAX_BYTES, Damaged, NotAPicture, TooLarge, decode
-from inference.cpus import cpu_count
 from inference.preprocessing import Preprocessing
 from models import Model, choose
 from serving import feedback, operations
 from serving.batching import Batcher, Full
-from serving.loading import RETRY_AFTER, Loader, loaded_model
+from serving.loading import Loader, loaded_model
 from serving.problems import problems
 from serving.settings import Settings, whole
 from serving.storage import open_storage
 from serving.web import client_of, protect
+from turns import Turns
 
 STATUS = {NotAPicture: 415, TooLarge: 413, Damaged: 422}
 PICTURE = {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, GIF or BMP, 10 MiB at most"}
@@ -71,8 +69,11 @@ async def classify(
     """Name what a picture shows. Send it as the field `file` of a form, or as the whole body."""
     data = await picture_in(request)
     began = time.perf_counter()
-    pixels, width, height = await prepared(request, model.preprocessing, data)
-    probabilities = await answered(request, pixels)
+    try:
+        pixels, width, height = await prepared(request, model.preprocessing, data)
+        probabilities = await answered(request, pixels)
+    except Full as full:
+        raise HTTPException(503, str(full), {"Retry-After": f"{full.retry_after:.0f}"}) from full
     return Classification(
         labels=best(probabilities, model.labels, top),
         width=width,
@@ -98,32 +99,21 @@ async def picture_in(request: Request) -> bytes:
 
 
 async def prepared(request: Request, preprocessing: Preprocessing, data: bytes) -> tuple[np.ndarray, int, int]:
-    """What the model looks at, and the picture's width and height; as many at a time as there are CPUs.
-
-    A client has as many in that line, and those that are more wait in a line of its own: others need not.
-    """
-    state = request.app.state
-    own = state.lines.setdefault(client_of(request.scope), CapacityLimiter(cpu_count()))
-    if max(state.decoders.statistics().tasks_waiting, 4 * own.statistics().tasks_waiting) >= state.max_waiting:
-        raise HTTPException(503, "Too many pictures are waiting. Try again in a moment.", RETRY_AFTER)
+    """What the model looks at, and the picture's width and height. Raises `Full`."""
 
     def decoded() -> tuple[np.ndarray, int, int]:
         image, width, height = decode(data, preprocessing.side)
         return preprocessing.pixels(image), width, height
 
     try:
-        async with own:
-            return await to_thread.run_sync(decoded, limiter=state.decoders)
+        return await request.app.state.turns.take(decoded, client_of(request.scope))
     except (NotAPicture, TooLarge, Damaged) as error:
         raise HTTPException(STATUS[type(error)], str(error)) from error
 
 
 async def answered(request: Request, pixels: np.ndarray) -> np.ndarray:
-    """How likely the model finds each of its labels."""
-    try:
-        probabilities: np.ndarray = await request.app.state.batcher.submit(pixels, client_of(request.scope))
-    except Full as full:
-        raise HTTPException(503, str(full), {"Retry-After": f"{full.retry_after:.0f}"}) from full
+    """How likely the model finds each of its labels. Raises `Full`."""
+    probabilities: np.ndarray = await request.app.state.batcher.submit(pixels, client_of(request.scope))
     return probabilities
 
 
@@ -159,9 +149,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
         redoc_url=None,
     )
     app.state.loader = Loader(model)
-    app.state.decoders = CapacityLimiter(cpu_count())
-    app.state.lines = WeakValueDictionary()  # of clients; each goes when nobody stands in it
-    app.state.max_waiting = max_waiting
+    app.state.turns = Turns(max_waiting)
     app.state.batcher = Batcher(model.predict, max_batch=max_batch, max_waiting=max_waiting)
     for part in (router, feedback.router, operations.router):
         app.include_router(part)

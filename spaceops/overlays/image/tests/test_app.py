@@ -154,7 +154,7 @@ def test_a_client_is_forgotten_when_its_pictures_are_answered(client):
     assert 200 == client.post("/classify", content=PICTURE).status_code
     gc.collect()  # errors of the tests before may still refer to where they were raised
 
-    assert [] == list(client.app.state.lines)
+    assert [] == list(client.app.state.turns.lines)
 
 
 def test_a_bomb_is_refused_by_its_header(client):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from PIL import Image
 from test_app import encoded
 
 from inference.cpus import cpu_count
 from main import answered, create_app, prepared
-from serving.batching import Batcher
+from serving.batching import Batcher, Full
+from turns import Turns
 
 
 class Held:
@@ -50,7 +52,7 @@ def test_a_picture_of_somebody_else_is_prepared_before_the_rest_of_a_heap():
         heap = [send(app, held, "198.51.100.1", 1) for _ in range(at_once + 2)]
         await until(lambda: len(held.widths) == at_once)
         other = send(app, held, "198.51.100.2", 2)
-        await until(lambda: app.state.decoders.statistics().tasks_waiting == 1)
+        await until(lambda: app.state.turns.waiting == 1)
         held.allowed.release(len(heap) + 1)
         await asyncio.gather(*heap, other)
         assert 2 in held.widths[at_once : 2 * at_once]
@@ -64,16 +66,33 @@ def test_a_quarter_of_the_places_is_for_one_and_all_are_for_all():
         taken = [send(app, held, "198.51.100.1", 1) for _ in range(cpu_count() + 1)]
         await until(lambda: len(held.widths) == cpu_count())
         for number in range(2, 6):
-            with pytest.raises(HTTPException, match="Too many pictures are waiting"):
+            with pytest.raises(Full, match="Too many requests are waiting"):
                 await send(app, held, "198.51.100.1", 1)
             taken.append(send(app, held, f"198.51.100.{number}", number))
-            await until(lambda waiting=number - 1: app.state.decoders.statistics().tasks_waiting == waiting)
-        with pytest.raises(HTTPException, match="Too many pictures are waiting"):
+            await until(lambda waiting=number - 1: app.state.turns.waiting == waiting)
+        with pytest.raises(Full, match="Too many requests are waiting"):
             await send(app, held, "198.51.100.6", 6)
         held.allowed.release(len(taken))
         await asyncio.gather(*taken)
 
     asyncio.run(scenario())
+
+
+def test_who_is_refused_is_told_how_long_the_others_will_take():
+    async def scenario():
+        turns, go = Turns(max_waiting=3 * cpu_count()), threading.Event()
+        await turns.take(lambda: time.sleep(0.4), "198.51.100.1")  # so long do they take
+        waiting = [
+            asyncio.create_task(turns.take(go.wait, f"198.51.100.{number}")) for number in range(4 * cpu_count())
+        ]
+        await until(lambda: turns.waiting == 3 * cpu_count())
+        with pytest.raises(Full) as full:
+            await turns.take(go.wait, "203.0.113.1")
+        go.set()
+        await asyncio.gather(*waiting)
+        return full.value.retry_after
+
+    assert 2 == asyncio.run(scenario())  # three rounds of 0.4 s
 
 
 def test_the_model_looks_at_the_pictures_of_all_in_turn():
