@@ -19,7 +19,7 @@ class Retrieval:
 
     name = "knowledge.md"
     device = "cpu"
-    at_once = 32  # one after another, in fact; it takes no time, and few need be told their place in the line
+    at_once = 32  # one after another, in fact; it takes no time, and few need be told their place in the queue
 
     def load(self) -> None:
         """Read the file."""

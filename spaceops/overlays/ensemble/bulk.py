@@ -1,4 +1,4 @@
-"""Many texts as one job, whose texts wait in the same line as everybody else's, and its results as a table."""
+"""Many texts as one job, whose texts wait in the same queue as everybody else's, and its results as a table."""
 
 from __future__ import annotations
 

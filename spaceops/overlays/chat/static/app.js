@@ -32,7 +32,7 @@ async function streamed(text, about, signal) {
     for await (const { name, data } of events(response.body)) {
       if (name === "error") throw new Problem(data.detail);
       if (name === "done") return data;
-      if (name === "position") about.textContent = `Waiting: number ${data.position} in the line`;
+      if (name === "position") about.textContent = `Waiting: number ${data.position} in the queue`;
       if (name === "token") add(text, about, data.text);
     }
   } catch (error) {

@@ -28,13 +28,13 @@ def number(value: float) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """Percent: "12 %", and "0.2 %" where it is little."""
+    """Percent: "12%", and "0.2%" where it is little."""
     percent = 100 * part / whole
     if 0 < percent < 0.1:
-        return "less than 0.1 %"
+        return "less than 0.1%"
     if 0 < percent < 0.95 or 99 < percent < 100:
-        return f"{min(percent, 99.9):.1f} %"
-    return f"{percent:.0f} %"
+        return f"{min(percent, 99.9):.1f}%"
+    return f"{percent:.0f}%"
 
 
 def many(count: int, thing: str) -> str:

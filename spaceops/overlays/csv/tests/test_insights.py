@@ -75,7 +75,7 @@ def test_a_column_with_something_odd_is_not_the_same_in_every_row(sentences):
 def test_rows_that_repeat(sentences):
     x, y = noise(100), noise(100)
 
-    assert ["5 rows (5 %) repeat earlier rows: rows 102, 103, 104, 105 and 106."] == sentences(x=x + x[:5], y=y + y[:5])
+    assert ["5 rows (5%) repeat earlier rows: rows 102, 103, 104, 105 and 106."] == sentences(x=x + x[:5], y=y + y[:5])
 
 
 def test_a_table_of_few_categories_repeats_itself_by_nature(sentences):
@@ -90,8 +90,8 @@ def test_columns_that_say_nothing_or_little(sentences):
     assert {
         "“empty” is empty.",
         "“same” is the same in every row.",
-        "“half” is missing in 50 % of the rows.",
-        "“most” is “p” in 95 % of the rows that have it.",
+        "“half” is missing in 50% of the rows.",
+        "“most” is “p” in 95% of the rows that have it.",
     } == set(found)
 
 
@@ -145,7 +145,7 @@ def test_high_values_that_pull_the_mean(sentences):
 def test_the_mood_of_texts(sentences):
     said = [f"I love this place and its {n} lovely cakes, wonderful!" for n in range(40)]
 
-    assert ["100 % of the texts in “said” are positive, says vaderSentiment."] == sentences(said=said, a=noise(40))
+    assert ["100% of the texts in “said” are positive, says vaderSentiment."] == sentences(said=said, a=noise(40))
 
 
 def test_the_most_important_come_first_and_not_too_many(sentences):

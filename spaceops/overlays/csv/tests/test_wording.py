@@ -30,18 +30,18 @@ def test_a_number_has_the_digits_that_people_read(value, words):
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        (0, "0 %"),
-        (1, "less than 0.1 %"),
-        (20, "0.2 %"),
-        (97, "1 %"),
-        (1234, "12 %"),
-        (9_950, "99.5 %"),
-        (9_999, "99.9 %"),
+        (0, "0%"),
+        (1, "less than 0.1%"),
+        (20, "0.2%"),
+        (97, "1%"),
+        (1234, "12%"),
+        (9_950, "99.5%"),
+        (9_999, "99.9%"),
     ],
 )
 def test_a_share_is_never_all_or_nothing_unless_it_is(part, words):
     assert words == share(part, 10_000)
-    assert "100 %" == share(10_000, 10_000)
+    assert "100%" == share(10_000, 10_000)
 
 
 def test_rows_are_named_in_order():
