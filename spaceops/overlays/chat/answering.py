@@ -35,9 +35,9 @@ class Message(TypedDict):
 class Full(Exception):
     """No place is free; it is worth another try after `retry_after` seconds."""
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(f"Too many questions are waiting. Try again in {retry_after:.0f} s.")
-        self.retry_after = retry_after
+    def __init__(self, seconds: float) -> None:
+        self.retry_after = max(1, math.ceil(seconds))  # whole ones, as the header wants them, and not too early
+        super().__init__(f"Too many questions are waiting. Try again in {self.retry_after} s.")
 
 
 class Unanswerable(Exception):
@@ -53,7 +53,7 @@ class TooLong(Unanswerable):
 
 @dataclass(frozen=True)
 class Event:
-    """One thing to tell who asked: a position in the line, a piece of text, how it ended, or nothing for a while."""
+    """One thing to tell who asked: a position in the queue, a piece of text, how it ended, or nothing for a while."""
 
     name: Literal["position", "token", "done", "nothing"]
     data: dict[str, Any]
@@ -84,7 +84,7 @@ class Reply:
         return self.complete or self.given_up or time.monotonic() > self._deadline
 
     def stand(self, position: int) -> None:
-        """Tell its place in the line: 1 is the next."""
+        """Tell its place in the queue: 1 is the next."""
         self._put(Event("position", {"position": position}))
 
     def write(self, text: str, tokens: int = 1) -> None:
@@ -184,7 +184,7 @@ class Line:
             too_many = len(self._waiting) >= self._max_waiting or theirs >= max(1, self._max_waiting // 4)
             if too_many or not self._open:
                 turns = 1 + len(self._waiting) // self._at_once
-                raise Full(max(1.0, turns * self._seconds))
+                raise Full(turns * self._seconds)
             self._waiting.append(reply)
             reply.stand(len(self._waiting))
             WAITING.set(len(self._waiting))

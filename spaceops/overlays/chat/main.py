@@ -77,7 +77,7 @@ EVENT = {
     "required": ["event", "data"],
     "properties": {
         "event": {"enum": ["position", "token", "done", "error"]},
-        "data": {"type": "string", "description": "JSON: position in the line; text; facts as of an Answer; detail"},
+        "data": {"type": "string", "description": "JSON: position in the queue; text; facts as of an Answer; detail"},
     },
 }
 STREAM = {
@@ -94,7 +94,7 @@ async def chat(body: Conversation, model: Loaded, request: Request) -> Any:
     try:
         request.app.state.line.join(reply, client_of(request.scope))
     except Full as full:
-        raise HTTPException(503, str(full), {"Retry-After": f"{full.retry_after:.0f}"}) from full
+        raise HTTPException(503, str(full), {"Retry-After": str(full.retry_after)}) from full
     if body.stream:
         return stream(reply, model.name, request)
     return await complete(reply, model.name)
