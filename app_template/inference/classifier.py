@@ -64,6 +64,10 @@ class TextClassifier:
         in_order = np.argsort([index for indices in passes for index in indices])
         return self._activation(logits[in_order])
 
+    def padded(self, texts: Sequence[str]) -> Inputs:
+        """These texts, as one pass has them."""
+        return self._inputs([self._tokenizer.encode(text) for text in texts])
+
     def _passes(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Indices of texts of similar length, the longest first, in passes that are about the same work."""
         at_once, most = self._runtime.side_by_side, self._runtime.most_tokens

@@ -114,6 +114,10 @@ BRANCH = onnx.helper.make_graph(
     [],
     [onnx.helper.make_tensor_value_info("same", onnx.TensorProto.FLOAT, None)],
 )
+FOUR_PLACES = [
+    ("LayerNormalization", ["mixed", "scale", "shift"], "anywhere", {}),
+    ("Add", ["anywhere", "places"], "normal", {}),
+]
 MEAN_WITH_PADDING = [("ReduceMean", ["hidden"], "logits", {"axes": [1], "keepdims": 0})]
 
 
@@ -131,6 +135,7 @@ def classifier(*, normal=NORMAL, pooled=FIRST, mask="attention_mask", extra=()):
         "one": np.int64([1]),
         "first": np.int64(0),
         "yes": np.bool_(True),
+        "places": generator.normal(size=(4, WIDTH)).astype(np.float32),
     }
     steps = [
         ("Gather", ["words", "input_ids"], "embedded", {}),
@@ -171,6 +176,12 @@ def run(model, mask, *also):
     return session.run(None, {"input_ids": ids, session.get_inputs()[1].name: np.int64(mask)})
 
 
+def sample(model):
+    """Three texts for the network."""
+    mask = np.int64(MASKS[1])
+    return {"input_ids": mask * 5 + np.arange(4), model.graph.input[1].name: mask}
+
+
 def properties(model):
     return {each.key for each in model.metadata_props}
 
@@ -179,7 +190,7 @@ def properties(model):
 def test_texts_of_different_lengths_are_answered_as_before_and_padding_meets_no_weights(normal):
     model = classifier(normal=normal)
     before = [run(model, mask)[0] for mask in MASKS]
-    leave_padding_out(model)
+    leave_padding_out(model, sample(model))
 
     onnx.checker.check_model(model)
     assert {PACKED} == properties(model)
@@ -193,7 +204,7 @@ def test_a_token_that_is_used_alone_is_found_in_the_row_again():
     model = classifier()
     before = [run(model, mask)[0] for mask in MASKS]
     keep_first_token(model)
-    leave_padding_out(model)
+    leave_padding_out(model, sample(model))
 
     assert ["mixed"] == slices(model)
     for mask, logits in zip(MASKS, before, strict=True):
@@ -204,7 +215,7 @@ def test_what_is_an_output_itself_keeps_its_shape():
     model = classifier()
     model.graph.output.append(onnx.helper.make_tensor_value_info("changed", onnx.TensorProto.FLOAT, None))
     before = run(model, MASKS[1])[1]
-    leave_padding_out(model)
+    leave_padding_out(model, sample(model))
 
     assert {PACKED} == properties(model)
     assert before.shape == run(model, MASKS[1])[1].shape
@@ -215,12 +226,13 @@ def test_what_is_an_output_itself_keeps_its_shape():
     [
         {"pooled": MEAN_WITH_PADDING},
         {"mask": "tokens_that_count"},
+        {"normal": FOUR_PLACES},
         {"extra": [("If", ["yes"], "unused", {"then_branch": BRANCH, "else_branch": BRANCH})]},
     ],
 )
 def test_a_network_whose_padding_counts_or_cannot_be_told_stays_as_it_is(other):
     model = classifier(**other)
     before = model.SerializeToString()
-    leave_padding_out(model)
+    leave_padding_out(model, sample(model))
 
     assert before == model.SerializeToString()
