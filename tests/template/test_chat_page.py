@@ -96,9 +96,9 @@ def test_who_waits_sees_the_position_in_the_line(app, open_page):
     ask(first)
     expect(said(first)).to_contain_text(BEGINNING)
     ask(second)
-    expect(said(second)).to_contain_text("Waiting: number 1 in the line")
+    expect(said(second)).to_contain_text("Waiting: number 1 in the queue")
     ask(third)
-    expect(said(third)).to_contain_text("Waiting: number 2 in the line")
+    expect(said(third)).to_contain_text("Waiting: number 2 in the queue")
     button(second, "Stop").click()
     (app.folder / "go").touch()
 
