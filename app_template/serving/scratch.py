@@ -16,7 +16,8 @@ PREFIX = "app-scratch-"  # of their names, by which leftovers are found
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A new folder for this process alone, removed at the end. What killed ones left behind is removed before."""
-    for leftover in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    temporary = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108  not `gettempdir`, which fails on a full disk
+    for leftover in temporary.glob(f"{PREFIX}*"):
         with suppress(OSError), _locked(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
     with ExitStack() as end:

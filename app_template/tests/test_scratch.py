@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -24,17 +25,17 @@ with scratch() as folder:
 @pytest.fixture(autouse=True)
 def temporary(tmp_path, monkeypatch):
     """Where the folders are made."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
     return tmp_path
 
 
 @pytest.fixture
-def other(temporary):
+def other():
     """Another process that has a folder, and the folder."""
     command = [sys.executable, "-c", PROGRAM]
-    environ = os.environ | {"TMPDIR": str(temporary)}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=Path(__file__).parents[1], env=environ, **pipes) as process:
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], **pipes) as process:
         yield process, Path(process.stdout.readline().strip())
         process.kill()
 
@@ -65,6 +66,19 @@ def test_everybody_has_a_folder_and_those_of_killed_processes_go_with_the_next(o
         assert {theirs, ours} == set(temporary.iterdir())
         with scratch() as another:
             assert {ours, another} == set(temporary.iterdir())
+
+
+def test_what_is_left_goes_even_where_it_fills_the_disk(temporary):
+    (temporary / f"{PREFIX}left").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # bytes of a file, in place of a full disk
+    try:
+        with pytest.raises(OSError, match="No usable temporary directory"), scratch():
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert [] == list(temporary.iterdir())
 
 
 def test_many_that_begin_at_once_leave_each_others_alone(temporary):
