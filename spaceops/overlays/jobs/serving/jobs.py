@@ -109,6 +109,7 @@ class Job:
         else:
             self.ended_at = event["at"]
             self.progress = 1 if self.status == "done" else self.progress
+            self.step = ""
             for tell in self.awaited:
                 tell()
 

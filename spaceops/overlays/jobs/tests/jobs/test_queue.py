@@ -20,7 +20,8 @@ def test_a_job_is_done_and_has_a_result(start):
     jobs = start(add)
     job = jobs.submit({"a": 1, "b": 2})
 
-    assert ("done", 1.0, None) == (ended(jobs, job).status, jobs.state(job.id).progress, jobs.state(job.id).error)
+    state = ended(jobs, job)
+    assert ("done", 1.0, "", None) == (state.status, state.progress, state.step, state.error)
     assert {"sum": 3} == jobs.result(job.id)
 
 
