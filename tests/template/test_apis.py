@@ -51,7 +51,7 @@ def test_answers_are_as_declared(app: App, mode: GenerationMode):
         tried = [try_out(operation, mode, session, jobs) for operation in operations]
         about_jobs = [operation for operation in operations if "{job_id}" in operation.path]
         for operation in about_jobs if mode is GenerationMode.POSITIVE else ():
-            session.get(f"{app.url}/jobs/{jobs[-1]}?wait=20").raise_for_status()
+            session.get(f"{app.url}/jobs/{jobs[-1]}?wait=10").raise_for_status()
             tried.append(try_out(operation, mode, session, jobs, path_parameters={"job_id": jobs[-1]}))
 
     assert sum(tried) >= (5 if mode is GenerationMode.POSITIVE else 1)

@@ -246,7 +246,8 @@ def test_a_job_and_its_result_outlive_the_app(tmp_path, localhub, client, datase
     app = App(folder, HF_ENDPOINT=localhub.url, HF_TOKEN="hf_demo", DATASET_ID=dataset)
     with app:
         job = client.post(f"{app.url}/jobs", json={"text": TEXT, "sentences": 2}).json()["id"]
-        assert "done" == client.get(f"{app.url}/jobs/{job}?wait=20").json()["status"]
+        while "done" != client.get(f"{app.url}/jobs/{job}?wait=10").json()["status"]:
+            pass
         before = client.get(f"{app.url}/jobs/{job}/result").json()
     with app:
         while 503 == (state := client.get(f"{app.url}/jobs/{job}")).status_code:

@@ -6,7 +6,7 @@ import ast
 import itertools
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -26,6 +26,7 @@ EXTRA_SETS = [(*gpu, *nginx, *state) for gpu in [(), ("gpu",)] for nginx in [(),
 DISTRIBUTIONS = packages_distributions()
 # python NAME.py, uvicorn NAME:app, uvicorn --http NAME:LimitedProtocol, python -m NAME
 STARTED = re.compile(r'([\w.]+)(?:\.py|:app|:LimitedProtocol)\b|"-m", "([\w.]+)"')
+KILLED, COMMIT = 30, 8  # seconds after SIGTERM at which the Hub ends a container; for the dataset's last commit
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # what the Hub accepts
 
 
@@ -170,6 +171,24 @@ def test_it_says_nothing_of_its_maker_outside_of_space_toml(rendered, task, extr
         for name, content in files(rendered[task, extras]).items()
         if name != "space.toml" and b"spaceops" in content
     ]
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if "jobs" in TASKS[task].shares])
+def test_a_stop_leaves_time_for_the_last_commit(rendered, task):
+    """However long somebody waits for a job: first the requests end, then the job, then what is new is committed."""
+    folder = rendered[task, ("nginx", "dataset")]
+    jobs, nginx = number(folder, "serving/jobs.py"), number(folder, "nginx.conf")
+    requests, job, recording = jobs(r"LONGEST_WAIT = (\d+)"), jobs(r"DRAIN = (\d+)"), jobs(r"_worker.join\((\d+)\)")
+    killed = number(folder, "supervise.py")(r"GRACE = [\d.]+, ([\d.]+)")
+
+    assert requests < nginx(r"worker_shutdown_timeout (\d+)s")
+    assert requests + job + recording + COMMIT <= killed < KILLED
+
+
+def number(folder: Path, name: str) -> Callable[[str], float]:
+    """What reads a number in a file where a pattern finds it."""
+    text = (folder / name).read_text("utf-8")
+    return lambda pattern: float(re.search(pattern, text)[1])
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -31,7 +31,6 @@ from tables.reading import HEAD, refuse_other_files
 MAX_FILE = 50_000_000  # bytes
 MAX_BODY = MAX_FILE + 10_000  # with what a form puts around the file
 TIME_LIMIT = 300  # seconds for one file
-DRAIN = 20  # seconds that a running job has to end when the app stops
 
 router = APIRouter(tags=["jobs"])
 
@@ -109,7 +108,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
         loader.start()
         app.state.jobs.start()
         yield
-        await run_in_threadpool(app.state.jobs.close, DRAIN)
+        await run_in_threadpool(app.state.jobs.close)
         app.state.storage.close()
 
     app = FastAPI(

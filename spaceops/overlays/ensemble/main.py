@@ -32,7 +32,6 @@ MAX_CHARACTERS = 5000
 MAX_TEXTS = 1000
 MAX_BODY = 8_000_000  # bytes; as JSON, a character can take twelve
 JOB_SECONDS = 900
-DRAIN_SECONDS = 10  # that a job has to end in when the app stops
 
 Label = Literal["NEGATIVE", "NEUTRAL", "POSITIVE"]
 TextToJudge = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CHARACTERS)]
@@ -184,7 +183,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
         await state.batcher.start()
         state.jobs.start()
         yield
-        await run_in_threadpool(state.jobs.close, DRAIN_SECONDS)
+        await run_in_threadpool(state.jobs.close)
         await state.batcher.close()
         state.storage.close()
 

@@ -27,7 +27,7 @@ ENDS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # of a container, Ctrl-C,
 SIGNALS = ENDS | {signal.SIGCHLD, signal.SIGALRM}
 FIRST_PAUSE = 0.5  # seconds before a process is started again, doubled each time
 MEMORY, PATIENCE = 60.0, 5  # what ends five times within 60 seconds will not get better
-DRAIN, GRACE = 20.0, 25.0  # seconds since SIGTERM: for nginx to finish, and until the rest is killed
+DRAIN, GRACE = 20.0, 29.0  # seconds since SIGTERM: for nginx to finish, and until the rest is killed, as the Hub would
 
 
 @dataclass

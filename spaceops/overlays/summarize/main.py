@@ -39,7 +39,6 @@ from words import WORD
 MOST_CHARACTERS = 2_000_000  # three novels
 MAX_BODY = 25 * 1024 * 1024  # bytes: a PDF has pictures, too
 TIME_LIMIT = 900  # seconds for one job
-DRAIN = 20  # seconds that a job may go on when the app stops
 
 router = APIRouter(tags=["summaries"])
 
@@ -226,7 +225,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
         app.state.loader.start()
         app.state.jobs.start()
         yield
-        await asyncio.to_thread(app.state.jobs.close, DRAIN)
+        await asyncio.to_thread(app.state.jobs.close)
         await asyncio.to_thread(app.state.storage.close)
 
     app = FastAPI(

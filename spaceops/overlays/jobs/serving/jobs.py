@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 WAITING = Gauge("jobs_waiting", "Jobs in the queue", registry=REGISTRY)
 ENDED = Counter("jobs_ended", "Jobs that have ended", ["status"], registry=REGISTRY)
 
+# At a stop the Hub waits 30 seconds, in which the storage may have a last commit to make after these two.
+LONGEST_WAIT = 10  # seconds that a request may wait for the end of a job
+DRAIN = 8  # seconds that the running job has to end
 MOST_STARTS = 2  # a job that was running twice when the app died may be what kills the app
 LOST = "There is no such job. It was deleted, or the app was restarted and its storage is temporary."
 
@@ -174,7 +177,7 @@ class Jobs:
         """Begin with what an earlier run of the app has left."""
         self._worker.start()
 
-    def close(self, drain_seconds: float) -> None:
+    def close(self, drain_seconds: float = DRAIN) -> None:
         """Let the running job end if that takes no longer and somebody can ask for it later; interrupt it otherwise."""
         with self._changed:
             self._closing.set()
@@ -430,7 +433,7 @@ JobResult = Annotated[dict[str, Any], Depends(result_of)]
 
 @router.get("/jobs/{job_id}", responses=problems(404, 503))
 async def job_state(
-    jobs: CurrentJobs, job_id: str, wait: Annotated[float, Query(ge=0, le=25, description="Seconds")] = 0
+    jobs: CurrentJobs, job_id: str, wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Seconds")] = 0
 ) -> JobState:
     """How far a job is; with `wait`, as soon as it has ended, or after so many seconds."""
     try:

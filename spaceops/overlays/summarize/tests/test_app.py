@@ -18,7 +18,10 @@ TEXT = (STATIC / "example-en.txt").read_text("utf-8")
 def ended(client, response):
     """The state of a job that was just submitted, at its end."""
     assert 202 == response.status_code, response.text
-    return client.get(f"/{response.headers['Location']}", params={"wait": 20}).json()
+    place = f"/{response.headers['Location']}"
+    while (state := client.get(place, params={"wait": 10}).json())["status"] in ("queued", "running"):
+        pass
+    return state
 
 
 def summary(client, **request):
