@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
@@ -21,13 +22,13 @@ class Slow:
 
     name, device = "slow", "cpu"
 
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.go, self.error = threading.Event(), error
+    def __init__(self, *errors: BaseException) -> None:
+        self.go, self.errors = threading.Event(), list(errors)
 
     def load(self) -> None:
         assert self.go.wait(30)
-        if self.error:
-            raise self.error
+        if self.errors:
+            raise self.errors.pop(0)
 
 
 @pytest.fixture
@@ -78,3 +79,26 @@ def test_a_failure_is_told_in_one_line(client, error, reason):
     failed = client.get("/name")
     assert (503, f"The model could not be loaded. {reason}") == (failed.status_code, failed.json()["detail"])
     assert 0 == REGISTRY.get_sample_value("model_ready")
+
+
+def test_what_failed_for_a_connection_is_tried_again():
+    model = Slow(ConnectionResetError("The Hub is away"), ConnectionRefusedError("Still"))
+    loader = Loader(model, pause=0.001)
+    loader.start()
+    [thread] = [thread for thread in threading.enumerate() if thread.name == "load-model"]
+    model.go.set()
+    thread.join(30)
+
+    assert [] == model.errors
+    assert ("ready", None) == (loader.status, loader.reason)
+
+
+def test_the_collector_need_not_look_through_what_is_loaded():
+    gc.unfreeze()
+    model = Slow()
+    model.go.set()
+    loader = Loader(model)
+    loader.start()
+
+    assert loader.finished.wait(30)
+    assert gc.get_freeze_count() > 10_000
