@@ -71,17 +71,20 @@ class Ensemble:
         self.device = "cpu"
 
     def load(self) -> None:
-        """Load what can be loaded; that nothing can be is a failure."""
+        """Load what can be loaded; that nothing can be is a failure, and one that may pass if a connection was."""
+        self.broken, may_pass = {}, False
         for model, _ in self.members:
             try:
                 model.load()
             except BaseException as error:  # the border to foreign code: whatever it raises becomes the reason
                 self.broken[model.name] = sentence_of(error)
+                may_pass = may_pass or isinstance(error, ConnectionError)
                 log.exception("%s cannot be loaded: %s", model.name, self.broken[model.name])
         if any(model.device == "cuda" for model, _ in self.members):
             self.device = "cuda"
         if len(self.broken) == len(self.members):
-            raise RuntimeError("; ".join(f"{name}: {reason}" for name, reason in self.broken.items()))
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.broken.items())
+            raise ConnectionError(reasons) if may_pass else RuntimeError(reasons)
 
     def answer(self, texts: Sequence[str]) -> list[Verdict]:
         """What they say of each text. Raises `NoOpinion` if there is one that none of them can read."""

@@ -16,19 +16,22 @@ class Moody:
 
     device = "cpu"
 
-    def __init__(self, name="moody", *, loads=True):
-        self.name, self._loads = name, loads
+    def __init__(self, name="moody", *, error=None):
+        self.name, self.error = name, error
         self.asked = []
 
     def load(self):
-        if not self._loads:
-            raise OSError("no such model\nand more")
+        if self.error:
+            raise self.error
 
     def classify(self, texts):
         self.asked.append(len(texts))
         if "?" in texts:
             raise ValueError("my secret text")
         return [from_polarity(0.8) for _ in texts]
+
+
+MISSING = OSError("no such model\nand more")
 
 
 def loaded(*models):
@@ -45,7 +48,7 @@ def test_all_are_asked_and_each_says_how_long_it_took():
 
 
 def test_where_one_cannot_be_loaded_the_others_answer_and_it_is_said():
-    [verdict] = loaded(Vader(), Moody(loads=False)).answer(["I love it"])
+    [verdict] = loaded(Vader(), Moody(error=MISSING)).answer(["I love it"])
 
     assert "POSITIVE" == verdict.label
     assert "It could not be loaded. no such model" == verdict.opinions[1].error
@@ -53,7 +56,17 @@ def test_where_one_cannot_be_loaded_the_others_answer_and_it_is_said():
 
 def test_where_none_can_be_loaded_each_reason_is_given():
     with pytest.raises(RuntimeError, match="a: no such model; b: no such model"):
-        loaded(Moody("a", loads=False), Moody("b", loads=False))
+        loaded(Moody("a", error=MISSING), Moody("b", error=MISSING))
+
+
+def test_where_that_may_pass_it_is_a_connection_that_failed_and_loading_again_helps():
+    ensemble = Ensemble([(Moody("a", error=MISSING), 1.0), (moody := Moody("b", error=ConnectionError("silent")), 1.0)])
+    with pytest.raises(ConnectionError, match="a: no such model; b: ConnectionError: silent"):
+        ensemble.load()
+    moody.error = None
+    ensemble.load()
+
+    assert {"a": "no such model"} == ensemble.broken
 
 
 def test_a_text_that_one_model_cannot_read_is_answered_by_the_others_and_its_neighbours_by_all():
