@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from asyncio import TimerHandle, Transport
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.problems import problem
+
+# An offer to go on in HTTP/2, as Java's client makes it. uvicorn would lose the body behind it; servers may ignore it.
+OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c[^\r\n]*", re.IGNORECASE)
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -15,6 +19,7 @@ class LimitedProtocol(HttpToolsProtocol):
     longest = 64 * 1024  # bytes of a request line with its headers, or of trailers; one read may bring more at once
     patience = 10.0  # seconds until a head is complete, since it began or the connection was made
 
+    in_head = True  # whether what is read next belongs to a head
     got_on = False  # whether the last read completed a head, or brought a body on or to its end
     unfinished = 0  # bytes that were read since one did
     deadline: TimerHandle | None = None
@@ -32,6 +37,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse, and count what leads to nothing."""
         self.got_on = False
+        if self.in_head and b"h2c" in data:
+            head, end, body = data.partition(b"\r\n\r\n")
+            data = OFFER.sub(b"", head) + end + body
         super().data_received(data)
         if self.got_on:
             self.forget()
@@ -43,7 +51,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The parser has a whole head."""
-        self.got_on = True
+        self.got_on, self.in_head = True, False
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -53,7 +61,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The parser has a whole request, with its trailers, which may have come after all else."""
-        self.got_on = True
+        self.got_on = self.in_head = True
         super().on_message_complete()
 
     def forget(self) -> None:

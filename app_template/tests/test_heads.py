@@ -143,6 +143,17 @@ def test_trailers_are_read(connect):
         assert until(connection, b"\r\n\r\n5").startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def test_an_offer_of_http_2_is_ignored_and_the_body_is_read(connect):
+    offer = "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"
+    offer_in_body = b"\r\nUpgrade: h2c"
+    with connect() as connection:
+        connection.sendall(posted(4, *offer))
+        until(connection, b"\r\n\r\n4")
+        connection.sendall(posted(100, *offer)[:-100] + offer_in_body.rjust(100))
+
+        assert until(connection, b"\r\n\r\n100").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost:", b"\r\n"], ids=["nothing", "head", "blank"])
 def test_a_connection_whose_head_does_not_come_is_closed(connect, begun):
     with connect(Impatient) as connection:
