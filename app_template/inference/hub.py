@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,21 +26,22 @@ class Unreachable(ModelError, ConnectionError):
 @cache
 def limit_silence() -> None:
     """Give up on a Hub that is silent, which in huggingface_hub most requests wait for without a limit."""
-    from huggingface_hub import get_session, set_client_factory
+    from huggingface_hub import set_client_factory
 
-    hooks = get_session().event_hooks["request"]
-    set_client_factory(partial(impatient, hooks))
+    set_client_factory(impatient)
 
 
-def impatient(hooks: Iterable[Callable[[Request], Any]] = (), silence: float = SILENCE) -> Client:
-    """A client whose requests end after some silence, even those that were told to wait for ever."""
-    from httpx2 import Client
+def impatient(silence: float = SILENCE) -> Client:
+    """The library's own client, but requests end after some silence that were told to wait for ever."""
+    from huggingface_hub.utils._http import default_client_factory
 
     def limit(request: Request) -> None:
         limits = request.extensions["timeout"]
         limits.update({phase: silence for phase, seconds in limits.items() if seconds is None})
 
-    return Client(event_hooks={"request": [*hooks, limit]}, follow_redirects=True, timeout=None)
+    client = default_client_factory()
+    client.event_hooks["request"].append(limit)
+    return client
 
 
 def folder_of(model_id: str) -> Path | None:
