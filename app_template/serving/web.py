@@ -31,6 +31,7 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 FOREIGN = {b"cross-site", b"same-site"}  # what a browser says of another site's page that sends something here
 ALL_BODIES = 512 * 1024 * 1024  # bytes that the bodies of all requests in progress may have together
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+LENGTHS = {b"content-length", b"transfer-encoding"}  # the headers of a request with a body
 PATIENCE = 0.05  # seconds that an answer takes before it is worth watching whether the client still waits for it
 SLOWEST = 20_000  # bytes a second: who sends slower than that runs into the time limit
 CLIENT_GONE = 499  # for the log, as nginx does; nobody receives it
@@ -154,7 +155,8 @@ class Exchange:
         # Every page and every GET answers HEAD as well; the server keeps the body back.
         self.scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         self.method: str = scope["method"]
-        self.body_complete = self.complete = self.gone = False
+        self.body_complete = LENGTHS.isdisjoint(self.headers)
+        self.complete = self.gone = False
         self.status = self.received = self.sent = 0
         self._receive, self._send = receive, send
         self._max_body, self._bodies = max_body, bodies

@@ -292,6 +292,16 @@ def test_an_answer_that_takes_too_long_is_given_up(asked):
     assert client.app.state.cancelled.wait(10)
 
 
+def test_who_sends_no_body_is_not_told_that_it_came_too_slowly():
+    app = guarded(request_timeout=0.05)
+
+    @app.get("/silence")
+    async def silence() -> None:
+        await asyncio.Event().wait()
+
+    assert 504 == TestClient(app).get("/silence").status_code
+
+
 def test_a_body_that_trickles_is_given_up(asked):
     client = asked(request_timeout=0.2)
 
