@@ -159,7 +159,8 @@ from serving.loading import Loader
 for variables in json.loads(sys.argv[1]):
     os.environ.update(variables)
     loader = Loader(choose(variables))
-    loader._load()
+    loader.start()
+    loader.finished.wait()
     print(json.dumps(loader.reason))
 """
 
