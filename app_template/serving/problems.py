@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 MEDIA_TYPE = "application/problem+json"
 NAME = "Problem"  # of the shape in the description of the API
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says where the disk is full
 ANYWHERE = (400, 401, 403, 413, 422, 429, 504)  # what any route may answer: see web.py
 SCHEMA = {
     "title": NAME,
@@ -78,6 +80,7 @@ def answer_with_problems(app: FastAPI) -> None:
     """Bring what routes raise, and what they refuse to read, into the shape, and describe that once for the API."""
     app.add_exception_handler(AnyHTTPException, _raised)
     app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(OSError, _unkept)
     describe = app.openapi
 
     def describe_with_problems() -> dict[str, Any]:
@@ -91,7 +94,17 @@ def answer_with_problems(app: FastAPI) -> None:
 async def _raised(request: Request, error: Exception) -> Response:
     """What a route raised, and also 404 and 405 for what there is not."""
     assert isinstance(error, AnyHTTPException)  # noqa: S101  for the type checker: it is registered for that
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_ROOM:  # FastAPI takes it for a bad body
+        return await _unkept(request, error.__cause__)
     return problem(request.scope, error.status_code, str(error.detail), error.headers)
+
+
+async def _unkept(request: Request, error: Exception) -> Response:
+    """A full disk is told; whatever else the system refuses is a fault of the app, as any other error."""
+    assert isinstance(error, OSError)  # noqa: S101
+    if error.errno not in NO_ROOM:
+        raise error
+    return problem(request.scope, 507, f"This cannot be kept: {error.strerror}.")
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:

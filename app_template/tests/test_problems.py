@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Annotated
 
@@ -36,6 +37,10 @@ def client():
     @app.get("/busy", responses=problems(503))
     async def busy() -> None:
         raise HTTPException(503, "Not now.", {"Retry-After": "7"})
+
+    @app.get("/full")
+    async def full(number: int) -> None:
+        raise OSError(number, "The disk says no")
 
     return TestClient(app)
 
@@ -104,3 +109,11 @@ def test_every_problem_has_the_fields_that_the_description_requires(client):
     assert set(SCHEMA["required"]) <= set(answer) <= set(SCHEMA["properties"])
     assert set(SCHEMA["properties"]["errors"]["items"]["required"]) == set(answer["errors"][0])
     assert json.dumps(answer).isascii()
+
+
+def test_where_the_disk_is_full_that_is_said(client):
+    response = client.get("/full", params={"number": errno.ENOSPC})
+
+    assert (507, "This cannot be kept: The disk says no.") == (response.status_code, response.json()["detail"])
+    with pytest.raises(OSError, match="says no"):  # whatever else is wrong is no matter of room
+        client.get("/full", params={"number": errno.EIO})

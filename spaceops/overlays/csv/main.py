@@ -37,7 +37,7 @@ router = APIRouter(tags=["jobs"])
 Upload = Annotated[UploadFile, File(description="CSV or TSV, up to 50 MB, plain or as .gz")]
 
 
-@router.post("/jobs", status_code=202, responses=problems(503))
+@router.post("/jobs", status_code=202, responses=problems(503, 507))
 def submit(file: Upload, _model: Loaded, jobs: CurrentJobs, request: Request, response: Response) -> JobState:
     """Submit a file. What it holds is told under the job's id."""
     name = Path(file.filename or "").name[:100].encode(errors="replace").decode() or "table.csv"

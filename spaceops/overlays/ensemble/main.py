@@ -141,7 +141,7 @@ async def members(loader: CurrentLoader) -> list[Member]:
     ]
 
 
-@router.post("/jobs", status_code=202, responses=problems(503), tags=["jobs"])
+@router.post("/jobs", status_code=202, responses=problems(503, 507), tags=["jobs"])
 def submit(body: Texts, _model: Loaded, jobs: CurrentJobs, request: Request, response: Response) -> JobState:
     """Take up to 1,000 texts, of 5,000 characters each. They are answered between those of other people."""
     try:

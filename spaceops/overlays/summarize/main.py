@@ -150,7 +150,7 @@ BODY = {
 }
 
 
-@router.post("/jobs", status_code=202, responses=problems(415, 503), openapi_extra={"requestBody": BODY})
+@router.post("/jobs", status_code=202, responses=problems(415, 503, 507), openapi_extra={"requestBody": BODY})
 def submit(
     sent: Annotated[Submission, Depends(submission)], jobs: CurrentJobs, _: Loaded, request: Request, response: Response
 ) -> JobState:

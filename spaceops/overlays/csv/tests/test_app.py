@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import resource
 from pathlib import Path
 
 import pytest
@@ -160,4 +161,17 @@ def test_the_api_describes_itself(client):
     operations = {"/health", "/ready", "/version", "/metrics"}
     job = {"/jobs/{job_id}" + path for path in ("", "/result", "/report.html", "/columns.csv")}
     assert operations | job | {"/jobs"} == set(paths)
-    assert {"202", "400", "401", "403", "413", "422", "429", "503", "504"} == set(paths["/jobs"]["post"]["responses"])
+    refusals = {"400", "401", "403", "413", "422", "429", "503", "504", "507"}
+    assert refusals | {"202"} == set(paths["/jobs"]["post"]["responses"])
+
+
+@pytest.mark.parametrize("size", [100_000, 2_000_000])
+def test_a_file_for_which_there_is_no_room_is_not_called_wrong(client, size):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # bytes of a file, in place of a small disk
+    try:
+        response = submit(client, b"a,b\n" + b"1,2\n" * (size // 4))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert (507, "Insufficient Storage") == (response.status_code, response.json()["title"])
