@@ -234,6 +234,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own page fetches its script from a CDN; ours is static/docs.html
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # else each request looks for them
     )
     app.state.loader = Loader(model)
     for part in (router, jobs.router, operations.router):
