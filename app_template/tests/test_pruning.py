@@ -13,7 +13,7 @@ from inference.runtimes import PACKED  # noqa: E402
 WIDTH = 8
 
 
-def network(*, index=0, also_last=False):
+def network(*, index=0, also_last=False, centred=False):
     """One layer of a transformer: tokens look at each other, are changed each on its own, and one is taken."""
     generator = np.random.default_rng(0)
     weights = {name: generator.normal(size=(WIDTH, WIDTH)).astype(np.float32) for name in ("inner", "outer")}
@@ -30,7 +30,8 @@ def network(*, index=0, also_last=False):
         ("MatMul", ["looks", "tokens"], "seen", {}),
         ("Add", ["tokens", "seen"], "residual", {}),
         ("LayerNormalization", ["residual", "scale", "shift"], "normal", {}),
-        ("MatMul", ["normal", "inner"], "wide", {}),
+        *([("ReduceMean", ["normal"], "mean", {"axes": [1]}), ("Sub", ["normal", "mean"], "rest", {})] * centred),
+        ("MatMul", ["rest" if centred else "normal", "inner"], "wide", {}),
         ("Relu", ["wide"], "positive", {}),
         ("MatMul", ["positive", "outer"], "narrow", {}),
         ("Add", ["narrow", "normal"], "hidden", {}),
@@ -87,8 +88,11 @@ def test_what_is_an_output_itself_stays_whole(name, cut):
     assert before == same_as(answers(model))
 
 
-@pytest.mark.parametrize(("other", "cut"), [({"index": 2}, []), ({"also_last": True}, ["hidden"])])
-def test_a_network_that_uses_other_tokens_too_stays_as_it_is(other, cut):
+@pytest.mark.parametrize(
+    ("other", "cut"),
+    [({"index": 2}, []), ({"also_last": True}, ["hidden"]), ({"centred": True}, ["mean", "normal"])],
+)
+def test_other_tokens_stay_as_long_as_they_are_used(other, cut):
     model = network(**other)
     before = answers(model)
     keep_first_token(model)
