@@ -21,6 +21,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from inference.classifier import TextClassifier
 from inference.pruning import keep_first_token, leave_padding_out
+from inference.runtimes import open_session
 from inference.weights import (
     DESCRIPTIONS,
     PRECISIONS,
@@ -75,6 +76,8 @@ def main(files: Path, folder: Path, precision: str) -> None:
             renew_tokenizer(files)
         write_float32(files, candidates["float32"])
         write_int8(candidates["float32"], candidates["int8"])
+        for candidate in candidates.values():
+            optimize(candidate)
         original = answers(files, "float32")
         compared = {name: compare(original, answers(candidate, name)) for name, candidate in candidates.items()}
         chosen = next(chosen_from(compared, precision), None)
@@ -148,6 +151,13 @@ def write_int8(original: Path, folder: Path) -> None:
     """Quantise the weights, each column on its own scale: a quarter of the size, and two to four times the speed."""
     shutil.copytree(original, folder, ignore=shutil.ignore_patterns("*.onnx"))
     quantize_dynamic(original / "model.onnx", folder / "model_int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
+
+
+def optimize(folder: Path) -> None:
+    """Let ONNX Runtime fuse steps now, which halves the time in which a start reads the file."""
+    [graph] = folder.glob("*.onnx")
+    open_session(graph, 1, optimized=folder / "optimized.onnx")
+    (folder / "optimized.onnx").replace(graph)
 
 
 def opened(folder: Path, precision: str) -> TextClassifier:

@@ -52,7 +52,7 @@ class Onnx:
         self.name = f"ONNX Runtime with {graph.name}"
         self.side_by_side = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
-        sessions = {number: self._pool.submit(_session, graph, number) for number in {threads, 1}}
+        sessions = {number: self._pool.submit(open_session, graph, number) for number in {threads, 1}}
         self._alone, self._shared = sessions[threads].result(), sessions[1].result()
         self._inputs = [each.name for each in self._alone.get_inputs()]
         if unknown := set(self._inputs) - set(INPUTS):
@@ -74,10 +74,14 @@ class Onnx:
         return logits
 
 
-def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(graph: Path, threads: int, *, optimized: Path | None = None) -> onnxruntime.InferenceSession:
+    """Read an ONNX file, and write there what ONNX Runtime makes of it, so that a start need not make it again."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.force_spinning_stop", "1")  # between passes the CPU is others'
+    if optimized:
+        options.optimized_model_filepath = str(optimized)
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED  # for every CPU
     slow = ["SkipLayerNormFusion"]  # what it makes of two fast steps takes seven times as long as both
     return onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"], disabled_optimizers=slow)
 
