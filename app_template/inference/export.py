@@ -154,7 +154,7 @@ def write_int8(original: Path, folder: Path) -> None:
 
 
 def optimize(folder: Path) -> None:
-    """Let ONNX Runtime fuse steps now, which halves the time in which a start reads the file."""
+    """Let ONNX Runtime prepare the model now, which halves the time in which a start reads it."""
     [graph] = folder.glob("*.onnx")
     open_session(graph, 1, optimized=folder / "optimized.onnx")
     (folder / "optimized.onnx").replace(graph)
