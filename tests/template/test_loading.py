@@ -17,7 +17,7 @@ import httpx2
 import numpy as np
 import pytest
 from huggingface_hub import HfApi
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, load, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from uv import find_uv_bin
 
@@ -388,6 +388,7 @@ def test_an_exported_model_answers_as_pytorch_does(
     assert ("float32", 0) == (report["runs"], report["compared"]["float32"]["labels_changed"])
     assert 1e-4 > report["compared"]["float32"]["largest_difference"]
     assert {"labels_changed", "largest_difference", "milliseconds"} == report["compared"]["int8"].keys()
+    assert {"packed": "yes"} == {each.key: each.value for each in load(tmp_path / "fast" / "model.onnx").metadata_props}
 
 
 @pytest.mark.model
