@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from spaceops.errors import SpecError
+from spaceops.structs import convert
 
 T = TypeVar("T", bound=Struct)
 
@@ -35,7 +36,7 @@ def read(kind: type[T], data: Mapping[str, Any], *, file: str, given: Mapping[st
     Raises `SpecError` with the path of what is wrong.
     """
     try:
-        return msgspec.convert({**data, **given}, kind, strict=True)
+        return convert({**data, **given}, kind)
     except msgspec.ValidationError as error:
         raise _spec_error(kind, data, str(error), file) from error
 

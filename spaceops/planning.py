@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
-import msgspec
-
 from spaceops import errors, ledger
 from spaceops.comparison import compare, compare_files, compare_trees
 from spaceops.files import LocalFile, Source, scan
@@ -19,6 +17,7 @@ from spaceops.plans import PARTS, SETTINGS, FileChanges, Plan
 from spaceops.records import Ledger, Record
 from spaceops.secret import Secret, resolve
 from spaceops.spec import FREE_HARDWARE, Health, Space, repo_id_of, volume_as_written
+from spaceops.structs import convert
 
 ATTRIBUTES = ".gitattributes"
 HISTORY = 50  # releases that are looked through for one to go back to
@@ -165,7 +164,7 @@ def _space_of(record: Record, repo_id: str) -> Space:
         sleep_time=None if settings.hardware == FREE_HARDWARE else settings.sleep_time,
         variables=dict(settings.variables),
         volumes=tuple(map(volume_as_written, settings.volumes)),
-        health=msgspec.convert(record.health, Health),
+        health=convert(record.health, Health),
         on_failure="keep",
     )
 

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from spaceops.errors import LedgerTooNew, SpaceopsError
+from spaceops.structs import convert
 
 BRANCH = "spaceops"
 FORMAT = 1  # of the files; an older spaceops refuses a higher one
@@ -127,7 +128,7 @@ def decoded(kind: type[T], content: bytes, where: str) -> T:
         written = msgspec.json.decode(content)
         if isinstance(written, dict) and written.get("format", FORMAT) > FORMAT:
             raise LedgerTooNew(where, written["format"], FORMAT)
-        return msgspec.convert(written, kind)
+        return convert(written, kind)
     except (msgspec.DecodeError, msgspec.ValidationError, TypeError) as error:
         hint = f"Mend the file on the branch {BRANCH}, or delete the branch: the releases before are then forgotten."
         raise SpaceopsError(f"{where} was not written by spaceops: {error}", hint=hint) from error

@@ -22,6 +22,7 @@ from spaceops.preflight import check
 from spaceops.records import Record
 from spaceops.secret import is_redacted, resolve
 from spaceops.spec import Health, Space, repo_id_of
+from spaceops.structs import convert
 from spaceops.verification import CURABLE, Goal, evidence_of, settled, verify
 
 Approver = Callable[[Plan], None]
@@ -191,7 +192,7 @@ def _settle(done: Release, observed: Observed, hub: Hub, watch: Watcher, *, time
 def _goal(done: Release, observed: Observed, timeout: float | None) -> Goal:
     """What must be seen of a release; its record says so where it was not planned here."""
     record, plan = done.record, done.plan
-    recorded = msgspec.convert(record.health, Health) if record else Health()
+    recorded = convert(record.health, Health) if record else Health()
     health = recorded if plan is None else plan.space.health
     return Goal(
         repo_id=done.repo_id,

@@ -27,6 +27,7 @@ from spaceops.planning import plan
 from spaceops.plans import Plan, harmless
 from spaceops.secret import redact
 from spaceops.spec import LOOPBACK, Space
+from spaceops.structs import convert
 
 FORMAT = 1
 SHOWN = 8  # differences that the error for a stale plan names
@@ -105,7 +106,7 @@ def saved_plan(file: Path) -> SavedPlan:
         if isinstance(written, dict) and isinstance(written.get("format"), int) and written["format"] > FORMAT:
             said = f"{file} has format {written['format']}, and this spaceops knows formats up to {FORMAT}"
             raise BadInput(said, hint="pip install --upgrade spaceops")
-        return msgspec.convert(written, SavedPlan)
+        return convert(written, SavedPlan)
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}", hint=hint) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -149,7 +150,7 @@ def _digest(proposal: Plan, endpoint: str) -> str:
 
 
 def _shown(proposal: Plan) -> Shown:
-    return msgspec.convert(proposal.as_dict(), Shown)
+    return convert(proposal.as_dict(), Shown)
 
 
 def _without(space: Space, file: Path) -> Space:

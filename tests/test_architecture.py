@@ -14,6 +14,7 @@ LEVELS = {
     "shell": 1,
     "wrappers": 2,
     "shellwords": 0,
+    "structs": 0,
     "distributions": 1,
     "pipcommands": 2,
     "secretlooks": 1,
@@ -88,7 +89,7 @@ LEVELS = {
     "__init__": 17,
     "__main__": 17,
 }
-LOCAL_HUB_MAY_IMPORT = {"errors", "card", "dockerfile"}
+LOCAL_HUB_MAY_IMPORT = {"errors", "card", "dockerfile", "structs"}
 
 
 def imported(path: Path) -> set[str]:

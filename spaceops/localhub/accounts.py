@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from spaceops.errors import BadInput
+from spaceops.structs import convert
 
 if TYPE_CHECKING:
     from spaceops.localhub.store import Repo
@@ -119,7 +120,7 @@ class Accounts:
     def load(cls, file: Path) -> Accounts:
         """Read an accounts file; raises `BadInput` that names what is wrong, and never shows a token."""
         try:
-            found = msgspec.convert(tomllib.loads(file.read_text("utf-8")), _File)
+            found = convert(tomllib.loads(file.read_text("utf-8")), _File)
         except OSError as error:
             raise BadInput(f"{file}: {error.strerror}", hint=EXAMPLE) from error
         except UnicodeDecodeError as error:

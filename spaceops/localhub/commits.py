@@ -20,6 +20,7 @@ from spaceops.localhub.lfs import OID, Pointer
 from spaceops.localhub.metadata import problems
 from spaceops.localhub.refusals import Refused, bad_request, no_entry, no_revision, stale_parent
 from spaceops.localhub.trees import MOST_ENTRIES, MOST_FILES, checked_path, crowd_complaint, crowded, folders_of
+from spaceops.structs import decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -114,7 +115,7 @@ class Proposal:
     def content(self, file: File) -> bytes:
         """The content of a file of this commit."""
         self.body.seek(file.at)
-        value = msgspec.json.decode(msgspec.json.decode(self.body.readline(), type=Line).value, type=Content)
+        value = decoder(Content).decode(decoder(Line).decode(self.body.readline()).value)
         if value.encoding == "utf-8":
             return value.content.encode()
         try:
@@ -132,10 +133,10 @@ def read_proposal(body: IO[bytes]) -> Proposal:
     """Read a request's body, leaving the files' content where it is; raises `msgspec.ValidationError`, `Refused`."""
     proposal = None
     for at, text in _lines(body):
-        line = msgspec.json.decode(text, type=Line)
+        line = decoder(Line).decode(text)
         if line.key not in VALUES:
             raise bad_request(f"Unknown operation {line.key!r}")
-        value = msgspec.json.decode(line.value, type=VALUES[line.key])
+        value = decoder(VALUES[line.key]).decode(line.value)
         if isinstance(value, Header):
             proposal = Proposal(body, value)
             continue

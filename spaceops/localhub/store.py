@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from spaceops.structs import decoder
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -194,7 +196,7 @@ class Store:
     def settings(self, repo: Repo) -> Settings:
         """What the owner of a Space asked for."""
         if repo.id not in self._settings:
-            written = msgspec.json.decode(self._cell("settings", repo), type=Settings)
+            written = decoder(Settings).decode(self._cell("settings", repo))
             self._settings[repo.id] = _with_secrets(written, self._vault.unlock)
         return self._settings[repo.id]
 
@@ -208,7 +210,7 @@ class Store:
 
     def state(self, repo: Repo) -> State:
         """How a Space is."""
-        return msgspec.json.decode(self._cell("state", repo), type=State)
+        return decoder(State).decode(self._cell("state", repo))
 
     def save_state(self, repo: Repo, state: State) -> None:
         """Replace a Space's state."""

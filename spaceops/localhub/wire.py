@@ -16,6 +16,7 @@ from starlette.responses import Response
 from spaceops.localhub.accounts import User, may_write
 from spaceops.localhub.clock import wire_time
 from spaceops.localhub.refusals import Refused, bad_request, no_revision
+from spaceops.structs import decoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,7 @@ async def raw_body(request: Request, most: int = LARGEST_BODY) -> bytes:
 
 async def body_of(request: Request, kind: type[T]) -> T:
     """The request's body, which must be JSON of that shape; no body is as good as an empty object."""
-    return msgspec.json.decode((await raw_body(request)).strip() or b"{}", type=kind)
+    return decoder(kind).decode((await raw_body(request)).strip() or b"{}")
 
 
 def token_of(request: Request) -> str | None:

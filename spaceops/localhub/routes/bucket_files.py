@@ -33,6 +33,7 @@ from spaceops.localhub.wire import (
     repo_of,
 )
 from spaceops.localhub.xet import HASH
+from spaceops.structs import decoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,7 +190,7 @@ async def change_files(request: Request) -> Response:
 
 def _changes(body: bytes) -> list[Change]:
     """The changes that a batch asks for."""
-    changes = [msgspec.json.decode(line, type=Change) for line in body.splitlines() if line.strip()]
+    changes = [decoder(Change).decode(line) for line in body.splitlines() if line.strip()]
     if len(changes) > CHANGES_PER_CALL:
         raise Refused(413, f"At most {CHANGES_PER_CALL} changes in one call")
     kept = [isinstance(change, DeleteFile) for change in changes]

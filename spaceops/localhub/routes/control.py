@@ -11,6 +11,7 @@ from spaceops.errors import NotFound, SpaceopsError
 from spaceops.localhub.faults import Fault
 from spaceops.localhub.refusals import Refused
 from spaceops.localhub.wire import Json, body_of, now, param, token_of
+from spaceops.structs import convert
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,7 +56,7 @@ async def list_faults(_request: Request, control: Control) -> Any:
 async def add_fault(request: Request, control: Control) -> Any:
     """`POST /_hub/faults`: the fields of a `Fault`."""
     facts = await body_of(request, dict[str, Any])
-    msgspec.convert(facts, Fault)  # of the right types
+    convert(facts, Fault)  # of the right types
     return control.life.parts.faults.add(**facts).as_dict()
 
 
