@@ -75,7 +75,7 @@ class Onnx:
 
 
 def open_session(graph: Path, threads: int, *, optimized: Path | None = None) -> onnxruntime.InferenceSession:
-    """Read an ONNX file, and write there what ONNX Runtime makes of it, so that a start need not make it again."""
+    """Read an ONNX file; and if a file `optimized` is wanted, write it: the same network, as it is run."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.force_spinning_stop", "1")  # between passes the CPU is others'
