@@ -130,7 +130,18 @@ def test_a_copy_that_fails_midway_leaves_nothing(tmp_path, existing):
 def test_the_template_is_found_in_a_checkout_and_in_an_installation_without_caches(tmp_path, place):
     source = Path(spaceops.__file__).parent
     (tmp_path / "spaceops" / "overlays").mkdir(parents=True)
-    needed = ("errors", "secret", "fields", "environments", "ignorerules", "spec", "bundled", "tasks", "template")
+    needed = (
+        "errors",
+        "secret",
+        "fields",
+        "structs",
+        "environments",
+        "ignorerules",
+        "spec",
+        "bundled",
+        "tasks",
+        "template",
+    )
     for module in ("__init__", *needed):
         shutil.copy(source / f"{module}.py", tmp_path / "spaceops")
     for name in ("space.toml", "__pycache__/x.pyc", "tests/__pycache__/x.pyc", ".pytest_cache/x", ".venv/bin/python"):
