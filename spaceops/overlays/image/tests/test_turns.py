@@ -80,19 +80,19 @@ def test_a_quarter_of_the_places_is_for_one_and_all_are_for_all():
 
 def test_who_is_refused_is_told_how_long_the_others_will_take():
     async def scenario():
-        turns, go = Turns(max_waiting=3 * cpu_count()), threading.Event()
+        turns, go = Turns(max_waiting=6 * cpu_count()), threading.Event()
         await turns.take(lambda: time.sleep(0.4), "198.51.100.1")  # so long do they take
         waiting = [
-            asyncio.create_task(turns.take(go.wait, f"198.51.100.{number}")) for number in range(4 * cpu_count())
+            asyncio.create_task(turns.take(go.wait, f"198.51.100.{number}")) for number in range(7 * cpu_count())
         ]
-        await until(lambda: turns.waiting == 3 * cpu_count())
+        await until(lambda: turns.waiting == 6 * cpu_count())
         with pytest.raises(Full) as full:
             await turns.take(go.wait, "203.0.113.1")
         go.set()
         await asyncio.gather(*waiting)
         return full.value.retry_after
 
-    assert 2 == asyncio.run(scenario())  # three rounds of 0.4 s
+    assert 6 * 0.4 <= asyncio.run(scenario()) < 60
 
 
 def test_the_model_looks_at_the_pictures_of_all_in_turn():
