@@ -162,6 +162,8 @@ class Exchange:
         self._max_body, self._bodies = max_body, bodies
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
+        if self.body_complete:
+            self._watch_soon()
 
     async def receive(self) -> Message:
         """Hand on what the client sends, as long as that is not too much."""
@@ -181,9 +183,12 @@ class Exchange:
             raise HTTPException(503, "Too many long requests at once. Try again.", {"Retry-After": "5"})
         if not more:
             self.body_complete = True
-            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._watch)
+            self._watch_soon()
         elif (limit := self.time_limit.when()) is not None:  # what arrives buys time for the rest
             self.time_limit.reschedule(limit + size / SLOWEST)
+
+    def _watch_soon(self) -> None:
+        self._timer = self._timer or asyncio.get_running_loop().call_later(PATIENCE, self._watch)
 
     def _watch(self) -> None:
         self._watcher = asyncio.get_running_loop().create_task(self._end_when_gone())

@@ -53,18 +53,11 @@ def guarded(*, all_bodies: int = 10 * MAX_BODY, **settings) -> FastAPI:
     async def echo(body: Body) -> Body:
         return body
 
-    @app.post("/never")
-    async def never(body: Body) -> None:
-        app.state.stuck.set()
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            app.state.cancelled.set()
-            raise
-
     @app.post("/broken")
     async def broken(body: Body) -> None:
         raise ValueError(body.text)
+
+    app.add_api_route("/never", never, methods=["GET", "POST"])
 
     @app.get("/stream")
     async def stream(fail: bool = False) -> StreamingResponse:
@@ -72,6 +65,17 @@ def guarded(*, all_bodies: int = 10 * MAX_BODY, **settings) -> FastAPI:
 
     protect(app, Settings(**settings), max_body=MAX_BODY, all_bodies=all_bodies)
     return app
+
+
+async def never(request: Request) -> None:
+    if request.method == "POST":
+        await request.body()
+    request.app.state.stuck.set()
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        request.app.state.cancelled.set()
+        raise
 
 
 async def pieces(*, fail: bool):
@@ -293,13 +297,7 @@ def test_an_answer_that_takes_too_long_is_given_up(asked):
 
 
 def test_who_sends_no_body_is_not_told_that_it_came_too_slowly():
-    app = guarded(request_timeout=0.05)
-
-    @app.get("/silence")
-    async def silence() -> None:
-        await asyncio.Event().wait()
-
-    assert 504 == TestClient(app).get("/silence").status_code
+    assert 504 == TestClient(guarded(request_timeout=0.05)).get("/never").status_code
 
 
 def test_a_body_that_trickles_is_given_up(asked):
@@ -346,12 +344,12 @@ def test_a_stream_that_has_begun_is_not_cut(asked):
     assert "0 1 2 3 4 " == client.get("/stream").text
 
 
-def test_what_nobody_waits_for_is_cancelled(asked, capsys):
+@pytest.mark.parametrize(("method", "body"), [("POST", b'{"text": "x"}'), ("GET", b"")])
+def test_what_nobody_waits_for_is_cancelled(asked, capsys, method, body):
     client = asked()
-    body = b'{"text": "x"}'
-    head = f"POST /never HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
     with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
-        connection.sendall(head.encode() + body)
+        connection.sendall(f"{method} /never HTTP/1.1\r\nHost: x\r\n{length}\r\n".encode() + body)
         assert client.app.state.stuck.wait(10)
 
     assert client.app.state.cancelled.wait(10)
