@@ -48,7 +48,7 @@ async def analyze(body: Text, model: Loaded, request: Request) -> Sentiment:
     try:
         prediction = await request.app.state.batcher.submit(body.text, client_of(request.scope))
     except Full as full:
-        raise HTTPException(503, str(full), {"Retry-After": f"{full.retry_after:.0f}"}) from full
+        raise HTTPException(503, str(full), {"Retry-After": str(full.retry_after)}) from full
     return Sentiment(label=prediction.label, score=prediction.score, backend=model.name)
 
 

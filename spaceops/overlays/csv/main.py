@@ -50,8 +50,8 @@ def submit(file: Upload, _model: Loaded, jobs: CurrentJobs, request: Request, re
             state = jobs.submit({"name": name}, Path(copy.name), client_of(request.scope))
     except Unusable as error:
         raise HTTPException(422, str(error)) from error
-    except Full as error:
-        raise HTTPException(503, "Too many files are waiting. Try again in a moment.", {"Retry-After": "10"}) from error
+    except Full as full:
+        raise HTTPException(503, str(full), {"Retry-After": str(full.retry_after)}) from full
     response.headers["Location"] = f"jobs/{state.id}"
     return state
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from math import ceil
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
@@ -125,7 +124,7 @@ async def analyze(body: Text, model: Loaded, request: Request) -> Answer:
     try:
         verdict = await request.app.state.batcher.submit(body.text, client_of(request.scope))
     except Full as full:
-        raise HTTPException(503, str(full), {"Retry-After": str(ceil(full.retry_after))}) from full
+        raise HTTPException(503, str(full), {"Retry-After": str(full.retry_after)}) from full
     except NoOpinion as error:
         raise HTTPException(503, str(error)) from error
     return Answer(backend=model.name, **as_json(verdict))
@@ -147,7 +146,7 @@ def submit(body: Texts, _model: Loaded, jobs: CurrentJobs, request: Request, res
     try:
         state = jobs.submit(body.model_dump(), client=client_of(request.scope))
     except FullOfJobs as full:
-        raise HTTPException(503, "Too many jobs are waiting. Try again in a moment.", {"Retry-After": "10"}) from full
+        raise HTTPException(503, str(full), {"Retry-After": str(full.retry_after)}) from full
     response.headers["Location"] = f"jobs/{state.id}"
     return state
 

@@ -73,7 +73,7 @@ async def classify(
         pixels, width, height = await prepared(request, model.preprocessing, data)
         probabilities = await answered(request, pixels)
     except Full as full:
-        raise HTTPException(503, str(full), {"Retry-After": f"{full.retry_after:.0f}"}) from full
+        raise HTTPException(503, str(full), {"Retry-After": str(full.retry_after)}) from full
     return Classification(
         labels=best(probabilities, model.labels, top),
         width=width,

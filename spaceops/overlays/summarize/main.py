@@ -157,8 +157,8 @@ def submit(
     """Take a text of up to 2,000,000 characters, or a file, to be summarized. Ask /jobs/{id} how far that is."""
     try:
         state = submit_to(jobs, sent, client_of(request.scope))
-    except Full as error:
-        raise HTTPException(503, "Too many documents are waiting. Try again later.", {"Retry-After": "30"}) from error
+    except Full as full:
+        raise HTTPException(503, str(full), {"Retry-After": str(full.retry_after)}) from full
     response.headers["Location"] = f"jobs/{state.id}"
     return state
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,6 +36,7 @@ ENDED = Counter("jobs_ended", "Jobs that have ended", ["status"], registry=REGIS
 # At a stop the Hub waits 30 seconds, in which the storage may have a last commit to make after these two.
 LONGEST_WAIT = 10  # seconds that a request may wait for the end of a job
 DRAIN = 8  # seconds that the running job has to end
+FIRST_GUESS = 10.0  # seconds that a job takes, until one has shown it
 MOST_STARTS = 2  # a job that was running twice when the app died may be what kills the app
 LOST = "There is no such job. It was deleted, or the app was restarted and its storage is temporary."
 
@@ -42,7 +44,11 @@ Status = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Full(Exception):
-    """As many jobs wait as the app takes, or it is about to stop."""
+    """No place is free, or the app is about to stop; it is worth another try after `retry_after` seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.retry_after = max(1, ceil(seconds))
+        super().__init__(f"Too many jobs are waiting. Try again in {self.retry_after} s.")
 
 
 class Unknown(Exception):
@@ -168,6 +174,7 @@ class Jobs:
         self._keep, self._most_ended = keep, most_ended
         self._jobs: dict[str, Job] = {}
         self._queue: deque[Job] = deque()
+        self._seconds = FIRST_GUESS  # that a job took, of late
         self._changed = threading.Condition()
         self._closing, self._stopping = threading.Event(), threading.Event()
         self.restored = threading.Event()
@@ -268,10 +275,11 @@ class Jobs:
         )
 
     def _refuse_if_full(self, client: str) -> None:
-        theirs = sum(job.client == client for job in self._queue) if client else 0
-        too_many = len(self._queue) >= self._max_waiting or theirs >= max(1, self._max_waiting // 4)
-        if too_many or self._closing.is_set():
-            raise Full
+        theirs = [place for place, job in enumerate(self._queue, 1) if client and job.client == client]
+        if len(theirs) >= max(1, self._max_waiting // 4):
+            raise Full(theirs[0] * self._seconds)  # when the first of them leaves the queue
+        if len(self._queue) >= self._max_waiting or self._closing.is_set():
+            raise Full(self._seconds)
 
     def _enqueue(self, job: Job) -> None:
         self._queue.append(job)
@@ -383,7 +391,11 @@ class Jobs:
         submitted = self._events(job.id)[0]
         upload = self._folder(job) / submitted["upload"] if submitted["upload"] else None
         job.apply(self._record(job, "running"))
-        return self._work(submitted["params"], upload, Progress(job, self._stopping, self._time_limit))
+        began = time.monotonic()
+        try:
+            return self._work(submitted["params"], upload, Progress(job, self._stopping, self._time_limit))
+        finally:
+            self._seconds += (time.monotonic() - began - self._seconds) / 3
 
     def _end(self, job: Job, status: Status, **more: object) -> None:
         try:

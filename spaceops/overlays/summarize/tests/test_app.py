@@ -137,7 +137,7 @@ def test_when_too_much_waits_the_client_is_asked_to_come_back(client):
     client.app.state.jobs.close(0)
     response = client.post("/jobs", json={"text": TEXT})
 
-    assert (503, "30") == (response.status_code, response.headers["Retry-After"])
+    assert (503, "10") == (response.status_code, response.headers["Retry-After"])
 
 
 @pytest.mark.parametrize("request_of_one", [{"json": {"text": TEXT}}, {"files": {"file": ("a.txt", TEXT)}}])

@@ -305,6 +305,42 @@ def test_one_client_cannot_take_all_places_in_the_queue(start):
     assert 3 == jobs.submit({}, client="somebody else").position
 
 
+def test_who_is_refused_is_told_when_a_place_may_be_free(start):
+    """As long as the jobs of late took; ten seconds until one has shown that."""
+    gate = Gate()
+    jobs = start(gate, max_waiting=1)
+
+    def refused() -> int:
+        first = jobs.submit({})
+        gate.wait()
+        second = jobs.submit({})
+        with pytest.raises(Full, match="Too many jobs are waiting") as full:
+            jobs.submit({})
+        gate.open.set()
+        assert ["done"] * 2 == [ended(jobs, job).status for job in (first, second)]
+        return full.value.retry_after
+
+    assert 10 == refused()
+    for _ in range(10):
+        ended(jobs, jobs.submit({}))
+    gate.entered = threading.Semaphore(0)
+    gate.open.clear()
+    assert refused() < 5
+
+
+def test_who_has_enough_jobs_in_the_queue_is_told_when_the_first_of_them_may_begin(start):
+    gate = Gate()
+    jobs = start(gate, max_waiting=8)
+    jobs.submit({})
+    gate.wait()
+    for client in ("a", "b", "c", "c"):
+        jobs.submit({}, client=client)
+
+    with pytest.raises(Full) as full:
+        jobs.submit({}, client="c")
+    assert 30 == full.value.retry_after  # three jobs must end
+
+
 def test_who_asks_again_and_again_leaves_nothing_behind(start):
     gate = Gate()
     jobs = start(gate)
