@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from inference.sources import names, sources
 from inference.weights import Source
 from lexicons import AfinnWords, Blob, Vader
 from opinions import LABELS, Opinion, Probabilities, Verdict, combine, common_labels
-from serving.loading import sentence_of
+from serving.loading import PAUSE, sentence_of
 
 log = logging.getLogger(__name__)
 
@@ -61,30 +62,45 @@ class Pretrained:
 class Ensemble:
     """Asks its models one after another: side by side they would only take the CPU from each other.
 
-    Where one fails the others answer, and the answer says so.
+    Where one fails the others answer, and the answer says so; if a connection was what failed, it is tried again.
     """
 
-    def __init__(self, members: Sequence[tuple[Classifier, float]]) -> None:
+    def __init__(self, members: Sequence[tuple[Classifier, float]], pause: float = PAUSE) -> None:
         self.members = members  # each with its weight
         self.broken: dict[str, str] = {}  # why those could not be loaded that could not
         self.name = " + ".join(model.name for model, _ in members)
         self.device = "cpu"
+        self._pause = pause
 
     def load(self) -> None:
         """Load what can be loaded; that nothing can be is a failure, and one that may pass if a connection was."""
-        self.broken, may_pass = {}, False
-        for model, _ in self.members:
-            try:
-                model.load()
-            except BaseException as error:  # the border to foreign code: whatever it raises becomes the reason
-                self.broken[model.name] = sentence_of(error)
-                may_pass = may_pass or isinstance(error, ConnectionError)
-                log.exception("%s cannot be loaded: %s", model.name, self.broken[model.name])
-        if any(model.device == "cuda" for model, _ in self.members):
-            self.device = "cuda"
+        away = self._load(model for model, _ in self.members)
         if len(self.broken) == len(self.members):
             reasons = "; ".join(f"{name}: {reason}" for name, reason in self.broken.items())
-            raise ConnectionError(reasons) if may_pass else RuntimeError(reasons)
+            raise ConnectionError(reasons) if away else RuntimeError(reasons)
+        if away:
+            threading.Thread(target=self._load_later, args=[away], name="load-rest", daemon=True).start()
+
+    def _load(self, models: Iterable[Classifier]) -> list[Classifier]:
+        """Load each of them, or note why not; those for which only a connection failed."""
+        away = []
+        for model in models:
+            try:
+                model.load()
+                self.device = "cuda" if "cuda" in (self.device, model.device) else "cpu"
+                self.broken.pop(model.name, None)
+            except BaseException as error:  # the border to foreign code: whatever it raises becomes the reason
+                self.broken[model.name] = sentence_of(error)
+                log.exception("%s cannot be loaded: %s", model.name, self.broken[model.name])
+                if isinstance(error, ConnectionError):
+                    away.append(model)
+        return away
+
+    def _load_later(self, away: list[Classifier]) -> None:
+        """The others answer meanwhile."""
+        while away:
+            time.sleep(self._pause)
+            away = self._load(away)
 
     def answer(self, texts: Sequence[str]) -> list[Verdict]:
         """What they say of each text. Raises `NoOpinion` if there is one that none of them can read."""

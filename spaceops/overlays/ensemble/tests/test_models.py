@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from inference.sources import sources
@@ -67,6 +69,33 @@ def test_where_that_may_pass_it_is_a_connection_that_failed_and_loading_again_he
     ensemble.load()
 
     assert {"a": "no such model"} == ensemble.broken
+
+
+def test_one_that_only_a_connection_kept_away_comes_later_and_the_others_answer_meanwhile():
+    class Late(Moody):
+        device = "cuda"
+
+        def __init__(self):
+            super().__init__()
+            self.back, self.errors = threading.Event(), [ConnectionError("silent"), ConnectionError("still")]
+
+        def load(self):
+            assert len(self.errors) == 2 or self.back.wait(30)
+            if self.errors:
+                raise self.errors.pop(0)
+
+    late = Late()
+    ensemble = Ensemble([(Vader(), 1.0), (late, 1.0)], pause=0.001)
+    ensemble.load()
+    [thread] = [thread for thread in threading.enumerate() if thread.name == "load-rest"]
+    device, [verdict] = ensemble.device, ensemble.answer(["I love it"])
+    late.back.set()
+    thread.join(30)
+
+    assert ("cpu", "POSITIVE") == (device, verdict.label)
+    assert "It could not be loaded. ConnectionError: silent" == verdict.opinions[1].error
+    assert ("cuda", {}) == (ensemble.device, ensemble.broken)
+    assert "POSITIVE" == ensemble.answer(["I love it"])[0].opinions[1].label
 
 
 def test_a_text_that_one_model_cannot_read_is_answered_by_the_others_and_its_neighbours_by_all():
