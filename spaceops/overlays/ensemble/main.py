@@ -29,7 +29,7 @@ from serving.web import client_of, protect
 
 MAX_CHARACTERS = 5000
 MAX_TEXTS = 1000
-MAX_BODY = 8_000_000  # bytes; as JSON, a character can take twelve
+MAX_BODY = 8_000_000  # bytes, of all texts of a job; of the longest, in some scripts, fewer than MAX_TEXTS fit
 JOB_SECONDS = 900
 
 Label = Literal["NEGATIVE", "NEUTRAL", "POSITIVE"]
@@ -142,7 +142,7 @@ async def members(loader: CurrentLoader) -> list[Member]:
 
 @router.post("/jobs", status_code=202, responses=problems(503, 507), tags=["jobs"])
 def submit(body: Texts, _model: Loaded, jobs: CurrentJobs, request: Request, response: Response) -> JobState:
-    """Take up to 1,000 texts, of 5,000 characters each. They are answered between those of other people."""
+    """Take up to 1,000 texts, of 5,000 characters each and 8 MB in all. They are answered between other people's."""
     try:
         state = jobs.submit(body.model_dump(), client=client_of(request.scope))
     except FullOfJobs as full:

@@ -101,6 +101,16 @@ function countLines() {
   texts.setAttribute("aria-invalid", many > MOST);
 }
 
+/** Text in UTF-8 or UTF-16, or else in the code page that old files of Windows have. */
+function decoded(content) {
+  const wide = { "255,254": "utf-16le", "254,255": "utf-16be" }[String(new Uint8Array(content.slice(0, 2)))]; // by its mark
+  try {
+    return new TextDecoder(wide ?? "utf-8", { fatal: !wide }).decode(content);
+  } catch {
+    return new TextDecoder("windows-1252").decode(content);
+  }
+}
+
 /** Save what the app answers; a plain link could not carry a token. */
 function download(name) {
   attempt($("downloads"), async signal => {
@@ -152,7 +162,7 @@ $("downloads").addEventListener("click", event => event.target.value && download
 fileField($("drop"), {
   most: 5_000_000,
   taken: async file => {
-    texts.value = await file.text();
+    texts.value = decoded(await file.arrayBuffer());
     countLines();
   },
 });
