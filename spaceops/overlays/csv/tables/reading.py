@@ -36,6 +36,11 @@ OTHER_FILES = {
     b"PAR1": "This is a Parquet file. Only CSV and TSV files, plain or as .gz, can be read.",
     b"%PDF": "This is a PDF. Only CSV and TSV files, plain or as .gz, can be read.",
 }
+OTHER_TEXTS = {
+    rb"<!doctype html|<html": "This is a web page. Only CSV and TSV files, plain or as .gz, can be read.",
+    rb"<\?xml": "This is XML. Only CSV and TSV files, plain or as .gz, can be read.",
+    rb'\{\s*"|\[\s*\{': "This is JSON. Only CSV and TSV files, plain or as .gz, can be read.",
+}
 BINARY = "This is no text file. Only CSV and TSV files, plain or as .gz, can be read."
 GZIP = b"\x1f\x8b"
 BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
@@ -52,6 +57,7 @@ csv.field_size_limit(CELL)
 
 YEAR = re.compile(r"(18|19|20|21)\d\d")
 NUMBER_OR_DATE = re.compile(r"[-+$€£]?\s?\d[\d.,:/ -]*([eE][-+]?\d+)?\s?[%€]?|\d{4}-\d\d-\d\d[T ].*")
+SPAN = re.compile(r"\d+[-/:]|\d{1,2}\.\d{1,2}\.\d\d")  # how a date begins, a time, or a range such as 15-19
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,10 @@ def refuse_other_files(head: bytes) -> None:
         controls = sum(byte < 32 and byte not in b"\t\n\v\f\r\x1a\x1b" for byte in head)
         if b"\0" in head or controls > len(head) // 100:
             raise Unusable(BINARY)
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    for look, reason in OTHER_TEXTS.items():
+        if re.match(look, start, re.IGNORECASE):
+            raise Unusable(reason)
 
 
 def read_table(file: Path, folder: Path, progress: Callable[[float], None], most_cells: int = CELLS) -> Table:
@@ -210,7 +220,7 @@ class Record(NamedTuple):
 
 def _records(lines: Iterator[str], separator: str) -> Iterator[Record]:
     """All rows; blank ones count, but are left out."""
-    reader = csv.reader(lines, delimiter=separator)
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)  # else a quote behind a space is none
     for row in count(1):
         line = reader.line_num + 1
         try:
@@ -256,18 +266,19 @@ class Layout(NamedTuple):
 
 
 def layout_of(start: str, separator: str) -> Layout:
-    """Find the header: below titles, which fill one cell, and only where it does not look like values itself."""
+    """Find the header: below titles, and only where it does not look like values itself."""
     records = _first_records(start, separator)
     if not records:
         raise Unusable("The file is empty.")
     width = Counter(len(record.cells) for record in records).most_common(1)[0][0]
-    titles = list(takewhile(lambda record: width > 1 and sum(map(bool, record.cells)) < 2, records))
+    titles = list(takewhile(lambda record: _is_title(record.cells, width), records))
     titles = titles if len(titles) < len(records) else []
-    header = records[len(titles)]
+    header, *below = records[len(titles) :]
+    body = [record.cells for record in below]
     told = titles and not start.startswith("sep=")
     notes = [f"What stands above the header was left out: {_named(titles)}."] if told else []
-    if _is_header(header.cells):
-        names, above = _fitted(header.cells, [record.cells for record in records[len(titles) + 1 :]]), header.row
+    if _is_header(header.cells, body):
+        names, above = _fitted(header.cells, body), header.row
     else:
         names, above = [""] * max(width, len(header.cells)), header.row - 1
         notes.append("The first row holds values, not names, so the columns are numbered.")
@@ -280,12 +291,23 @@ def layout_of(start: str, separator: str) -> Layout:
     return Layout(unique, above, notes)
 
 
-def _is_header(cells: list[str]) -> bool:
-    """No cell is a number or a date, but for years, which stand above the columns of many tables."""
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    years = [cell for cell in filled if YEAR.fullmatch(cell)]
-    values = [cell for cell in filled if NUMBER_OR_DATE.fullmatch(cell)]
-    return len(values) == len(years) < len(filled)
+def _is_title(cells: list[str], width: int) -> bool:
+    """One cell is filled at most, or the line ends before half of the columns."""
+    return width > 1 and (sum(map(bool, cells)) < 2 or 2 * len(cells) < width)
+
+
+def _is_header(cells: list[str], body: list[list[str]]) -> bool:
+    """No cell is a number or a date, but for years, and for dates and ranges above other things."""
+    looks = [cell.strip() for cell in cells]
+    values = [place for place, look in enumerate(looks) if NUMBER_OR_DATE.fullmatch(look)]
+    names = [place for place in values if YEAR.fullmatch(looks[place]) or _is_span(looks[place], place, body)]
+    return len(values) == len(names) < sum(map(bool, looks))
+
+
+def _is_span(look: str, place: int, body: list[list[str]]) -> bool:
+    """Whether a cell is a date, a time or a range, and none is below it."""
+    below = [row[place].strip() for row in body if place < len(row)]
+    return bool(SPAN.match(look) and below) and not any(map(SPAN.match, below))
 
 
 def _fitted(header: list[str], body: list[list[str]]) -> list[str]:

@@ -84,6 +84,13 @@ def test_quotes_hold_separators_lines_and_quotes(read):
     assert [('x, "y"', "two\nlines"), ("3", "4")] == cells(table)
 
 
+def test_spaces_behind_a_separator_do_not_hide_a_quote(read):
+    table = read('"city", "state"\n   "Paris",    "Île-de-France"\n"Washington, DC", "x"\n')
+
+    assert ["city", "state"] == table.names
+    assert [("Paris", "Île-de-France"), ("Washington, DC", "x")] == cells(table)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_every_end_of_line_ends_a_line(read, end):
     assert [("1", "2"), ("3", "4")] == cells(read(f"a,b{end}1,2{end}3,4"))
@@ -143,6 +150,24 @@ def test_years_above_columns_are_names(read):
     assert ["country", "2019", "2020"] == read("country,2019,2020\nde,1,2\n").names
 
 
+@pytest.mark.parametrize("names", [("1/22/20", "1/23/20"), ("2024-01", "2024-02"), ("0-4", "5-9"), ("8:00", "9:00")])
+def test_dates_and_ranges_above_numbers_are_names(read, names):
+    assert ["country", *names] == read(f"country,{','.join(names)}\nde,1,2\nfr,3,4\n").names
+
+
+def test_dates_above_dates_are_none(read):
+    assert ["column 1", "column 2"] == read("x,1/22/20\ny,\nz,1/23/20\n").names
+
+
+def test_facts_above_the_header_are_titles_too(read):
+    """As banks and the World Bank write them."""
+    facts = "Source,Indicators,\n\nUpdated,2024-06-28,\n"
+    table = read(f"{facts}Country,Code,Name,2019,2020,2021,\n" + "de,x,y,1,2,3,\n" * 9)
+
+    assert ["Country", "Code", "Name", "2019", "2020", "2021"] == table.names
+    assert ["What stands above the header was left out: lines 1, 3."] == table.notes
+
+
 def test_titles_above_the_header_are_left_out_and_told(read):
     table = read("Sales of May\n\nfor the board,,\nshop,sold,left\nA,1,2\nB,3,4\nC,5,6\n")
 
@@ -167,6 +192,11 @@ def test_a_stray_quotation_mark_is_told(read):
         (b"\xd0\xcf\x11\xe0....", "old Excel workbook"),
         (b"PAR1....", "Parquet"),
         (b"%PDF-1.7", "PDF"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html>\n<p>Log in, please</p>", "web page"),
+        (b"<html lang='en'>", "web page"),
+        (b"<?xml version='1.0'?>\n<a/>", "XML"),
+        (b'[\n  {"a": 1, "b": 2},\n', "JSON"),
+        (b'{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', "JSON"),
         (bytes(range(256)), "no text file"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "no text file"),
         (b"a,b\n" + b"1,2\n" * 20_000 + b"\0", "no text file"),
