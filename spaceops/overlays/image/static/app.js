@@ -1,4 +1,4 @@
-import { $, api, attempt, backendLine, el, latency, percent, Problem } from "./common.js";
+import { $, api, attempt, backendLine, el, latency, percent, Problem, tell } from "./common.js";
 import { feedback } from "./feedback.js";
 
 const TYPES = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"]; // as in images.py
@@ -12,6 +12,7 @@ let last = null;
 function classify(source) {
   attempt($("result"), async signal => {
     const { drawable, file } = await source();
+    signal.throwIfAborted(); // another picture came while this one was decoded
     const whole = draw(drawable) && file?.size < SMALL && TYPES.includes(file.type);
     const body = whole ? file : await drawn(file ? "image/jpeg" : "image/png");
     const headers = { "Content-Type": body.type };
@@ -83,6 +84,7 @@ function remember({ best, thumbnail }) {
 /** Classify the first file, if there is one; say whether there is. */
 function take(files) {
   if (files.length) classify(() => read(files[0]));
+  if (files.length > 1) tell(`One picture at a time: this is the first of ${files.length}.`);
   return files.length > 0;
 }
 
@@ -111,7 +113,8 @@ document.addEventListener("dragleave", event => {
 document.addEventListener("drop", event => {
   event.preventDefault();
   $("drop").classList.remove("over");
-  take(event.dataTransfer.files);
+  if (take(event.dataTransfer.files)) return;
+  tell("That came without its file. Copy the picture and paste it here, or save it and choose the file.", "error");
 });
 $("examples").addEventListener("click", event => {
   const picture = event.target.closest("button")?.querySelector("img");
