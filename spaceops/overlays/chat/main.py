@@ -27,7 +27,7 @@ MAX_CHARACTERS = 8000  # of a message
 MAX_MESSAGES = 100
 MAX_TOKENS = 1024  # of an answer
 MAX_SECONDS = 120.0  # for an answer, from its turn on
-MAX_BODY = 1024 * 1024  # bytes
+MAX_BODY = 10_000_000  # bytes: as JSON, a character can take twelve
 
 router = APIRouter()
 

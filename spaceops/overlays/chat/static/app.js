@@ -12,13 +12,13 @@ let stopping = null, last = null;
 async function answer() {
   const { item, text, about, tools } = bubble("assistant");
   const mine = stopping = new AbortController();
+  let facts = null;
   running(true);
   await attempt(item, async signal => {
-    const facts = await streamed(text, about, AbortSignal.any([signal, mine.signal]));
-    about.textContent = inWords(facts);
+    facts = await streamed(text, about, AbortSignal.any([signal, mine.signal]));
     if (text.textContent) remember("assistant", text.textContent);
   });
-  if (!text.textContent) about.textContent ||= "There is no answer.";
+  about.textContent = `${text.textContent ? "" : "There is no answer. "}${facts ? inWords(facts) : ""}`;
   running(false);
   const inView = about.getBoundingClientRect().top < innerHeight;
   offer(tools, item);
@@ -59,14 +59,14 @@ async function* events(body) {
 function add(text, about, words) {
   const inView = about.getBoundingClientRect().top < innerHeight;
   about.textContent = "";
-  text.append(words);
+  text.append(text.textContent ? words : words.trimStart()); // some models begin with an empty line, or write no more
   if (inView) about.scrollIntoView({ block: "nearest" }); // who has scrolled up wants to read there
 }
 
 /** What is to be known of an answer that has ended. */
 function inWords({ finish, backend, new_tokens: tokens, seconds, left_out: leftOut }) {
   if (finish === "stopped") return "Stopped.";
-  const words = [`${backend}, ${tokens} tokens, ${latency(seconds * 1000)}`];
+  const words = [`${backend}, ${tokens} token${tokens === 1 ? "" : "s"}, ${latency(seconds * 1000)}`];
   if (finish === "length") words.push("cut off at the longest length");
   if (finish === "time") words.push("cut off because its time was up");
   if (leftOut) words.push(`the first ${leftOut} messages were too much for the model`);

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from answering import Line, Reply, TooLong, Unanswerable
-from main import MAX_BODY, create_app
+from main import MAX_BODY, MAX_CHARACTERS, create_app
 from serving.loading import Loader
 
 JSON = {"Content-Type": "application/json"}
@@ -84,7 +84,9 @@ def test_what_cannot_be_asked_for_is_refused(client, name, value):
 
 
 def test_the_longest_conversation_is_answered(client):
-    turns = [{"role": ("user", "assistant")[number % 2], "content": "x" * 4000} for number in range(98)]
+    """Also in the longest form that JSON has for a character, as programs send it that write nothing but ASCII."""
+    longest = "\N{SLIGHTLY SMILING FACE}" * MAX_CHARACTERS
+    turns = [{"role": ("user", "assistant")[number % 2], "content": longest} for number in range(98)]
     body = json.dumps({"messages": [*turns, *QUESTION], "stream": False})
 
     assert len(body) < MAX_BODY
