@@ -275,7 +275,7 @@ def _periods(values: pl.DataFrame, unit: Unit) -> list[Period]:
 
 
 def _gap(value: pl.Series) -> Gap | None:
-    """The longest time between two dates, if it is five times as long as usual and more than a long weekend."""
+    """The longest time between two dates, if it is much longer than usual and than a long weekend."""
     steps = (
         value.unique()
         .sort()
@@ -286,9 +286,9 @@ def _gap(value: pl.Series) -> Gap | None:
     )
     if steps.height < 10:
         return None
-    usual = steps.select(pl.col("days").median()).item()
+    usual, long = steps.select(usual=pl.col("days").median(), long=pl.col("days").quantile(0.95)).row(0)
     longest = Gap.model_validate(steps.sort("days", descending=True).row(0, named=True))
-    return longest if longest.days >= max(5 * usual, 5) else None
+    return longest if longest.days >= max(5 * usual, 3 * long, 5) else None  # by chance, some are twice as long
 
 
 def _texts(values: pl.DataFrame) -> Texts:
@@ -304,8 +304,11 @@ def _texts(values: pl.DataFrame) -> Texts:
 
 
 def _top(text: pl.Series) -> list[Value]:
-    counts = text.value_counts(name="count").sort("count", text.name, descending=[True, False]).head(TOP)
-    return [Value(value=_short(value), count=count) for value, count in counts.iter_rows()]
+    """Of many values that all stand there once, none."""
+    counts = text.value_counts(name="count").sort("count", text.name, descending=[True, False])
+    if counts.height > TOP and counts["count"][0] == 1:
+        return []
+    return [Value(value=_short(value), count=count) for value, count in counts.head(TOP).iter_rows()]
 
 
 def _variants(text: pl.Series) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Literal
@@ -15,6 +16,7 @@ from tables.wording import date, listed, many, number, rows, share
 MOST = 15
 STRONG = 0.7  # correlation
 TREND = 0.8
+CROWD = 0.5  # of weight, that each insight about the same loses against the one before it
 
 
 class Insight(BaseModel):
@@ -31,14 +33,25 @@ def insights(
     columns: Sequence[Column], relations: Relations, *, total: int, duplicates: int, first: Sequence[int]
 ) -> list[Insight]:
     """What stands out most, the most important first."""
+    by_name = {column.name: column for column in columns}
     found = [
         *_duplicates(duplicates, first, total),
         *(insight for column in columns for insight in _of_column(column, total)),
         *_correlated(relations),
-        *(_differing(groups) for groups in relations.groups if groups.explained >= 0.25),
+        *(_differing(groups, by_name[groups.number]) for groups in relations.groups if groups.explained >= 0.25),
         *(_trending(series) for series in relations.series if series.trend and abs(series.trend) >= TREND),
     ]
-    return sorted(found, key=lambda insight: -insight.weight)[:MOST]
+    return _mixed(found)[:MOST]
+
+
+def _mixed(found: Sequence[Insight]) -> list[Insight]:
+    """The most important first, but much about the same does not crowd out all else."""
+    told: Counter[str] = Counter()
+    order = []
+    for insight in sorted(found, key=lambda insight: -insight.weight):
+        order.append((CROWD * told[insight.about] - insight.weight, insight))
+        told[insight.about] += 1
+    return [insight for _, insight in sorted(order, key=lambda one: one[0])]
 
 
 def _duplicates(count: int, first: Sequence[int], total: int) -> Iterator[Insight]:
@@ -78,6 +91,8 @@ def _quality(column: Column, total: int) -> Iterator[Insight]:
         yield quality(
             f"{name} looks like a key, but {many(again, 'row')} {'repeats one' if again == 1 else 'repeat some'}.", 7
         )
+    if column.note:
+        yield quality(f"{name}: {column.note}", 7)
     if odd := column.odd:
         what = {"number": "no number", "date": "no date"}.get(column.kind, "neither yes nor no")
         values = listed([f"“{value}”" for value in odd.values[:3]])
@@ -96,7 +111,7 @@ def _far_out(column: Column) -> Iterator[Insight]:
         return
     far = numbers.outliers
     least = min(far.values, key=abs)
-    if numbers.median > 0 and min(far.values) > far.high and far.count <= len(far.values):
+    if far.count <= len(far.values) and min(far.values) >= 2 * numbers.median > 0:
         how = f"{'at least ' if far.count > 1 else ''}{number(round(least / numbers.median, 1))} times the median"
     else:
         how = f"far from the rest, which is between {number(numbers.bins[0].low)} and {number(numbers.bins[-1].high)}"
@@ -119,9 +134,7 @@ def _timing(column: Column) -> Iterator[Insight]:
     if dates is None:
         return
     if gap := dates.gap:
-        text = (
-            f"Between {date(gap.after)} and {date(gap.before)} there is no “{column.name}” for {number(gap.days)} days."
-        )
+        text = f"“{column.name}” has a gap of {gap.days:.0f} days, between {date(gap.after)} and {date(gap.before)}."
         yield Insight(about="time", text=text, columns=[column.name], weight=6)
     weekend, week = sum(dates.weekdays[5:]), sum(dates.weekdays)
     if week >= 50 and (dates.latest - dates.earliest).days > 21 and weekend < 0.02 * week:
@@ -159,12 +172,17 @@ def _correlated(relations: Relations) -> Iterator[Insight]:
             yield Insight(about="relation", text=text, columns=[a, b], weight=4 + abs(found))
 
 
-def _differing(groups: Groups) -> Insight:
-    high, low = groups.groups[0], groups.groups[-1]
-    text = (
-        f"“{groups.number}” differs by “{groups.category}”: its median is {number(high.median)} "
-        f"for “{high.value}” and {number(low.median)} for “{low.value}”."
-    )
+def _differing(groups: Groups, number_column: Column) -> Insight:
+    """By the median, but where that tells nothing: of two values, or where all have the same."""
+    by_median = number_column.distinct > 2 and groups.groups[0].median > groups.groups[-1].median
+    what = "median" if by_median else "mean"
+    low, *_, high = sorted(groups.groups, key=lambda group: group.median if by_median else group.mean)
+    text = f"“{groups.number}” differs by “{groups.category}”: "
+    if number_column.kind == "yes or no":
+        text += f"{share(high.mean, 1)} are yes for “{high.value}” and {share(low.mean, 1)} for “{low.value}”."
+    else:
+        ends = [number(getattr(group, what)) for group in (high, low)]
+        text += f"its {what} is {ends[0]} for “{high.value}” and {ends[1]} for “{low.value}”."
     return Insight(about="relation", text=text, columns=[groups.category, groups.number], weight=5 + groups.explained)
 
 

@@ -10,7 +10,10 @@ Kind = Literal["number", "date", "yes or no", "category", "text", "identifier", 
 
 MOST = 0.95  # of the values have to be numbers for a column of numbers; the others are told
 START, LIKELY = 200, 0.8  # of so many first values so many have to look like it, before all are tried
-MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "\\n", "-", "--", "?", ".")
+MISSING = (
+    *("", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "null", "(null)", "none", "nil", "\\n", "(blank)"),
+    *("-", "--", "\N{EN DASH}", "\N{EM DASH}", "?", "."),
+)
 YES_OR_NO = (
     "true false",
     "yes no",
@@ -32,10 +35,12 @@ CODE = r"^0\d+$|^\d{16,}$"  # a postcode or an account: a number would lose its 
 BARE = (  # without a sign for money or percent
     pl.col("text")
     .str.replace("\N{MINUS SIGN}", "-", literal=True)
-    .str.replace(r"^([-+]?) ?[$€£¥] ?", "$1")
-    .str.replace(r"\s?[%$€£¥]$", "")
+    .str.replace(r"^(\p{Sc}?) ?\((.+)\)$", "-$1$2")  # as accountants write what is owed
+    .str.replace(r"^([-+]?) ?\p{Sc} ?", "$1")
+    .str.replace(r"\s?[%\p{Sc}]$", "")
     .alias("bare")
 )
+CLOCK = r"^\d{1,2}:\d\d"
 HUGE = 1e150  # a square of what is smaller is still a number
 
 YEARS = (1500, 2500)  # others are slips, or stand for "never"
@@ -49,6 +54,7 @@ DATES = {  # what a date looks like, and how it is read; words are cut to "2 Jan
     r"^\d{1,2}/\d{1,2}/\d{2}$": ("%d/%m/%y", "%m/%d/%y"),
     r"^\d{1,2}-\d{1,2}-\d{4}$": ("%d-%m-%Y", "%m-%d-%Y"),
     r"^\d{1,2} [A-Za-z]{3} \d{4}$": ("%d %b %Y",),
+    r"^\d{1,2} [A-Za-z]{3} \d{2}$": ("%d %b %y",),
     r"^[A-Za-z]{3} \d{1,2} \d{4}$": ("%b %d %Y",),
 }
 TIME = r"[T ]([01]?\d|2[0-4]):([0-5]\d)(?::\d{2})?(?:[.,]\d+)? ?([AaPp][Mm])?(?:Z| ?UTC| ?[-+]\d\d:?\d\d)?$"
@@ -59,6 +65,7 @@ DAY = (  # without the time
     .str.replace(r"([A-Za-z]{3})[a-z]*\.?", "$1")
     .str.replace_all(r"[, ]+", " ")
     .str.replace(r"^(\d{1,2})-([A-Za-z]{3})-", "$1 $2 ")
+    .str.replace(r"^([A-Za-z]{3})(?: (\d{4})|-((?:\d\d){1,2}))$", "1 $1 $2$3")  # a month
     .alias("day")
 )
 
@@ -141,16 +148,20 @@ def _kind_of_numbers(frame: pl.DataFrame) -> Kind:
 
 
 def _dates(filled: pl.DataFrame) -> Typed | None:
+    """Dates may be written in several ways, as in a table that was put together from others."""
     start = filled.head(START).select(DAY)
-    for look, formats in DATES.items():
-        if start.select(pl.col("day").str.contains(look).mean()).item() < LIKELY:
-            continue
-        days = filled.with_columns(DAY)
-        best = max(formats, key=lambda form: days["day"].str.to_date(form, strict=False).count())
-        frame = days.with_columns(value=_moment(look, best)).drop("day")
-        if _enough(frame):
-            return Typed("date", frame, _either_way(days["day"], formats))
-    return None
+    looks = [look for look in DATES if start["day"].str.contains(look).any()]
+    if not looks or start["day"].str.contains("|".join(looks)).mean() < LIKELY:
+        return None
+    days = filled.with_columns(DAY)
+    forms = {
+        look: max(DATES[look], key=lambda form: days["day"].str.to_date(form, strict=False).count()) for look in looks
+    }
+    frame = days.with_columns(value=pl.coalesce(_moment(look, form) for look, form in forms.items()))
+    if not _enough(frame):
+        return None
+    notes = [_in_several_ways(frame, looks), *(_either_way(days["day"], DATES[look]) for look in looks)]
+    return Typed("date", frame.drop("day"), " ".join(filter(None, notes)) or None)
 
 
 def _moment(look: str, form: str) -> pl.Expr:
@@ -165,6 +176,14 @@ def _moment(look: str, form: str) -> pl.Expr:
     return day.cast(pl.Datetime("us")) + pl.duration(hours=hours, minutes=minute.cast(pl.Int64).fill_null(0))
 
 
+def _in_several_ways(days: pl.DataFrame, looks: list[str]) -> str | None:
+    """What to tell where more than one look is there."""
+    if len(looks) == 1:
+        return None
+    firsts = (days.filter(pl.col("day").str.contains(look))["text"][0] for look in looks)
+    return f"Dates are written in several ways: {', '.join(f'“{text}”' for text in firsts)}."
+
+
 def _either_way(days: pl.Series, formats: tuple[str, ...]) -> str | None:
     """What to tell where no day is above 12."""
     if len(formats) == 2 and len({days.str.to_date(form, strict=False).count() for form in formats}) == 1:
@@ -174,16 +193,17 @@ def _either_way(days: pl.Series, formats: tuple[str, ...]) -> str | None:
 
 def _words(filled: pl.DataFrame) -> Typed:
     text = pl.col("text")
-    count, distinct, spaces, length, with_digit = filled.select(
+    count, distinct, spaces, length, with_digit, clock = filled.select(
         count=text.len(),
         distinct=text.n_unique(),
         spaces=text.str.count_matches(r"\s").mean(),
         length=text.str.len_chars().mean(),
         with_digit=text.str.contains(r"\d").mean(),
+        clock=text.str.contains(CLOCK).mean(),
     ).row(0)
     kind: Kind = "category"
     if (spaces > 3 or length > 40) and distinct > 0.2 * count:
         kind = "text"
-    elif count > 9 and distinct > UNIQUE * count and spaces < 0.1 and with_digit > 0.9:
+    elif count > 9 and distinct > UNIQUE * count and spaces < 0.1 and with_digit > 0.9 and clock < 0.5:
         kind = "identifier"
     return Typed(kind, filled.with_columns(value=text))

@@ -34,6 +34,7 @@ class Group(BaseModel):
     value: str
     rows: int
     median: float
+    mean: float
 
 
 class Groups(BaseModel):
@@ -42,7 +43,7 @@ class Groups(BaseModel):
     category: str
     number: str
     explained: float = Field(description="How much of the differences in rank the category accounts for, 0 to 1")
-    groups: list[Group] = Field(description="The highest median first")
+    groups: list[Group] = Field(description="The highest median first, of equal ones the highest mean")
 
 
 class Point(BaseModel):
@@ -170,9 +171,9 @@ def _groups_of(frame: pl.DataFrame, category: str, number: str) -> list[Group]:
         frame.select(value=category, number=number)
         .drop_nulls()
         .group_by("value")
-        .agg(rows=pl.len(), median=pl.col("number").median())
+        .agg(rows=pl.len(), median=pl.col("number").median(), mean=pl.col("number").mean())
         .filter(pl.col("rows") >= ENOUGH)
-        .sort("median", "value", descending=[True, False])
+        .sort("median", "mean", "value", descending=[True, True, False])
     )
     return [Group.model_validate(row) for row in medians.iter_rows(named=True)]
 

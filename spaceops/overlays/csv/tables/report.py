@@ -118,6 +118,8 @@ def _in_short(column: Column) -> str:
         return f"{date(dates.earliest)} to {date(dates.latest)}"
     if texts := column.texts:
         return f"{number(texts.words)} words at the median"
+    if column.kind == "category" and not column.top:
+        return "no value stands there twice"
     return listed([f"{value.value} ({value.count:,})" for value in column.top[:3]])
 
 
@@ -207,10 +209,9 @@ def _correlations(found: Correlations) -> str:
 
 def _groups(groups: Groups) -> str:
     title = f"{groups.number} by {groups.category}"
-    body = [[one.value, number(one.median), f"{one.rows:,}"] for one in groups.groups]
-    return (
-        f'<section class="card"><h3>{escape(title)}</h3>{_table((groups.category, "Median", "Rows"), body)}</section>\n'
-    )
+    header = (groups.category, "Median", "Mean", "Rows")
+    body = [[one.value, number(one.median), number(one.mean), f"{one.rows:,}"] for one in groups.groups]
+    return f'<section class="card"><h3>{escape(title)}</h3>{_table(header, body)}</section>\n'
 
 
 def _figure(svg: str, caption: str, header: Row = (), body: Sequence[Row] = ()) -> str:

@@ -172,6 +172,14 @@ def test_the_most_frequent_values_come_first_and_short():
     assert "x" * 79 + "…" == found.top[3].value
 
 
+def test_where_no_value_is_frequent_none_is_told():
+    names = [f"{chr(97 + n)} name" for n in range(20)]
+
+    assert [] == column(*names).top
+    assert 10 == len(column(*names, names[0]).top)
+    assert 3 == len(column(*names[:3]).top)
+
+
 def test_spellings_of_one_thing_are_told_together():
     found = column("Old Town", "Old Town", "old town", "Old-town", "Bonn", "bonn", "Oslo")
 

@@ -60,6 +60,12 @@ def test_numbers_far_from_the_rest(sentences):
     assert sentence.endswith(": row 302.")
 
 
+def test_what_is_less_than_twice_the_median_is_not_told_as_its_multiple(sentences):
+    [sentence] = sentences(x=[*noise(300, 20), 35], y=noise(301))
+
+    assert sentence.startswith("“x” has 1 value far from the rest, which is between 1")
+
+
 def test_words_among_numbers(sentences):
     assert ["“x” has 2 values that are no number, such as “good” and “bad”: rows 2 and 102."] == sentences(
         x=["good", *noise(99), "bad"], y=noise(101)
@@ -124,6 +130,30 @@ def test_what_differs(sentences):
     assert "for “b” and " in sentence
 
 
+def test_what_differs_though_its_median_does_not(sentences):
+    """Most spend nothing; of two values a median tells little."""
+    kinds = ["a", "b"] * 100
+    spent = [0 if k == "a" or n % 40 < 23 else 50 + n for n, k in enumerate(kinds)]
+    paid = ["yes" if k == "b" or n % 8 == 0 else "no" for n, k in enumerate(kinds)]
+
+    assert ["“paid” differs by “kind”: 100% are yes for “b” and 25% for “a”."] == sentences(kind=kinds, paid=paid)
+    [sentence] = sentences(kind=kinds, spent=spent)
+    assert sentence.startswith("“spent” differs by “kind”: its mean is ")
+    assert sentence.endswith(" for “b” and 0 for “a”.")
+
+
+def test_dates_that_can_be_read_otherwise(sentences):
+    [sentence] = sentences(day=[f"0{n % 9 + 1}/05/2024" for n in range(90)], n=noise(90))
+
+    assert sentence.startswith("“day”: The days are read as day, month, year")
+
+
+def test_chance_makes_no_gap(sentences):
+    days = [date(2026, 1, 5) + timedelta(days=CHANCE.randrange(365)) for _ in range(300)]
+
+    assert not [sentence for sentence in sentences(day=days, n=noise(300)) if "gap" in sentence]
+
+
 def test_what_happens_over_time(sentences):
     days = [date(2026, 1, 5) + timedelta(days=n) for n in range(200)]
     days = [day for day in days if day.weekday() < 5 and not date(2026, 3, 2) <= day < date(2026, 4, 6)]
@@ -131,7 +161,7 @@ def test_what_happens_over_time(sentences):
 
     found = sentences(day=days, n=n)
 
-    assert "Between 2026-02-27 and 2026-04-06 there is no “day” for 38 days." in found
+    assert "“day” has a gap of 38 days, between 2026-02-27 and 2026-04-06." in found
     assert "“day” is never on a weekend." in found
     assert any(sentence.startswith("“n” rises over time: its mean was ") for sentence in found)
 
@@ -146,6 +176,15 @@ def test_the_mood_of_texts(sentences):
     said = [f"I love this place and its {n} lovely cakes, wonderful!" for n in range(40)]
 
     assert ["100% of the texts in “said” are positive, says vaderSentiment."] == sentences(said=said, a=noise(40))
+
+
+def test_much_about_the_same_does_not_hide_what_else_there_is(sentences):
+    a = noise(100)
+    far = {f"far{n}": [*noise(99, 10), 200 + n] for n in range(20)}
+    found = sentences(**far, a=a, less=[-x for x in a])
+
+    assert "Where “a” is higher, “less” falls (rank correlation -1.00)." in found
+    assert 15 == len(found)
 
 
 def test_the_most_important_come_first_and_not_too_many(sentences):

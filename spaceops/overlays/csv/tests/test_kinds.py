@@ -31,7 +31,9 @@ def values(*texts: str, separator: str = ",") -> list:
         (["$1,200.00", "-$3", "12.50 $"], [1200, -3, 12.5]),
         (["3,50 €", "€4"], [3.5, 4]),
         (["12 %", "3.5%"], [12, 3.5]),
+        (["₹3", "4 ₽"], [3, 4]),
         (["\N{MINUS SIGN}5", "5"], [-5, 5]),
+        (["(1,234.50)", "$(3)", "($4)", "5"], [-1234.5, -3, -4, 5]),
         (["0", "0.10", "0,000"], [0, 0.1, 0]),
     ],
 )
@@ -82,6 +84,9 @@ def test_what_would_lose_something_as_a_number_is_none(texts):
         ("31-01-2024", datetime(2024, 1, 31)),
         ("31 January 2024", datetime(2024, 1, 31)),
         ("31-Jan-2024", datetime(2024, 1, 31)),
+        ("31-Jan-24", datetime(2024, 1, 31)),
+        ("January 2024", datetime(2024, 1, 1)),
+        ("Jan-24", datetime(2024, 1, 1)),
         ("Jan 31, 2024", datetime(2024, 1, 31)),
         ("2024-01-31T23:59:58Z", datetime(2024, 1, 31, 23, 59)),
         ("2024-01-31 23:59:58.123+02:00", datetime(2024, 1, 31, 23, 59)),
@@ -108,6 +113,14 @@ def test_if_either_way_fits_the_day_comes_first_which_is_told():
     assert "month, day, year would fit as well" in found.note
 
 
+def test_dates_may_be_written_in_several_ways_which_is_told():
+    found = kind_of(*["2024-02-01", "02/13/2024 8:00", "3 Feb 2024"] * 9, "soon")
+
+    assert [datetime(2024, 2, 1), datetime(2024, 2, 13, 8), datetime(2024, 2, 3)] == found.frame["value"][:3].to_list()
+    assert ("date", ["soon"]) == (found.kind, found.odd["text"].to_list())
+    assert "Dates are written in several ways: “2024-02-01”, “02/13/2024 8:00”, “3 Feb 2024”." == found.note
+
+
 @pytest.mark.parametrize("odd", ["2024-02-30", "9999-12-31", "0001-01-01", "2024-02-01 25:00", "soon"])
 def test_a_date_that_cannot_be_is_odd(odd):
     found = kind_of(*["2024-02-01"] * 40, odd)
@@ -128,10 +141,10 @@ def test_letters_that_are_no_pair_are_no_yes_or_no():
 
 
 def test_missing_values_are_left_out():
-    found = kind_of("1", "", " ", "NA", "n/a", "NULL", "-", "?", None, "2")
+    found = kind_of("1", "", " ", "NA", "n/a", "NULL", "-", "?", None, "\N{EN DASH}", "<NA>", "n.a.", "2")
 
     assert [1, 2] == found.frame["value"].to_list()
-    assert [2, 11] == found.frame["row"].to_list()
+    assert [2, 14] == found.frame["row"].to_list()
 
 
 def test_a_column_without_any_value_is_empty():
@@ -154,6 +167,7 @@ def test_words_with_digits_that_never_repeat_are_identifiers():
     assert "category" == kind_of(*(f"A-{n % 5}" for n in range(50))).kind
     assert "category" == kind_of(*(f"{n} High Street" for n in range(50))).kind
     assert "category" == kind_of("A-1", "A-2").kind
+    assert "category" == kind_of(*(f"{n // 60}:{n % 60:02}" for n in range(50))).kind
 
 
 def test_sentences_are_text_unless_they_repeat():
