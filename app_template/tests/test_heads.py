@@ -1,10 +1,11 @@
-"""Limits on a request's head, on real connections."""
+"""Limits on connections: on heads, trailers, requests that wait in line, and silence."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
+import threading
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -17,8 +18,28 @@ LIMIT = LimitedProtocol.longest
 CHUNKED = b"POST /length HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
 
 
+LEFT = threading.Event()  # set when the app is told that nobody reads its endless answer
+
+
 class Impatient(LimitedProtocol):
     patience = 0.3
+
+
+class Leaving(LimitedProtocol):
+    """Can be told by a test that the server stops."""
+
+    farewell = 1.0
+    latest: Leaving
+
+    def connection_made(self, transport) -> None:
+        super().connection_made(transport)
+        Leaving.latest = self
+
+    @classmethod
+    def leave(cls) -> None:
+        told = threading.Event()
+        cls.latest.loop.call_soon_threadsafe(lambda: (cls.latest.shutdown(), told.set()))
+        assert told.wait(10)
 
 
 @pytest.fixture
@@ -34,6 +55,10 @@ def connect(serve):
     async def slow() -> StreamingResponse:
         return StreamingResponse(words())
 
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        return StreamingResponse(noise())
+
     @contextmanager
     def connected(protocol=LimitedProtocol):
         host, _, port = serve(app, http=protocol).removeprefix("http://").partition(":")
@@ -48,6 +73,16 @@ async def words():
     for _ in range(4):
         yield "word "
         await asyncio.sleep(Impatient.patience / 2)
+
+
+async def noise():
+    """It goes on until the client is known to be gone."""
+    try:
+        while True:
+            yield b"x" * 65536
+            await asyncio.sleep(0)
+    finally:
+        LEFT.set()
 
 
 def posted(size: int, *headers: str) -> bytes:
@@ -143,8 +178,9 @@ def test_trailers_are_read(connect):
         assert until(connection, b"\r\n\r\n5").startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_an_offer_of_http_2_is_ignored_and_the_body_is_read(connect):
-    offer = "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"
+@pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.0, h2c"])
+def test_an_offer_of_another_protocol_is_ignored_and_the_body_is_read(connect, protocol):
+    offer = "Connection: Upgrade, HTTP2-Settings", f"UPGRADE: {protocol}", "HTTP2-Settings: AAMAAABk"
     offer_in_body = b"\r\nUpgrade: h2c"
     with connect() as connection:
         connection.sendall(posted(4, *offer))
@@ -152,6 +188,29 @@ def test_an_offer_of_http_2_is_ignored_and_the_body_is_read(connect):
         connection.sendall(posted(100, *offer)[:-100] + offer_in_body.rjust(100))
 
         assert until(connection, b"\r\n\r\n100").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"\x16\x03\x01", CHUNKED[:-12] + b"no number\r\n"],
+    ids=["head", "TLS", "body"],
+)
+def test_what_is_no_http_is_told_as_every_error(connect, request_):
+    with connect() as connection:
+        connection.sendall(request_)
+        answer, _, body = rest(connection).partition(b"\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"content-type: application/problem+json" in answer.split(b"\r\n")
+    assert (400, "Invalid HTTP request received.") == tuple(json.loads(body)[key] for key in ("status", "detail"))
+
+
+def test_a_connection_does_not_send_requests_without_end_before_they_are_answered(connect):
+    requests = b"GET /slow HTTP/1.1\r\n\r\n" + b"GET /nothing HTTP/1.1\r\n\r\n" * 2 * LimitedProtocol.most_in_line
+    with connect() as connection:
+        connection.sendall(requests)
+
+        assert 1 + LimitedProtocol.most_in_line == rest(connection).count(b"HTTP/1.1 ")
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost:", b"\r\n"], ids=["nothing", "head", "blank"])
@@ -192,13 +251,69 @@ def test_a_slow_answer_is_not_cut_by_the_beginning_of_the_next_request(connect):
     assert answer.endswith(b"0\r\n\r\n")
 
 
-def test_a_refusal_does_not_get_into_the_middle_of_an_answer(connect):
+@pytest.mark.parametrize("refused", [filled(b"GET /"), b"no HTTP\r\n"], ids=["431", "400"])
+def test_what_is_refused_does_not_spoil_the_answer_before(connect, refused):
     with connect() as connection:
         connection.sendall(b"GET /slow HTTP/1.1\r\nHost: app\r\n\r\n")
         until(connection, b"word \r\n")
-        connection.sendall(filled(b"GET /"))
+        connection.sendall(refused)
+        connection.sendall(b"whatever comes after that")
+        answer = rest(connection)
 
-        assert b"431" not in rest(connection)
+    assert 3 == answer.count(b"word ")
+    assert answer.endswith(b"0\r\n\r\n")
+
+
+def test_a_broken_body_ends_an_answer_that_has_begun(connect):
+    with connect() as connection:
+        connection.sendall(CHUNKED.replace(b"POST /length", b"GET /slow")[:-3])
+        until(connection, b"word \r\n")
+        connection.sendall(b"no number\r\n")
+
+        assert b"HTTP/1.1" not in rest(connection)
+
+
+@pytest.mark.parametrize("size", [3, 10], ids=["part", "whole"])
+def test_the_rest_of_a_body_that_is_answered_already_keeps_no_connection_open(connect, size):
+    with connect(Impatient) as connection:
+        connection.sendall(posted(10).replace(b"/length", b"/nothing")[:-10])
+        until(connection, b'{"detail":"Not Found"}')
+        connection.sendall(b"a" * size)
+
+        assert b"" == rest(connection)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="an option of Linux")
+def test_who_takes_nothing_of_an_answer_is_given_up(connect):
+    class Brief(LimitedProtocol):
+        silence = 0.5
+
+    with connect(Brief) as connection:
+        connection.sendall(b"GET /endless HTTP/1.1\r\n\r\n")
+        connection.recv(1)
+
+        assert LEFT.wait(30)
+
+
+def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered(connect):
+    with connect(Leaving) as connection:
+        connection.sendall(posted(1))
+        until(connection, b"\r\n\r\n1")
+        Leaving.leave()
+        connection.sendall(posted(2))
+        answer = rest(connection)
+
+    assert b"connection: close" in answer.split(b"\r\n")
+    assert answer.endswith(b"\r\n\r\n2")
+
+
+def test_when_the_server_stops_a_connection_without_a_request_is_closed(connect):
+    with connect(Leaving) as connection:
+        connection.sendall(posted(1))
+        until(connection, b"\r\n\r\n1")
+        Leaving.leave()
+
+        assert b"" == rest(connection)
 
 
 def test_a_connection_that_is_used_stays_open(connect):
