@@ -2,6 +2,7 @@ import { $, ask, attempt, backendLine, copyButton, el, keep, kept, latency, Prob
 import { feedback } from "./feedback.js";
 
 const LIMIT = 8000; // characters of a message, as in main.py
+const LONGEST = 1024; // tokens of an answer, as in main.py; who has read enough can stop it
 const MOST = 99; // messages that are sent; an odd number, so that the first is a question
 const message = $("message"), conversation = $("conversation");
 const touch = matchMedia("(hover: none)").matches; // where Enter is the only way to break a line
@@ -28,7 +29,8 @@ async function answer() {
 /** Fill the text as the events come; what the last of them says, or that it was stopped. */
 async function streamed(text, about, signal) {
   try {
-    const { response } = await ask("chat", { json: { messages: messages.slice(-MOST) }, signal });
+    const question = { messages: messages.slice(-MOST), max_new_tokens: LONGEST };
+    const { response } = await ask("chat", { json: question, signal });
     for await (const { name, data } of events(response.body)) {
       if (name === "error") throw new Problem(data.detail);
       if (name === "done") return data;
