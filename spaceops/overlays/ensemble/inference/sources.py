@@ -20,4 +20,6 @@ def sources(environ: Mapping[str, str]) -> list[Source]:
     """The models that are no word lists; what follows an @ is the revision."""
     precision = precision_in(environ)
     parts = [name.partition("@") for name in names(environ) if "/" in name]
+    if parts and environ.get("MODEL_REVISION"):
+        raise SystemExit("MODEL_REVISION is set, but each model has its own revision: in MODEL_ID, after an @")
     return [Source(model_id, revision or None, precision) for model_id, _, revision in parts]

@@ -174,6 +174,7 @@ def test_the_build_gets_ready_what_is_no_word_list():
         ({"MODEL_ID": "AFINN,AFINN"}, "MODEL_ID is 'AFINN,AFINN', but must be different models"),
         ({"MODEL_ID": "AFINN,"}, "MODEL_ID is 'AFINN,', but must be different models"),
         ({"MODEL_ID": "afinn"}, "MODEL_ID names 'afinn', but a model is vaderSentiment, AFINN, TextBlob or"),
+        ({"MODEL_ID": "acme/tone,AFINN", "MODEL_REVISION": "v2"}, "MODEL_REVISION is set, but each model has its own"),
         ({"MODEL_WEIGHTS": "1,1"}, "MODEL_WEIGHTS is '1,1', but must be 3 numbers above 0"),
         ({"MODEL_WEIGHTS": "1,0,1"}, "must be 3 numbers above 0"),
         ({"MODEL_WEIGHTS": "1,nan,1"}, "must be 3 numbers above 0"),
