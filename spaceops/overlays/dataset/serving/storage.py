@@ -49,16 +49,13 @@ class Dataset:
         try:
             validate_repo_id(self.repo_id)
             self._make_unless_there()
-            info = self._api.dataset_info(self.repo_id)
+            there = self._there()
         except HfHubHTTPError as error:
             if error.response.status_code in (400, 401, 402, 403, 404):
                 raise Refused(f"HF_TOKEN may not write the dataset {self.repo_id}") from error
             raise
         except HFValidationError as error:
             raise Refused(f"{self.repo_id} cannot be the name of a dataset") from error
-        if not info.private:  # what people send would be there for everybody
-            raise Refused(f"the dataset {self.repo_id} is not private")
-        there = {file.rfilename for file in info.siblings or [] if file.rfilename.startswith(f"{FOLDER}/")}
         if there:
             self._api.snapshot_download(
                 self.repo_id, repo_type="dataset", local_dir=self._folder.parent, allow_patterns=f"{FOLDER}/**"
@@ -71,14 +68,21 @@ class Dataset:
         except RepositoryNotFoundError:
             self._api.create_repo(self.repo_id, repo_type="dataset", private=True, exist_ok=True)
 
+    def _there(self) -> set[str]:
+        """The files of ours that the dataset has. Raises `Refused` if what people send would be there for everybody."""
+        info = self._api.dataset_info(self.repo_id)
+        if not info.private:
+            raise Refused(f"the dataset {self.repo_id} is not private")
+        return {file.rfilename for file in info.siblings or [] if file.rfilename.startswith(f"{FOLDER}/")}
+
     def commit(self) -> None:
-        """Bring the dataset to what the folder holds now."""
+        """Bring the dataset to what the folder holds now. Raises `Refused` if it has been made public meanwhile."""
         files = self._files()
         changed = [path for path, state in files.items() if state != self._committed.get(path)]
         gone = [path for path in self._committed if path not in files]
         if not changed and not gone:
             return
-        there = set(self._api.list_repo_files(self.repo_id, repo_type="dataset"))
+        there = self._there()
         deleted = [path for path in (f"{FOLDER}/{one}" for one in gone) if path in there]
         with tempfile.TemporaryDirectory(dir=self._folder.parent) as links:
             added = list(self._added(changed, Path(links)))
