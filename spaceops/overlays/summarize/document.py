@@ -16,7 +16,8 @@ HEADING = 90  # characters at most, in a text without marks for headings
 FENCE = re.compile(r"\s*(```|~~~)")
 RULE = re.compile(r"\s*+([-*_=])(\s*+\1){2,}\s*+$")
 MARKED_HEADING = re.compile(r"\s{0,3}#{1,6}\s")
-ITEM = re.compile(r"\s*(?:[-*+•–]|\d{1,3}[.)]|[a-z]\))\s+")
+ITEM = re.compile(r"\s*(?:[-*+•–]|\d{1,3}[.)]|[a-z]\)|\[\^[^\s\[\]]+\]:)\s+")  # of a list, or a footnote
+UNSEEN = re.compile(r"\s*+(?:\[[^\[\]]+\]:\s+\S*://|(?:<[^<>]*+>\s*+)++$)")  # the address of a link, or tags alone
 
 # An end of a sentence: its last mark with the quotes and brackets that belong to it, and then white space.
 END = re.compile(r"""(?<![.!?…])[.!?…]++["'»”“’)\]*_]*+(?=\s)|[。！？]++[」』”）]*""")
@@ -78,11 +79,13 @@ def take_apart(text: str) -> Document:
 def blocks(text: str) -> Iterator[list[Line]]:
     """The lines of each paragraph, item or heading."""
     block: list[Line] = []
-    in_code = False
+    in_code = in_comment = False
     for line in lines(text):
         fence = FENCE.match(line.text)
         in_code ^= bool(fence)
-        left_out = in_code or fence or not line.text.strip() or RULE.match(line.text) or is_table(line.text)
+        in_comment |= line.text.lstrip().startswith("<!--") and not in_code
+        left_out = in_code or fence or in_comment or not line.text.strip() or is_no_text(line.text)
+        in_comment &= "-->" not in line.text
         opens = MARKED_HEADING.match(line.text) or ITEM.match(line.text)
         if block and (left_out or opens or MARKED_HEADING.match(block[-1].text)):
             yield block
@@ -101,9 +104,9 @@ def lines(text: str) -> Iterator[Line]:
         start += len(line) + 1
 
 
-def is_table(line: str) -> bool:
-    """Whether a line is a row of a table."""
-    return line.count("|") >= 2 or line.count("\t") >= 2
+def is_no_text(line: str) -> bool:
+    """Whether a line is a row of a table, a rule, or what a reader of Markdown does not see."""
+    return line.count("|") >= 2 or line.count("\t") >= 2 or bool(RULE.match(line) or UNSEEN.match(line))
 
 
 def is_heading(block: list[Line]) -> bool:
@@ -173,6 +176,7 @@ def readable(text: str) -> str:
     """A piece of text as it is read: on one line, and without the marks of Markdown."""
     text = re.sub(r"!\[[^\[\]\n]*\]\([^)\n]*\)", "", text)  # a picture
     text = re.sub(r"\[([^\[\]\n]+)\]\([^)\n]*\)", r"\1", text)  # a link
+    text = re.sub(r"(?<!\w)\[(?!\d+\]|\^)([^\[\]\n]+)\]\[[^\[\]\n]*\]|\[\^[^\s\[\]]+\]", r"\1", text)  # one by name
     text = re.sub(r"\*\*(?=\S)(.+?)\*\*|`([^`\n]+)`", r"\1\2", text)
     text = re.sub(r"(?<![\w*])([*_])(?=[^\s*_])(.+?)(?<=[^\s*_])\1(?![\w*])", r"\2", text)
     text = DIVIDED.sub(lambda word: "" if word[1].islower() else "-", text)

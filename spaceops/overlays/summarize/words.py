@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
 
 
@@ -75,7 +76,7 @@ GERMAN = _words(
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # noqa: RUF001
 SHORT_FORM = re.compile(r"(n['’]t|['’]\w{1,2})$")  # noqa: RUF001 - the end of "don't" and of "we'll"
-ADDRESS = re.compile(r"(?<![!-~])(?=[!-~]*(?:://|/[!-~]*/))[!-~]+")  # of a page or a file: no words
+ADDRESS = re.compile(r"(?<![!-~])(?=[!-~]*(?:://|/[!-~]*/|\w@\w))[!-~]+")  # of a page, a file or a person: no words
 ENDINGS = (
     "ungen",
     "ation",
@@ -100,10 +101,12 @@ CHINESE_OR_JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]+")  # written wi
 
 
 def stopwords(text: str) -> frozenset[str]:
-    """The words without meaning of the language that a text seems to be in."""
-    found = [word.lower() for word in WORD.findall(text[:20_000])]
-    in_german = sum(word in GERMAN for word in found)
-    return GERMAN if in_german > sum(word in ENGLISH for word in found) else ENGLISH
+    """The words without meaning of the language that a text seems to be in; of another, its short and frequent ones."""
+    found = Counter(word.lower() for word in WORD.findall(text[:20_000]))
+    known = max((ENGLISH, GERMAN), key=lambda words: sum(found[word] for word in words))
+    if sum(found[word] for word in known) > found.total() / 8:  # in both it is nearly half, in others next to none
+        return known
+    return frozenset(word for word, count in found.items() if len(word) < 5 and count > found.total() / 200)
 
 
 @lru_cache(100_000)

@@ -72,6 +72,15 @@ def test_code_tables_and_rules_are_left_out():
     assert ["Before.", "After."] == sentences(text)
 
 
+def test_what_a_reader_of_markdown_does_not_see_is_left_out():
+    text = (
+        '<p align="center">\n  <a href="x"><img src="y"></a>\n</p>\n\nOne begins.\n\n'
+        "<!--\nadded: v1\n\nchanges: none\n-->\n\nUse a <b> tag.\n\n[one]: https://one.example/a 'Its title'\n"
+    )
+
+    assert ["One begins.", "Use a <b> tag."] == sentences(text)
+
+
 def test_items_are_sentences_of_their_own():
     assert ["Buy bread.", "Buy two loaves.", "milk", "eggs", "Then go home."] == sentences(
         "- Buy bread. Buy two loaves.\n* milk\n3) eggs\n\nThen go home."
@@ -84,6 +93,9 @@ def test_items_are_sentences_of_their_own():
         ("It is **very** _good_ and *new*.", "It is very good and new."),
         ("Call `main()` in my_own_module at 2*3*4.", "Call main() in my_own_module at 2*3*4."),
         ("A ![picture](x.png)and a [link](y).", "A and a link."),
+        ("See the [first][one], the [`second`][] and that[^3].", "See the first, the second and that."),
+        ("[^3]: It is told below.", "It is told below."),
+        ("So it is.[1][2] And a[i][j] too.", "So it is.[1][2] And a[i][j] too."),
         ("A hyphen-\nated word and a well-\nknown one.", "A hyphenated word and a wellknown one."),
         ("> Quoted over\n> two lines.", "Quoted over two lines."),
     ],
@@ -113,7 +125,29 @@ def test_any_text_is_taken_apart_in_its_order(seed):
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "a ", ".", "A. ", "\n", "[(", "`*_", "#", " ", "\t", "a|", "- x\n", "' ", "z.b. ", "*", "-\n"]
+    "piece",
+    [
+        "a",
+        "a ",
+        ".",
+        "A. ",
+        "\n",
+        "[(",
+        "`*_",
+        "#",
+        " ",
+        "\t",
+        "a|",
+        "- x\n",
+        "' ",
+        "z.b. ",
+        "*",
+        "-\n",
+        "<a",
+        "<a>",
+        "<!--\n",
+        "[a][",
+    ],
 )
 def test_no_text_takes_much_longer_than_its_length_explains(piece):
     """A square of this length would run into the time limit of the tests."""

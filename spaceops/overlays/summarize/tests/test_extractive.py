@@ -158,8 +158,22 @@ def test_key_phrases_are_what_comes_back_as_it_is_written_most():
 
 def test_key_phrases_have_no_pieces_of_addresses_or_short_forms():
     text = "We\u2019ll see the ferry at https://ferry.example/we. We\u2019ll see it in /etc/ferry/we, don't they? " * 3
+    authors = "Anna Lee (anna.lee@mail.example) has written to Ben <ben@mail.example>. " * 3
 
     assert ["ferry"] == key_phrases(take_apart(text), ignore)
+    assert not {"mail", "example"} & set(key_phrases(take_apart(authors), ignore))
+
+
+def test_key_phrases_of_other_languages_have_none_of_their_short_and_frequent_words():
+    text = (
+        "Le port est vieux, et les bateaux sont dans le port pour la nuit. Pour les marins, le port est une maison. "
+        "Dans la nuit, les marins sont dans les bateaux. Pour une fois, les marins sont partis vers les îles. "
+        "Les îles sont loin, et les bateaux sont lents. Le vieux port attend les marins pour la fête dans les rues. "
+    )
+
+    found = {phrase.lower() for phrase in key_phrases(take_apart(text), ignore)}
+    assert {"marins", "bateaux"} < found
+    assert not {"les", "pour", "dans", "sont", "est", "une"} & found
 
 
 def test_key_phrases_have_no_words_without_meaning_and_no_word_twice():
