@@ -88,9 +88,11 @@ def unfit(folder: Path) -> str | None:
         return f"no volume is mounted at {folder}"
     probe = folder / f".probe-{secrets.token_hex(8)}"
     try:
-        probe.write_bytes(b"probe")
-        same = probe.read_bytes() == b"probe"
-        probe.unlink()
+        try:
+            probe.write_bytes(b"probe")
+            same = probe.read_bytes() == b"probe"
+        finally:
+            probe.unlink(missing_ok=True)  # where there is no room, it is there and empty
     except OSError as error:
         return f"the volume at {folder} cannot be written ({error.strerror})"
     return None if same else f"the volume at {folder} does not keep what is written"

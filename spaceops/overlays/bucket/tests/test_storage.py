@@ -101,6 +101,25 @@ def test_a_mount_is_told_from_a_folder(tmp_path):
     assert not is_mounted(tmp_path / "nothing")
 
 
+def test_a_volume_without_room_is_named_and_nothing_is_left_in_it(tmp_path, monkeypatch):
+    """`mountinfo` has the place of a mount as its fifth word."""
+    mounts, volume = tmp_path / "mountinfo", tmp_path / "volume"
+    volume.mkdir()
+    mounts.write_text(f"36 35 98:0 / {volume} rw - tmpfs none rw\n")
+    monkeypatch.setattr("serving.storage.MOUNTS", mounts)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # bytes of a file, in place of a full volume
+    try:
+        reason = unfit(volume)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert f"the volume at {volume} cannot be written (File too large)" == reason
+    assert [] == files(volume)
+    assert unfit(volume) is None
+    assert [] == files(volume)
+
+
 @pytest.mark.skipif(not Path("/proc/self").is_mount() and not Path("/proc").is_mount(), reason="there is no /proc")
 def test_a_volume_that_cannot_be_written_is_named_with_the_reason():
     assert unfit(Path("/proc")).startswith("the volume at /proc cannot be written (")
