@@ -110,6 +110,8 @@ async def _unkept(request: Request, error: Exception) -> Response:
 async def _unreadable(request: Request, error: Exception) -> Response:
     """Which fields are wrong and why, without their values, which may be long, private or not even valid Unicode."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
+    if isinstance(error.body, bytes):  # which FastAPI has not tried to read
+        return problem(request.scope, 422, "The body must be JSON, and the header Content-Type application/json.")
     errors = [{"loc": list(one["loc"]), "msg": one["msg"].removeprefix("Value error, ")} for one in error.errors()]
     return problem(request.scope, 422, "; ".join(_sentence(one) for one in errors), errors=errors)
 

@@ -93,6 +93,16 @@ def test_what_was_sent_is_not_repeated(client, body):
     assert "secret" not in response.text
 
 
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_who_does_not_say_that_a_body_is_json_is_told_to(client, content_type):
+    """As curl does without -H."""
+    headers = {"Content-Type": content_type} if content_type else {}
+    response = client.post("/things", content='{"name": "one", "size": 2}', headers=headers)
+
+    assert 422 == response.status_code
+    assert "The body must be JSON, and the header Content-Type application/json." == response.json()["detail"]
+
+
 def test_the_description_of_the_api_says_so(client):
     api = client.get("/openapi.json").json()
     responses = api["paths"]["/things"]["post"]["responses"]
