@@ -6,6 +6,7 @@ import http.client
 import http.server
 import json
 import os
+import re
 import shutil
 import socket
 import socketserver
@@ -27,12 +28,16 @@ if not shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"):
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
-    """Answers with the headers that came; /stream says one word, and the next when it may."""
+    """Answers with the headers that came; /stream says one word, and the next when it may; /crash says nothing."""
 
     protocol_version = "HTTP/1.1"
     may_go_on = threading.Event()
+    crashed = None  # the id of the request that got no answer
 
     def do_GET(self):
+        if self.path == "/crash":
+            Echo.crashed, self.close_connection = self.headers["X-Request-ID"], True
+            return
         self.send_response(200)
         if self.path == "/stream":
             self.send_header("Content-Type", "text/event-stream")
@@ -201,6 +206,15 @@ def test_a_request_is_handed_on_as_it_is(nginx, app):
 
     assert {name.lower(): value for name, value in headers.items()}.items() <= found.items()
     assert "connection" not in found
+
+
+@pytest.mark.parametrize("given", [None, "", "a.b-c_1", "x" * 64, "x" * 65, 'a", "b', "ä"])
+def test_a_request_has_one_id_for_nginx_and_for_the_app(nginx, app, given):
+    answer = nginx.get("/crash", headers=PROGRAM | ({} if given is None else {"X-Request-ID": given.encode()}))
+
+    assert (503, Echo.crashed) == (answer.status_code, answer.json()["request_id"])
+    assert (Echo.crashed == given) is (given in {"a.b-c_1", "x" * 64})
+    assert re.fullmatch("[A-Za-z0-9._-]{1,64}", Echo.crashed)
 
 
 def test_a_websocket_can_begin(nginx, app):
