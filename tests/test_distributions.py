@@ -81,7 +81,8 @@ def test_the_table_lists_all_that_an_installed_package_asks_for(name):
         if one.marker is None or ("extra" not in str(one.marker) and one.marker.evaluate({"sys_platform": "linux"}))
     }
 
-    assert wanted <= closure([name])[0]
+    libraries = {one for one in wanted if one.startswith(("nvidia-", "cuda-toolkit"))}  # with nothing to import
+    assert wanted - libraries <= closure([name])[0]
 
 
 def test_the_table_knows_the_modules_of_the_packages_that_are_installed():

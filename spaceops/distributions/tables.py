@@ -628,6 +628,7 @@ biopython: Bio
 brotli: brotli _brotli
 cffi: cffi _cffi_backend
 cuda-bindings: cuda
+cuda-pathfinder: cuda
 djangorestframework: rest_framework
 django-cors-headers: corsheaders
 discord-py: discord
@@ -745,6 +746,7 @@ standard-uu: uu
 standard-nntplib: nntplib
 standard-crypt: crypt
 swig: swig
+sympy: sympy isympy
 tensorflow: tensorflow
 tensorflow-cpu: tensorflow
 torch: torch torchgen functorch
