@@ -113,23 +113,22 @@ def _overview(report: Report) -> str:
 
 def _in_short(column: Column) -> str:
     if numbers := column.numbers:
+        if numbers.minimum == numbers.maximum:
+            return f"always {number(numbers.minimum)}"
         return f"{number(numbers.minimum)} to {number(numbers.maximum)}, median {number(numbers.median)}"
     if dates := column.dates:
         return f"{date(dates.earliest)} to {date(dates.latest)}"
     if texts := column.texts:
         return f"{number(texts.words)} words at the median"
     if column.kind == "category" and not column.top:
-        return "no value stands there twice"
+        return "all different"
     return listed([f"{value.value} ({value.count:,})" for value in column.top[:3]])
 
 
 def _column(column: Column, total: int) -> str:
-    parts = [
-        f"<h3>{escape(column.name)} <span class='faint'>{column.kind}</span></h3>"
-        f"<p class='faint'>{column.filled:,} filled, {share(column.missing, total)} missing, "
-        f"{column.distinct:,} different. {escape(column.note or '')}</p>"
-    ]
-    if column.numbers:
+    """A card, unless there is no more to say than in the overview."""
+    parts = []
+    if column.numbers and column.numbers.minimum < column.numbers.maximum:
         parts.append(_numbers(column.name, column.numbers))
     if column.dates:
         parts.append(_dates(column.name, column.dates))
@@ -146,7 +145,14 @@ def _column(column: Column, total: int) -> str:
         parts.append(
             _bars(f"The most frequent values of {column.name}", [(top.value, top.count) for top in column.top])
         )
-    return f'<section class="card">{"".join(parts)}</section>\n'
+    if not parts:
+        return ""
+    head = (
+        f"<h3>{escape(column.name)} <span class='faint'>{column.kind}</span></h3>"
+        f"<p class='faint'>{column.filled:,} filled, {share(column.missing, total)} missing, "
+        f"{column.distinct:,} different. {escape(column.note or '')}</p>"
+    )
+    return f'<section class="card">{head}{"".join(parts)}</section>\n'
 
 
 def _numbers(name: str, numbers: Numbers) -> str:

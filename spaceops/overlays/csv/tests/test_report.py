@@ -66,6 +66,16 @@ def test_the_page_says_all_that_the_report_does(example):
     assert "103 rows, 9 columns, utf-8, separated by comma" in page.text
 
 
+def test_a_column_of_which_the_overview_says_all_has_no_card(tmp_path):
+    rows = [f"A-{n},7,{chr(97 + n)}x,{n % 3},\n" for n in range(20)]
+    (tmp_path / "upload").write_text("key,same,name,n,none\n" + "".join(rows))
+    html = report.page(analyze(tmp_path / "upload", "a.csv", Vader(), nothing))
+
+    assert ["n"] == re.findall("<h3>(.*?) <", html)
+    assert "<td>always 7</td>" in html
+    assert "<td>all different</td>" in html
+
+
 def test_the_page_needs_nothing_beside_it(example):
     page = Page(report.page(example))
 
