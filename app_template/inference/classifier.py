@@ -71,7 +71,8 @@ class TextClassifier:
     def _passes(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Indices of texts of similar length, the longest first, in passes that are about the same work."""
         at_once, most = self._runtime.side_by_side, self._runtime.most_tokens
-        share = sum(lengths) / (at_once * ceil(sum(lengths) / (at_once * most)))
+        total = max(1, sum(lengths))  # some models make no token of a text of nothing visible
+        share = total / (at_once * ceil(total / (at_once * most)))
         indices: list[int] = []
         number, tokens = 1, 0  # passes so far, and what they hold
         for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
@@ -86,7 +87,7 @@ class TextClassifier:
 
     def _inputs(self, encodings: Sequence[Encoding]) -> Inputs:
         """Pad the token ids of some texts to the longest of them."""
-        shape = len(encodings), max(map(len, encodings))
+        shape = len(encodings), max(1, *map(len, encodings))
         ids, mask, types = np.full(shape, self._padding), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for row, encoding in enumerate(encodings):
             ids[row, : len(encoding)] = encoding.ids

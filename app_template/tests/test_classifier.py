@@ -53,10 +53,11 @@ def graph(asks_for=("input_ids", "attention_mask"), values=VALUES, *, packed=Fal
     return model
 
 
-def write_tokenizer(folder):
+def write_tokenizer(folder, *, ends=True):
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    if ends:
+        tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     tokenizer.enable_padding(length=700)  # as some are saved: the app must not take it over
     tokenizer.save(str(folder / "tokenizer.json"))
 
@@ -96,6 +97,13 @@ def test_each_text_is_answered_for_itself_and_in_order_whatever_their_number_and
         expected = [text.split().count("good") - text.split().count("bad") for text in texts]
 
         assert expected == surplus(classifier.probabilities(texts))
+
+
+def test_a_text_of_no_token_is_answered_too(folder):
+    write_tokenizer(there := folder(), ends=False)
+
+    assert [0] == surplus(loaded(there).probabilities([" "]))
+    assert [0, 1, 0] == surplus(loaded(there).probabilities([" ", "good", " "]))
 
 
 @pytest.mark.parametrize(
