@@ -11,7 +11,7 @@ function duration(seconds) {
 function processRow({ name, running, starts, seconds, memory }) {
   const state = running ? `up for ${duration(seconds)}` : "down, will be started again";
   const size = memory === null ? "unknown" : `${Math.round(memory / 2 ** 20)} MB`;
-  return row(name, state, running ? size : "none", starts > 1 ? `${starts - 1} times` : "never");
+  return row(name, state, running ? size : "none", ["never", "once"][starts - 1] ?? `${starts - 1} times`);
 }
 
 const row = (head, ...cells) => el("tr", {}, el("th", { scope: "row" }, head), ...cells.map(cell => el("td", {}, cell)));
