@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from tables.columns import Column
+from tables.kinds import Kind
 from tables.relations import Groups, Relations, Series
 from tables.wording import date, listed, many, number, rows, share
 
@@ -33,12 +34,12 @@ def insights(
     columns: Sequence[Column], relations: Relations, *, total: int, duplicates: int, first: Sequence[int]
 ) -> list[Insight]:
     """What stands out most, the most important first."""
-    by_name = {column.name: column for column in columns}
+    kinds = {column.name: column.kind for column in columns}
     found = [
         *_duplicates(duplicates, first, total),
         *(insight for column in columns for insight in _of_column(column, total)),
         *_correlated(relations),
-        *(_differing(groups, by_name[groups.number]) for groups in relations.groups if groups.explained >= 0.25),
+        *(_differing(groups, kinds[groups.number]) for groups in relations.groups if groups.explained >= 0.25),
         *(_trending(series) for series in relations.series if series.trend and abs(series.trend) >= TREND),
     ]
     return _mixed(found)[:MOST]
@@ -172,17 +173,14 @@ def _correlated(relations: Relations) -> Iterator[Insight]:
             yield Insight(about="relation", text=text, columns=[a, b], weight=4 + abs(found))
 
 
-def _differing(groups: Groups, number_column: Column) -> Insight:
-    """By the median, but where that tells nothing: of two values, or where all have the same."""
-    by_median = number_column.distinct > 2 and groups.groups[0].median > groups.groups[-1].median
-    what = "median" if by_median else "mean"
-    low, *_, high = sorted(groups.groups, key=lambda group: group.median if by_median else group.mean)
+def _differing(groups: Groups, kind: Kind) -> Insight:
+    high, low = groups.groups[0], groups.groups[-1]
     text = f"“{groups.number}” differs by “{groups.category}”: "
-    if number_column.kind == "yes or no":
+    if kind == "yes or no":
         text += f"{share(high.mean, 1)} are yes for “{high.value}” and {share(low.mean, 1)} for “{low.value}”."
     else:
-        ends = [number(getattr(group, what)) for group in (high, low)]
-        text += f"its {what} is {ends[0]} for “{high.value}” and {ends[1]} for “{low.value}”."
+        ends = [number(getattr(group, groups.by)) for group in (high, low)]
+        text += f"its {groups.by} is {ends[0]} for “{high.value}” and {ends[1]} for “{low.value}”."
     return Insight(about="relation", text=text, columns=[groups.category, groups.number], weight=5 + groups.explained)
 
 

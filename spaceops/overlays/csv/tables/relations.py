@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import combinations, islice
+from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, Field
@@ -43,7 +44,10 @@ class Groups(BaseModel):
     category: str
     number: str
     explained: float = Field(description="How much of the differences in rank the category accounts for, 0 to 1")
-    groups: list[Group] = Field(description="The highest median first, of equal ones the highest mean")
+    by: Literal["median", "mean"] = Field(
+        description="Which tells more: of two values, or equal medians, it is the mean"
+    )
+    groups: list[Group] = Field(description="The highest first")
 
 
 class Point(BaseModel):
@@ -113,16 +117,18 @@ class Sample:
             for number in self._numbers
         }
         most = sorted(explained, key=lambda pair: explained[pair], reverse=True)[:SHOWN]
-        return [
-            Groups(
-                category=self._categories[category],
-                number=self._numbers[number],
-                explained=explained[category, number],
-                groups=_groups_of(self._frame, category, number),
-            )
-            for category, number in most
-            if explained[category, number] >= NOTABLE
-        ]
+        return [self._groups_of(*pair, explained[pair]) for pair in most if explained[pair] >= NOTABLE]
+
+    def _groups_of(self, category: str, number: str, explained: float) -> Groups:
+        groups = _groups_of(self._frame, category, number)
+        by_mean = self._frame[number].drop_nulls().n_unique() == 2 or groups[0].median == groups[-1].median
+        return Groups(
+            category=self._categories[category],
+            number=self._numbers[number],
+            explained=explained,
+            by="mean" if by_mean else "median",
+            groups=groups,
+        )
 
     def _series(self) -> Iterator[Series]:
         for key, (date, unit) in self._dates.items():

@@ -215,8 +215,8 @@ def _correlations(found: Correlations) -> str:
 
 def _groups(groups: Groups) -> str:
     title = f"{groups.number} by {groups.category}"
-    header = (groups.category, "Median", "Mean", "Rows")
-    body = [[one.value, number(one.median), number(one.mean), f"{one.rows:,}"] for one in groups.groups]
+    header = (groups.category, groups.by.capitalize(), "Rows")
+    body = [[one.value, number(getattr(one, groups.by)), f"{one.rows:,}"] for one in groups.groups]
     return f'<section class="card"><h3>{escape(title)}</h3>{_table(header, body)}</section>\n'
 
 

@@ -91,6 +91,16 @@ def test_a_category_that_matters_is_told_with_its_medians():
     assert 990 == pytest.approx(groups.groups[0].median, abs=1)
 
 
+def test_where_medians_tell_little_means_are_told():
+    kinds = ["a", "b", "c"] * 60
+    found = related({"kind": kinds, "paid": ["no" if k == "a" or n < 60 else "yes" for n, k in enumerate(kinds)]})
+
+    [groups] = found.groups
+    assert "mean" == groups.by
+    assert [("b", 1), ("c", 1), ("a", 0)] == [(one.value, one.median) for one in groups.groups]
+    assert 2 / 3 == pytest.approx(groups.groups[0].mean)
+
+
 def test_a_category_of_few_rows_does_not_matter():
     found = related({"kind": [*["a"] * 50, *["b"] * 5], "n": [*noise(50), 90, 91, 92, 93, 94.5]})
 
