@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,14 @@ class Checkpoint:
     def download(self, into: Path | None = None) -> Path:
         """Fetch it from the Hub, into a folder or else into the Hub's cache."""
         commit, files = hub.look_up(self.model_id, self.revision)
+        self._refuse_adapter(files)
         hub.refuse_without_tensors(self.model_id, files)
         return hub.download(self.model_id, commit, FILES, into)
+
+    def _refuse_adapter(self, files: Collection[str]) -> None:
+        """What LoRA and the like train is no model, but a change to one."""
+        if "adapter_config.json" in files and "config.json" not in files:
+            raise ModelError(f"{self.name} is an adapter: merge it into the model that it changes, and name the result")
 
     def load(self, kind: str, endings: tuple[str, ...]) -> tuple[Any, Any]:
         """Its tokenizer, and its network on the best device here.
@@ -59,6 +65,7 @@ class Checkpoint:
         """
         device, dtype = pytorch.set_up()
         folder = self.find()
+        self._refuse_adapter([file.name for file in folder.iterdir()])
         architectures = hub.described(folder, "config.json").get("architectures") or ["none"]
         if not architectures[0].endswith(endings):
             wanted = " or ".join(f"…{ending}" for ending in endings)

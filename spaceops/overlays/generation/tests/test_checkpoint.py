@@ -65,6 +65,7 @@ def test_without_pytorch_it_says_what_to_do():
     ("files", "reason"),
     [
         ({}, "The model has no config.json"),
+        ({"adapter_config.json": {}}, "is an adapter: merge it into the model that it changes"),
         ({"config.json": {}}, "is of another kind: its architecture is none, not …ForCausalLM or …LMHeadModel"),
         ({"config.json": {"architectures": ["BertForMaskedLM"]}}, "its architecture is BertForMaskedLM"),
         ({"config.json": {"architectures": ["GPT2LMHeadModel"]}}, "has no tokenizer"),
