@@ -99,6 +99,7 @@ class Transformers:
                 max_new_tokens=max(pen.new_tokens for pen in pens),
                 do_sample=True,
                 temperature=1.0,  # each conversation has its own
+                use_cache=True,  # which many trainings leave off; then all is read again for each token
                 logits_processor=LogitsProcessorList([warm]),
                 stopping_criteria=StoppingCriteriaList([write]),  # asked after each step which of them are over
             )

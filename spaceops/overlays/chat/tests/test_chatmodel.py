@@ -249,6 +249,20 @@ def test_an_answer_ends_where_the_model_or_its_tokenizer_says():
     assert {1} == ends_of(1, None)
 
 
+def test_what_was_read_is_not_read_again_even_if_the_model_was_saved_so(folder, tmp_path):
+    """As trainings do it that have no memory to spare."""
+    other = shutil.copytree(folder, tmp_path / "model")
+    (other / "generation_config.json").write_text('{"use_cache": false, "eos_token_id": 0}', "utf-8")
+    model, read = Transformers(Checkpoint(str(other))), []
+    model.load()
+    model._model.register_forward_pre_hook(
+        lambda _model, _args, inputs: read.append(inputs["input_ids"].shape[1]), with_kwargs=True
+    )
+    [(_, facts)] = replies_of(model, ([USER], 5, 0.0, 60))
+
+    assert [facts["prompt_tokens"], 1, 1, 1, 1] == read
+
+
 def test_a_model_that_cannot_answer_is_not_ready(folder, tmp_path):
     """Such as one whose numbers are too large for a GPU's half precision."""
     import torch
