@@ -230,7 +230,7 @@ class Exchange:
     async def fail(self, status: int, detail: str) -> None:
         """Answer with a problem. If an answer has begun, it breaks off here, and the server closes the connection."""
         if not self.status:
-            response = problem(self.scope, status, detail, {"Connection": "close"})
+            response = problem(self.scope, status, detail)
             response.raw_headers = self._complete_headers(response.raw_headers)
             self.status, self.sent = status, len(response.body)
             await response(self.scope, self._receive, self._send)
