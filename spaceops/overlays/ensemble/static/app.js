@@ -10,6 +10,7 @@ let jobShown = null; // the id of the job whose results are on the page
 
 const length = words => [...words].length; // in code points, as the server counts
 const inWords = label => label[0] + label.slice(1).toLowerCase();
+const short = model => model.replace(/(?<=@[0-9a-f]{7})[0-9a-f]{33}$/, ""); // a commit, as git shortens it
 const lines = () => texts.value.split("\n").map(line => line.trim()).filter(Boolean);
 
 // ---- one text
@@ -53,7 +54,7 @@ function agreed(label, opinions) {
 }
 
 function opinionCard({ model, weight, label, score, probabilities, milliseconds, error }) {
-  const name = el("h3", {}, model);
+  const name = el("h3", {}, short(model));
   const counts = weight === 1 ? "" : `, counts ${weight} times`;
   if (error) return el("li", {}, name, el("p", { className: "error" }, error), el("p", { className: "faint" }, counts.slice(2)));
   return el("li", { className: label }, name,
@@ -81,7 +82,7 @@ const jobs = follower($("job"), ({ summary, rows }, id) => {
   if (unanswered) counts.push(`${unanswered} without an answer`);
   $("summary").textContent = `${counts.join(", ")}.${agreement === null ? "" : ` On average ${percent(agreement)} of the models agree.`}`;
   const models = rows.find(row => row.verdict)?.verdict.opinions.map(({ model }) => model) ?? [];
-  $("columns").replaceChildren(...["Text", "Together", ...models].map(name => el("th", { scope: "col" }, name)));
+  $("columns").replaceChildren(...["Text", "Together", ...models.map(short)].map(name => el("th", { scope: "col" }, name)));
   $("rows").replaceChildren(...rows.slice(0, SHOWN).map(line));
   $("more").textContent = rows.length > SHOWN ? `The first ${SHOWN} of ${rows.length.toLocaleString("en")}; the downloads have all.` : "";
   $("results").hidden = false;
