@@ -20,6 +20,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from serving.settings import Settings
+
 FOLDER = Path(__file__).parents[1]
 PAGE, PROGRAM = {"Accept": "text/html,*/*"}, {"Accept": "*/*"}
 
@@ -237,6 +239,14 @@ def test_a_body_is_handed_on_as_it_comes(nginx, app):
         answer = connection.getresponse()
 
     assert 413 == answer.status
+
+
+def test_the_app_gives_up_before_nginx_does():
+    """So that a client who is too slow, or whose answer is, is told so by the app."""
+    config = (FOLDER / "nginx.conf").read_text("utf-8")
+    waits = {name: int(seconds) for name, seconds in re.findall(r"(\w+_timeout) (\d+)s;", config)}
+
+    assert Settings.request_timeout < min(waits["client_body_timeout"], waits["proxy_read_timeout"])
 
 
 def test_streams_arrive_word_by_word(nginx, app):
