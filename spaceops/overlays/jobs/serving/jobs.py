@@ -36,6 +36,7 @@ ENDED = Counter("jobs_ended", "Jobs that have ended", ["status"], registry=REGIS
 # At a stop the Hub waits 30 seconds, in which the storage may have a last commit to make after these two.
 LONGEST_WAIT = 10  # seconds that a request may wait for the end of a job
 DRAIN = 8  # seconds that the running job has to end
+RESTART = 10  # seconds until another try finds the app started again, or another one
 FIRST_GUESS = 10.0  # seconds that a job takes, until one has shown it
 MOST_STARTS = 2  # a job that was running twice when the app died may be what kills the app
 LOST = "There is no such job. It was deleted, or the app was restarted and its storage is temporary."
@@ -46,9 +47,9 @@ Status = Literal["queued", "running", "done", "failed", "cancelled"]
 class Full(Exception):
     """No place is free, or the app is about to stop; it is worth another try after `retry_after` seconds."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, why: str, seconds: float) -> None:
         self.retry_after = max(1, ceil(seconds))
-        super().__init__(f"Too many jobs are waiting. Try again in {self.retry_after} s.")
+        super().__init__(f"{why} Try again in {self.retry_after} s.")
 
 
 class Unknown(Exception):
@@ -275,11 +276,13 @@ class Jobs:
         )
 
     def _refuse_if_full(self, client: str) -> None:
+        if self._closing.is_set():
+            raise Full("The app is about to stop.", RESTART)
         theirs = [place for place, job in enumerate(self._queue, 1) if client and job.client == client]
         if len(theirs) >= max(1, self._max_waiting // 4):
-            raise Full(theirs[0] * self._seconds)  # when the first of them leaves the queue
-        if len(self._queue) >= self._max_waiting or self._closing.is_set():
-            raise Full(self._seconds)
+            raise Full("Too many jobs of yours are waiting.", theirs[0] * self._seconds)  # the first leaves the queue
+        if len(self._queue) >= self._max_waiting:
+            raise Full("Too many jobs are waiting.", self._seconds)
 
     def _enqueue(self, job: Job) -> None:
         self._queue.append(job)
@@ -401,8 +404,11 @@ class Jobs:
         try:
             event = self._record(job, status, **more)
         except OSError as error:
-            log.exception("a result cannot be kept")
-            event = {"status": "failed", "at": time.time(), "error": f"The result cannot be kept: {error.strerror}."}
+            log.exception("the end of a job cannot be kept")
+            event = {"status": status, "at": time.time(), **more}
+            if status == "done":
+                event |= {"status": "failed", "error": f"The result cannot be kept: {error.strerror}."}
+            shutil.rmtree(self._folder(job), ignore_errors=True)  # or it would be done again after a restart
         with suppress(OSError):
             for upload in self._folder(job).glob("upload*"):
                 upload.unlink()

@@ -336,7 +336,7 @@ def test_who_has_enough_jobs_in_the_queue_is_told_when_the_first_of_them_may_beg
     for client in ("a", "b", "c", "c"):
         jobs.submit({}, client=client)
 
-    with pytest.raises(Full) as full:
+    with pytest.raises(Full, match="Too many jobs of yours are waiting") as full:
         jobs.submit({}, client="c")
     assert 30 == full.value.retry_after  # three jobs must end
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import threading
 import time
 
 import pytest
 from work import Gate, add, ended
 
-from serving.jobs import Full
+from serving.jobs import Full, Unknown
 from serving.storage import open_storage
 
 
@@ -60,8 +61,34 @@ def test_a_running_job_may_end_before_the_app_does(start):
     closing.join(10)
 
     assert "done" == jobs.state(job.id).status
-    with pytest.raises(Full):
+    with pytest.raises(Full, match="The app is about to stop"):
         jobs.submit({})
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_job_whose_end_cannot_be_kept_is_not_done_again_without_its_file(start, tmp_path, cancelled):
+    upload = tmp_path / "upload.txt"
+    upload.write_text("text")
+    gate = Gate()
+    jobs = start(gate)
+    jobs.submit({"n": 0})
+    gate.wait()
+    job = jobs.submit({"n": 1}, upload)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))  # bytes of a file, in place of a full disk
+    try:
+        if cancelled:
+            assert "cancelled" == jobs.cancel(job.id).status
+        gate.open.set()
+        assert ended(jobs, job).status == ("cancelled" if cancelled else "failed")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    jobs.close(0)
+    again = start(gate)
+
+    assert again.restored.wait(10)
+    with pytest.raises(Unknown):
+        again.state(job.id)
 
 
 def test_what_nobody_could_ask_for_later_holds_up_no_stop(start):
