@@ -18,7 +18,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import FormData, UploadFile
 
@@ -58,11 +58,19 @@ class Wanted(BaseModel):
         return self
 
 
+def with_words(text: str) -> str:
+    """The text, if there is something to summarize in it."""
+    if not WORD.search(text):
+        raise PydanticCustomError("words", "there are no words in it")
+    return text
+
+
 class Text(Wanted):
     """A text to summarize."""
 
-    text: Annotated[str, StringConstraints(pattern=r"\w", max_length=MOST_CHARACTERS)] = Field(
-        examples=["The harbour was busy. Ships came and went. By noon the fog had lifted, and the ferry left on time."]
+    text: Annotated[str, StringConstraints(max_length=MOST_CHARACTERS), AfterValidator(with_words)] = Field(
+        examples=["The harbour was busy. Ships came and went. By noon the fog had lifted, and the ferry left on time."],
+        json_schema_extra={"pattern": r"[^\W_]"},
     )
 
 
