@@ -16,7 +16,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     longest = 64 * 1024  # bytes of a request line with its headers, or of trailers; one read may bring more at once
     most_in_line = 100  # requests that may wait for the answers to earlier ones of their connection
-    patience = 10.0  # seconds until a head is complete, since it began, or the connection was made or had its answer
+    patience = 10.0  # seconds until a head is complete, since it began, or the connection was made or a body went on
     silence = 30.0  # seconds in which a client takes nothing of an answer
     farewell = 0.2  # seconds in which a server that stops takes the requests that were on their way
 
@@ -37,7 +37,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
-        self.stop_waiting()
+        self.forget()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -48,10 +48,12 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.in_head and b"upgrade:" in data.lower():
             data = without_offers(data)
         super().data_received(data)
-        self.unfinished = 0 if self.got_on else self.unfinished + len(data)
-        if self.got_on and self.answering():
-            self.stop_waiting()
-        elif not self.transport.is_closing():  # also behind the rest of a body that was answered too early to be read
+        if self.got_on:
+            self.forget()
+        else:
+            self.unfinished += len(data)
+        # what gets on while nothing is answered is the rest of a body whose answer did not wait for it
+        if not (self.got_on and self.answering()) and not self.transport.is_closing():
             self.deadline = self.deadline or self.loop.call_later(self.patience, self.give_up)
             if self.unfinished > self.longest:
                 self.refuse(431, f"A request line with all headers may have {self.longest} bytes.")
@@ -83,8 +85,9 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self.loop.call_later(self.farewell, super().shutdown)
 
-    def stop_waiting(self) -> None:
-        """The next request is not late any more."""
+    def forget(self) -> None:
+        """Begin to count anew."""
+        self.unfinished = 0
         if self.deadline:
             self.deadline.cancel()
             self.deadline = None

@@ -283,6 +283,21 @@ def test_the_rest_of_a_body_that_is_answered_already_keeps_no_connection_open(co
         assert b"" == rest(connection)
 
 
+def test_but_who_sends_it_to_its_end_may_send_another_request(connect):
+    with connect(Impatient) as connection:
+        connection.sendall(posted(10).replace(b"/length", b"/nothing")[:-10])
+        until(connection, b'{"detail":"Not Found"}')
+        connection.settimeout(Impatient.patience / 6)
+        for _ in range(10):
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+            connection.sendall(b"a")
+        connection.settimeout(10)
+        connection.sendall(posted(1))
+
+        assert until(connection, b"\r\n\r\n1").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="an option of Linux")
 def test_who_takes_nothing_of_an_answer_is_given_up(connect):
     class Brief(LimitedProtocol):
