@@ -29,7 +29,7 @@ async function answer() {
 /** Fill the text as the events come; what the last of them says, or that it was stopped. */
 async function streamed(text, about, signal) {
   try {
-    const question = { messages: messages.slice(-MOST), max_new_tokens: LONGEST };
+    const question = { messages: messages.slice(-MOST).map(cut), max_new_tokens: LONGEST };
     const { response } = await ask("chat", { json: question, signal });
     for await (const { name, data } of events(response.body)) {
       if (name === "error") throw new Problem(data.detail);
@@ -44,6 +44,9 @@ async function streamed(text, about, signal) {
   }
   throw new Problem("The answer broke off. Try again in a moment.");
 }
+
+/** A message as the app takes it: an answer may have come out longer. */
+const cut = ({ role, content }) => ({ role, content: [...content].slice(0, LIMIT).join("") });
 
 /** The events of a stream: `{ name, data }`. */
 async function* events(body) {
