@@ -65,9 +65,9 @@ class Loader:
 
 
 def sentence_of(error: BaseException) -> str:
-    """What went wrong, for people: an error's first line, with its class if that line is but a word."""
+    """What went wrong, for people: an error's first line, with its class if that line is but a word or missing."""
     line = str(error).partition("\n")[0]
-    return line if " " in line else f"{type(error).__name__}: {line}"
+    return line if " " in line else ": ".join(filter(None, [type(error).__name__, line]))
 
 
 async def current_loader(request: Request) -> Loader:

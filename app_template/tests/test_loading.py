@@ -64,7 +64,7 @@ def test_who_comes_too_early_is_told_to_come_again_and_then_served(client):
     [
         (OSError("No such model\nand a page of explanation"), "No such model"),
         (KeyError("labels"), "KeyError: 'labels'"),
-        (MemoryError(), "MemoryError: "),
+        (MemoryError(), "MemoryError"),
         (Panic("a library in Rust"), "a library in Rust"),
     ],
 )
