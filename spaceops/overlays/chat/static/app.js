@@ -180,9 +180,7 @@ $("examples").addEventListener("click", event => {
 message.addEventListener("input", count);
 
 for (const { role, content } of messages) bubble(role, content);
-if (messages.length) {
-  const { item, tools } = messages.at(-1).role === "user" ? bubble("assistant") : last;
-  offer(tools, item);
-}
+if (messages.at(-1)?.role === "user") bubble("assistant").about.textContent = "There is no answer.";
+if (last) offer(last.tools, last.item);
 count();
 backendLine();
