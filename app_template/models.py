@@ -45,6 +45,9 @@ class Vader:
         from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
         self._analyzer = SentimentIntensityAnalyzer()
+        self._described = {
+            ord(emoji): f" {words} " for emoji, words in self._analyzer.emojis.items() if len(emoji) == 1
+        }
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Turn VADER's compound values, -1 to 1, into labels and the 0.5 to 1 of a classifier."""
@@ -52,7 +55,8 @@ class Vader:
 
     def _prediction(self, text: str) -> Prediction:
         """A long text counts as the mean of its pieces."""
-        pieces = textwrap.wrap(text, TWEET) or [text]  # nothing is left of some control characters
+        described = text.translate(self._described)  # as VADER reads emoji: one may be six words
+        pieces = textwrap.wrap(described, TWEET) or [text]  # nothing is left of some control characters
         compound = fmean(self._analyzer.polarity_scores(piece)["compound"] for piece in pieces)
         if abs(compound) < NEUTRAL_WITHIN:
             return Prediction("NEUTRAL", round(1 - abs(compound), 4))

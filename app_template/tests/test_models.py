@@ -82,3 +82,9 @@ def test_vader_sees_a_long_text_in_pieces(vader):
     piece = f"good {'x' * (TWEET - 6)} "
 
     assert vader.predict([piece]) == vader.predict([piece * 3])
+
+
+def test_emoji_count_as_the_words_that_describe_them(vader):
+    """Else a piece is six times as long as it seems, and 5,000 emoji take seconds."""
+    assert vader.predict([" slightly smiling face " * TWEET]) == vader.predict(["🙂" * TWEET])
+    assert "NEGATIVE" == label_of(vader, "🚂awful")  # one word to VADER
