@@ -30,6 +30,13 @@ def write(reply, text):
 """
 QUESTION = "Are my messages stored?"
 BEGINNING, END = "Your", "(From “Privacy”.)"
+BLANK = """event: token
+data: {"text": " \\n"}
+
+event: done
+data: {"backend": "small", "finish": "stop", "new_tokens": 1, "left_out": 0, "seconds": 0.1}
+
+"""
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +208,48 @@ def test_another_question_takes_the_place_of_one_without_an_answer(app, open_pag
 
     expect(said(page)).to_contain_text(END)
     expect(page.locator(".said.user")).to_have_text("You: Are my messages stored?")
+
+
+def test_a_conversation_goes_on_after_an_answer_of_blanks(app, open_page):
+    (app.folder / "go").touch()
+    page = open_page(app.url)
+    page.route("**/chat", lambda route: route.fulfill(body=BLANK, content_type="text/event-stream"), times=1)
+    ask(page)
+    expect(said(page)).to_contain_text("There is no answer. small, 1 token, 100 ms")
+    ask(page)
+
+    expect(said(page)).to_contain_text(END)
+
+
+def test_who_waits_when_the_app_dies_is_not_told_to_wait_any_longer(app, open_page):
+    first, second = open_page(app.url), open_page(app.url)
+    ask(first)
+    expect(said(first)).to_contain_text(BEGINNING)
+    ask(second)
+    expect(said(second)).to_contain_text("Waiting: number 1 in the queue")
+    app._process.kill()
+    app.stop()
+
+    expect(said(second)).to_contain_text("There is no answer.")
+    expect(said(second)).not_to_contain_text("Waiting")
+    app.start()
+
+
+def test_answers_on_the_page_may_be_as_long_as_the_app_allows(app, open_page):
+    (app.folder / "go").touch()
+    page = open_page(app.url)
+    with page.expect_request("**/chat") as asked:
+        ask(page)
+
+    assert 1024 == asked.value.post_data_json["max_new_tokens"]
+
+
+def test_a_conversation_goes_on_after_an_answer_longer_than_a_message_may_be(app, open_page):
+    (app.folder / "go").touch()
+    page = open_page(app.url)
+    before = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": "🙂" * 9000}]
+    page.evaluate("before => sessionStorage.setItem('conversation', before)", json.dumps(before))
+    page.reload()
+    ask(page)
+
+    expect(said(page)).to_contain_text(END)

@@ -198,6 +198,40 @@ def test_what_is_no_picture_is_refused_in_words(running, open_page):
     expect(page.locator("#preview")).to_be_hidden()
 
 
+def test_a_picture_that_is_slow_to_read_does_not_take_the_place_of_a_later_one(running, open_page):
+    page = open_page(running("image"))
+    page.evaluate(
+        """() => {
+            const decode = window.createImageBitmap;
+            window.createImageBitmap = async file => {
+                if (file.name === "slow.png") await new Promise(resolve => (window.goOn = resolve));
+                return decode(file).finally(() => (window.decoded = file.name));
+            };
+        }"""
+    )
+    for name, colour in (("slow.png", "red"), ("quick.png", "blue")):
+        picture = io.BytesIO()
+        Image.new("RGB", (40, 20), colour).save(picture, "PNG")
+        page.locator("#file").set_input_files(upload(name, picture.getvalue()))
+    expect(page.locator("#labels li")).to_have_count(5)
+    page.evaluate("window.goOn()")
+    page.evaluate("async () => { while (window.decoded !== 'slow.png') await new Promise(requestAnimationFrame) }")
+    page.evaluate("() => new Promise(resolve => setTimeout(resolve))")  # what waited for it has its turn
+
+    assert [0, 0, 255] == page.locator("#preview").evaluate(
+        "one => [...one.getContext('2d').getImageData(5, 5, 1, 1).data].slice(0, 3)"
+    )
+    expect(page.locator("#result")).to_be_visible()
+
+
+def test_what_is_dropped_without_its_file_is_not_passed_over_in_silence(running, open_page):
+    """As the picture of another page, of which only the address comes."""
+    page = open_page(running("image"))
+    page.locator("#examples img").first.drag_to(page.locator("#drop"))
+
+    expect(page.locator("#notice")).to_contain_text("paste it here")
+
+
 def test_what_was_given_last_is_summarized_and_each_sentence_leads_to_its_place(running, open_page):
     page = open_page(running("summarize"))
     page.get_by_label("Your text").fill("Of the text. " * 9)
