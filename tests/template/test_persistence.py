@@ -232,6 +232,17 @@ def test_nothing_is_written_into_a_dataset_that_everybody_can_read(open_storage,
     assert [] == files(api, dataset)
 
 
+def test_a_dataset_that_is_made_public_gets_nothing_more(open_storage, api, dataset):
+    storage = open_storage(dataset)
+    assert storage.folder.exists()  # by now the first commit is over
+    storage.append("feedback", {"n": 1})
+    api.update_repo_settings(dataset, repo_type="dataset", private=False)
+    storage.close()
+
+    assert [] == files(api, dataset)
+    assert f"Temporary, because the dataset {dataset} is not private" in storage.message
+
+
 # Whole apps.
 
 
