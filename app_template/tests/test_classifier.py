@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -252,3 +256,14 @@ def test_what_pytorch_is_to_run_is_kept_without_what_could_not_be_used(tmp_path)
 
     assert {"runs": "PyTorch", "bytes": 4} == report
     assert names[:3] == sorted(file.name for file in tmp_path.glob("kept/**/*.*"))
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path):
+    """It would give this machine an identifier in a file, and tell Microsoft of the machine and the model."""
+    unset = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environ = {name: value for name, value in os.environ.items() if name not in unset}
+    environ |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-B", "-c", "import inference.runtimes"]
+    subprocess.run(command, cwd=Path(__file__).parents[1], env=environ, check=True)
+
+    assert [] == list(tmp_path.iterdir())
