@@ -77,7 +77,7 @@ function requestForm(operation, parameters, body) {
   const id = name => `${operation.operationId}-${name}`;
   const labelled = (name, input, words) => (input.id = id(name), [el("label", { htmlFor: id(name) }, words), input]);
   const inputs = parameters.map(({ name, required, schema }) =>
-    [name, el("input", { value: String((required ? example(schema) : null) ?? ""), required, autocomplete: "off" })]);
+    [name, el("input", { value: String((required ? example(schema) : null) ?? ""), placeholder: schema.default ?? "", required, autocomplete: "off" })]);
   const types = Object.keys(body?.content ?? {}), type = el("select", {}, ...types.map(one => el("option", {}, one)));
   const place = el("div");
   let parts = [];
@@ -91,10 +91,16 @@ function requestForm(operation, parameters, body) {
   type.addEventListener("change", showBody);
 
   return {
-    elements: [...inputs.flatMap(([name, input], at) => labelled(`in-${name}`, input, `${name} (${parameters[at].in})`)),
+    elements: [...inputs.flatMap(([name, input], at) => [...labelled(`in-${name}`, input, `${name} (${parameters[at].in})`), hint(parameters[at], input)]),
       ...(types.length > 1 ? labelled("type", type, "Kind of body") : []), place],
     read: () => ({ type: type.value, parts, values: Object.fromEntries(inputs.map(([name, input]) => [name, input.value])) }),
   };
+}
+
+/** What a parameter is, below its input. */
+function hint({ schema, description }, input) {
+  input.setAttribute("aria-describedby", `${input.id}-hint`);
+  return el("p", { id: `${input.id}-hint`, className: "faint" }, kind(schema), ...prose(description && `: ${description}`));
 }
 
 /** The inputs for a body of this content type: one for the whole, or one for each field of a form. */
