@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, Field
 
-from models import Model
+from models import Model, Vader
 from serving.scratch import scratch
 from tables.columns import EXAMPLES, Column, Sentiment, Value, measure
 from tables.insights import Insight, insights
@@ -22,6 +22,10 @@ from tables.relations import Relations, Sample
 READING, MEASURING = 0.3, 0.95  # the share of the time after which a step ends, roughly
 MOODS, TEXTS = 5, 1000  # the model reads so many columns of texts, and so many texts of each
 CHARACTERS = 1000  # of a text
+ENGLISH = r"\b(?:the|an?|and|is|was|are|to|of|in|it|i|my|for|this|that|with|not|very|we|you|but)\b"
+OTHERS = (
+    r"\b(?:der|die|das|und|ist|nicht|ich|ein|le|la|les|des|et|est|une|je|el|los|y|que|en|de|il|di|che|het|een|van)\b"
+)
 BATCH = 16  # texts; between batches a job can be cancelled
 
 Tell = Callable[[float, str], None]
@@ -92,14 +96,23 @@ def _columns(table: Table, sample: Sample, model: Model, tell: Tell) -> Iterator
         yield column
 
 
-def _sentiment(texts: pl.Series, model: Model, go_on: Callable[[], None]) -> Sentiment:
-    some = texts.gather_every(-(-texts.len() // TEXTS)).str.slice(0, CHARACTERS).to_list()
+def _sentiment(texts: pl.Series, model: Model, go_on: Callable[[], None]) -> Sentiment | None:
+    sample = texts.gather_every(-(-texts.len() // TEXTS)).str.slice(0, CHARACTERS)
+    if isinstance(model, Vader) and not _in_english(sample):
+        return None
+    some = sample.to_list()
     counts: Counter[str] = Counter()
     for start in range(0, len(some), BATCH):
         go_on()
         counts.update(prediction.label for prediction in model.predict(some[start : start + BATCH]))
     labels = [Value(value=label, count=count) for label, count in counts.most_common()]
     return Sentiment(backend=model.name, texts=len(some), labels=labels)
+
+
+def _in_english(texts: pl.Series) -> bool:
+    """Whether they seem to be: to a list of English words "die" and "war" are bad, and other foreign words nothing."""
+    lower = texts.str.to_lowercase()
+    return int(lower.str.count_matches(ENGLISH).sum()) >= int(lower.str.count_matches(OTHERS).sum())
 
 
 def _duplicates(table: Table) -> Duplicates:

@@ -148,6 +148,8 @@ def _mood(column: Column) -> Iterator[Insight]:
     if mood is None or not mood.labels:
         return
     top = mood.labels[0]
+    if top.value.lower() == "neutral":  # as are all texts in a language that the model does not know
+        return
     text = (
         f"{share(top.count, mood.texts)} of the texts in “{column.name}” are {top.value.lower()}, says {mood.backend}."
     )

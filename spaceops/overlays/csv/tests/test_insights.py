@@ -178,6 +178,11 @@ def test_the_mood_of_texts(sentences):
     assert ["100% of the texts in “said” are positive, says vaderSentiment."] == sentences(said=said, a=noise(40))
 
 
+@pytest.mark.parametrize("text", ["Die Torte war die beste und das Personal nett", "Пирог был очень вкусный и свежий"])
+def test_what_a_list_of_english_words_says_of_other_languages_is_not_told(sentences, text):
+    assert [] == sentences(said=[f"{text}, Nummer {n}." for n in range(40)], a=noise(40))
+
+
 def test_much_about_the_same_does_not_hide_what_else_there_is(sentences):
     a = noise(100)
     far = {f"far{n}": [*noise(99, 10), 200 + n] for n in range(20)}
