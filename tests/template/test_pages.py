@@ -245,6 +245,15 @@ def test_what_was_given_last_is_summarized_and_each_sentence_leads_to_its_place(
     expect(page.locator("mark").last).to_be_focused()
 
 
+def test_a_summary_is_no_wider_than_its_page(running, open_page):
+    page = open_page(running("summarize"), viewport={"width": 320, "height": 640})
+    page.locator("#text").fill(f"The address is {'x' * 5000}. It is long. Few people type it.")
+    page.get_by_role("button", name="Summarize").click()
+
+    expect(page.locator("#summary")).to_contain_text("xxx")
+    assert 0 == beyond_the_edge(page)
+
+
 def test_texts_of_a_file_are_asked_about_and_all_answers_can_be_kept(running, open_page):
     page = open_page(running("ensemble"))
     page.locator("#file").set_input_files(upload("a.txt", b"I love it.\n\n  I hate it.\n"))
@@ -315,6 +324,15 @@ def test_the_page_of_the_api_says_what_is_a_value_and_what_is_to_be_filled_in(ru
     type_column.scroll_into_view_if_needed()
     expect(type_column).to_be_in_viewport(ratio=0.9)
     assert 0 == result.locator(".scroll").first.evaluate("one => one.scrollLeft")
+
+
+def test_the_page_of_the_api_says_what_a_parameter_is_and_its_default(running, open_page):
+    page = open_page(f"{running('image')}/docs")
+    open_all(page)
+    field = page.get_by_label("top (query)")
+
+    expect(field).to_have_accessible_description("integer of 1 to 20: How many labels")
+    expect(field).to_have_attribute("placeholder", "5")
 
 
 def test_the_command_shown_does_what_the_page_does(running, open_page, tmp_path):
