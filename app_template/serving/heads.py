@@ -62,8 +62,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """The parser has a whole head."""
         if len(self.pipeline) >= self.most_in_line:
             raise ValueError("Too many requests at once")  # which the parser takes for a fault of the client
-        self.got_on, self.in_head = True, False
         super().on_headers_complete()
+        self.got_on, self.in_head = True, False
         if self.stopping:
             self.cycle.keep_alive = False
 

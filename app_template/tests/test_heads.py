@@ -192,8 +192,13 @@ def test_an_offer_of_another_protocol_is_ignored_and_the_body_is_read(connect, p
 
 @pytest.mark.parametrize(
     "request_",
-    [b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"\x16\x03\x01", CHUNKED[:-12] + b"no number\r\n"],
-    ids=["head", "TLS", "body"],
+    [
+        b"GET / HTTP/1.1\r\nno header\r\n\r\n",
+        b"GET http://app HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01",
+        CHUNKED[:-12] + b"no number\r\n",
+    ],
+    ids=["head", "address", "TLS", "body"],
 )
 def test_what_is_no_http_is_told_as_every_error(connect, request_):
     with connect() as connection:
