@@ -22,6 +22,9 @@ class Vader:
         from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
         self._analyzer = SentimentIntensityAnalyzer()
+        self._described = {
+            ord(emoji): f" {words} " for emoji, words in self._analyzer.emojis.items() if len(emoji) == 1
+        }
 
     def classify(self, texts: Sequence[str]) -> list[Probabilities]:
         """How likely each label is for each text."""
@@ -29,7 +32,8 @@ class Vader:
 
     def _polarity(self, text: str) -> float | None:
         """The mean of the pieces of a long text; None where nothing is known."""
-        found = [self._analyzer.polarity_scores(piece) for piece in textwrap.wrap(text, TWEET)]
+        described = text.translate(self._described)  # as VADER reads emoji: one may be six words
+        found = [self._analyzer.polarity_scores(piece) for piece in textwrap.wrap(described, TWEET)]
         if all(scores["pos"] == scores["neg"] == 0 for scores in found):
             return None
         return fmean(scores["compound"] for scores in found)

@@ -51,9 +51,18 @@ def test_they_differ_in_what_they_understand():
 
 
 def test_vader_sees_a_long_text_in_pieces():
-    """As one piece, three times the word would count more, and 5,000 emoji would take seven seconds."""
+    """As one piece, three times the word would count more."""
     vader = Vader()
     vader.load()
     piece = f"good {'x' * (TWEET - 6)} "
 
     assert vader.classify([piece])[0] == pytest.approx(vader.classify([piece * 3])[0])
+
+
+def test_to_vader_emoji_count_as_the_words_that_describe_them():
+    """Else a piece is six times as long as it seems, and 5,000 emoji take seconds."""
+    vader = Vader()
+    vader.load()
+
+    assert vader.classify([" slightly smiling face " * TWEET]) == vader.classify(["\N{SLIGHTLY SMILING FACE}" * TWEET])
+    assert "NEGATIVE" == label(vader, "\N{STEAM LOCOMOTIVE}awful")  # one word to VADER
