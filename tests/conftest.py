@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import re
@@ -27,6 +28,10 @@ os.environ["HF_HOME"] = _home.name  # before huggingface_hub is loaded: the user
 from spaceops import Hub, LocalHub, Space  # noqa: E402
 from spaceops.cli import main  # noqa: E402
 from tests.small_app import write_app  # noqa: E402
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # thousands of tests, through which the collector would look again and again
 
 
 def pytest_unconfigure() -> None:
